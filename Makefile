@@ -1,0 +1,165 @@
+# agentd. `make run` tries it, `make test` tests it, `make install` installs it.
+#
+#   make [SAN=address|thread]         build/agentd, build/agentd-host, build/plugins/*.so
+#   make deps                         installs what is missing, from Debian's packages
+#   make run                          deps, build, and agentd with conf/agent.conf
+#   make test [SAN=…] [TESTS=…]       deps, build, unit tests, end-to-end tests
+#   make lint                         the format, and a second compiler's warnings
+#   make fuzz [SECONDS=60]            the fuzzers, so long each
+#   make install [DESTDIR=] [PREFIX=/usr/local]
+#   make clean
+
+PREFIX  ?= /usr/local
+SECONDS ?= 60
+TESTS   ?= tests/e2e
+SAN     ?=
+
+BUILD      := build$(if $(SAN),-$(SAN))
+BINDIR     := $(PREFIX)/bin
+LIBEXECDIR := $(PREFIX)/libexec/agentd
+PLUGINDIR  := $(PREFIX)/lib/agentd/plugins
+PYTHON     := /usr/bin/python3
+
+# Debian packages: to build, and to test.
+BUILD_PACKAGES := gcc libc6-dev make pkg-config libevent-dev libjansson-dev libyaml-dev uthash-dev
+TEST_PACKAGES  := libcmocka-dev python3 python3-pytest binutils curl
+LINT_PACKAGES  := clang-14 clang-format-14
+
+CFLAGS   ?= -O2 -g
+WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wconversion \
+            $(if $(CI),-Werror)
+HARDEN   := -D_FORTIFY_SOURCE=2 -fstack-protector-strong -fPIE
+SANFLAGS := $(if $(filter address,$(SAN)),-fsanitize=address$(comma)undefined -fno-sanitize-recover=undefined) \
+            $(if $(filter thread,$(SAN)),-fsanitize=thread)
+comma    := ,
+ALL_CFLAGS := -std=gnu17 -D_GNU_SOURCE -I. -Iinclude $(WARNINGS) $(CFLAGS) \
+              $(if $(SAN),-O1 -fno-omit-frame-pointer $(SANFLAGS),$(HARDEN)) \
+              -DAGENTD_LIBEXECDIR='"$(LIBEXECDIR)"' -DAGENTD_PLUGINDIR='"$(PLUGINDIR)"' -MMD -MP
+ALL_LDFLAGS := $(if $(SAN),$(SANFLAGS),-pie -Wl,-z,relro,-z,now) -Wl,--as-needed $(LDFLAGS)
+
+pkg = $(shell pkg-config --libs $(1) 2>/dev/null)
+DAEMON_LIBS = $(call pkg,libevent_core libevent_extra jansson yaml-0.1)
+HOST_LIBS   = $(call pkg,libevent_core) -ldl -pthread
+TEST_LIBS   = $(DAEMON_LIBS) $(call pkg,cmocka)
+
+# What is what. A file in a folder is part of its program: there is no list to keep.
+DAEMON_SOURCES := $(wildcard daemon/*.c daemon/*/*.c)
+# What agentd-host has in common with the daemon.
+HOST_SOURCES   := $(wildcard host/*.c) daemon/base/buf.c daemon/base/frame.c daemon/base/id.c \
+                  daemon/proc/channel.c
+PLUGINS        := $(patsubst plugins/%/,%,$(wildcard plugins/*/))
+TEST_PLUGINS   := $(patsubst tests/plugins/%.c,%,$(wildcard tests/plugins/*.c))
+UNIT_TESTS     := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
+FUZZERS        := $(patsubst fuzz/%.c,%,$(wildcard fuzz/fuzz_*.c))
+
+objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
+# The daemon without its main: what unit tests are linked with.
+TESTED = $(filter-out $(BUILD)/obj/daemon/main.o,$(call objects,$(DAEMON_SOURCES)))
+
+.PHONY: all deps test-deps lint-deps run test unit e2e lint format fuzz install clean
+.DELETE_ON_ERROR:
+
+all: $(BUILD)/agentd $(BUILD)/agentd-host $(PLUGINS:%=$(BUILD)/plugins/%.so)
+
+$(BUILD)/agentd: $(call objects,$(DAEMON_SOURCES))
+	$(CC) $(ALL_LDFLAGS) $^ $(DAEMON_LIBS) -o $@
+
+$(BUILD)/agentd-host: $(call objects,$(HOST_SOURCES))
+	$(CC) $(ALL_LDFLAGS) $^ $(HOST_LIBS) -o $@
+
+$(BUILD)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(ALL_CFLAGS) -c $< -o $@
+
+# A plugin sees one header, exports one symbol, and links with what it itself uses.
+PLUGIN_CFLAGS = -std=gnu17 -D_GNU_SOURCE -Iinclude $(WARNINGS) $(CFLAGS) $(SANFLAGS) -fPIC \
+                -fvisibility=hidden -shared $(if $(SAN),,-Wl,-z,defs) -MMD -MP
+
+.SECONDEXPANSION:
+$(BUILD)/plugins/%.so: $$(wildcard plugins/$$*/*.c) | $(BUILD)/plugins
+	$(CC) $(PLUGIN_CFLAGS) $(filter %.c,$^) -o $@
+
+$(BUILD)/tests/plugins/%.so: tests/plugins/%.c | $(BUILD)/tests/plugins
+	$(CC) $(PLUGIN_CFLAGS) $< -o $@ -pthread
+
+$(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(TESTED) | $(BUILD)/tests/unit
+	$(CC) $(ALL_LDFLAGS) $^ $(TEST_LIBS) -o $@
+
+$(BUILD)/plugins $(BUILD)/tests/plugins $(BUILD)/tests/unit:
+	mkdir -p $@
+
+# Installing what is missing, and asking for nothing when nothing is.
+define need
+	@missing=$$(for p in $(1); do \
+	    dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done); \
+	if [ -n "$$missing" ]; then \
+	    echo "installing from Debian:" $$missing; \
+	    $$([ "$$(id -u)" = 0 ] || echo sudo) sh -c "apt-get update -q && \
+	        DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $$(echo $$missing)"; \
+	fi
+endef
+
+deps:
+	$(call need,$(BUILD_PACKAGES))
+
+test-deps:
+	$(call need,$(BUILD_PACKAGES) $(TEST_PACKAGES))
+
+lint-deps:
+	$(call need,$(BUILD_PACKAGES) $(TEST_PACKAGES) $(LINT_PACKAGES))
+
+# A second make, since pkg-config is asked when a Makefile is read, and may just have been installed.
+run: deps
+	$(MAKE) all
+	$(BUILD)/agentd -c conf/agent.conf
+
+test: test-deps
+	$(MAKE) unit
+	$(MAKE) e2e
+
+unit: $(UNIT_TESTS:%=$(BUILD)/tests/unit/%)
+	@failed=0; for t in $^; do $$t || failed=1; done; exit $$failed
+
+e2e: all $(TEST_PLUGINS:%=$(BUILD)/tests/plugins/%.so)
+	AGENTD_BUILD=$(CURDIR)/$(BUILD) $(PYTHON) -m pytest -q -p no:cacheprovider $(TESTS)
+
+SOURCES = $(wildcard include/agentd/*.h daemon/*.[ch] daemon/*/*.[ch] host/*.[ch] plugins/*/*.[ch] \
+          tests/unit/*.[ch] tests/plugins/*.c fuzz/*.c)
+
+lint: lint-deps
+	clang-format-14 --dry-run --Werror $(SOURCES)
+	@for f in $(filter %.c,$(SOURCES)); do \
+	    clang-14 -std=gnu17 -D_GNU_SOURCE -I. -Iinclude $(WARNINGS) -Werror -fsyntax-only $$f || exit 1; done
+
+format:
+	clang-format-14 -i $(SOURCES)
+
+fuzz: lint-deps $(FUZZERS:%=run-%)
+
+run-fuzz_%: | $(BUILD)/fuzz/corpus
+	clang-14 -std=gnu17 -D_GNU_SOURCE -I. -Iinclude -g -O1 -fsanitize=fuzzer,address,undefined \
+	    fuzz/fuzz_$*.c $(filter-out daemon/main.c,$(DAEMON_SOURCES)) $(DAEMON_LIBS) -o $(BUILD)/fuzz/$*
+	mkdir -p $(BUILD)/fuzz/corpus/$*
+	$(BUILD)/fuzz/$* -max_total_time=$(SECONDS) $(BUILD)/fuzz/corpus/$* fuzz/corpus/$*
+
+$(BUILD)/fuzz/corpus:
+	mkdir -p $@
+
+install: all
+	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(PLUGINDIR) \
+	    $(DESTDIR)$(PREFIX)/include/agentd $(DESTDIR)$(PREFIX)/lib/pkgconfig \
+	    $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)/etc/agentd
+	install -m 755 $(BUILD)/agentd $(DESTDIR)$(BINDIR)/agentd
+	install -m 755 $(BUILD)/agentd-host $(DESTDIR)$(LIBEXECDIR)/agentd-host
+	install -m 644 $(PLUGINS:%=$(BUILD)/plugins/%.so) $(DESTDIR)$(PLUGINDIR)
+	install -m 644 include/agentd/plugin.h $(DESTDIR)$(PREFIX)/include/agentd/plugin.h
+	printf 'prefix=%s\nName: agentd\nDescription: for plugins of the agentd agent server\nVersion: %s\nCflags: -I$${prefix}/include\n' \
+	    '$(PREFIX)' "$$(sed -n 's/.*AGENTD_VERSION "\(.*\)"/\1/p' daemon/version.h)" \
+	    > $(DESTDIR)$(PREFIX)/lib/pkgconfig/agentd.pc
+	sed 's|@BINDIR@|$(BINDIR)|' systemd/agentd.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/agentd.service
+	[ -e $(DESTDIR)/etc/agentd/agent.conf ] || install -m 640 conf/agent.conf $(DESTDIR)/etc/agentd/agent.conf
+
+clean:
+	rm -rf build build-*
+
+-include $(shell find $(BUILD) -name '*.d' 2>/dev/null)

@@ -1,0 +1,89 @@
+/* id: UUIDv7 and the clocks. The kernel's random bytes are fetched a page at a time. */
+#include "daemon/base/id.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <time.h>
+
+static uint64_t clock_ns(clockid_t clock)
+{
+	struct timespec now;
+	clock_gettime(clock, &now);
+	return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+uint64_t clock_monotonic_ms(void)
+{
+	return clock_ns(CLOCK_MONOTONIC) / 1000000u;
+}
+
+uint64_t clock_monotonic_us(void)
+{
+	return clock_ns(CLOCK_MONOTONIC) / 1000u;
+}
+
+uint64_t clock_wall_ms(void)
+{
+	return clock_ns(CLOCK_REALTIME) / 1000000u;
+}
+
+void time_format(uint64_t wall_ms, char out[TIME_SIZE])
+{
+	time_t seconds = (time_t)(wall_ms / 1000u);
+	struct tm utc;
+	gmtime_r(&seconds, &utc);
+	char text[64];
+	snprintf(text, sizeof(text), "%04d-%02d-%02dT%02d:%02d:%02d.%03uZ", utc.tm_year + 1900,
+	    utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec,
+	    (unsigned)(wall_ms % 1000u));
+	memcpy(out, text, TIME_SIZE - 1);
+	out[TIME_SIZE - 1] = '\0';
+}
+
+static void random_bytes(void *into, size_t n)
+{
+	static unsigned char pool[4096];
+	static size_t left;
+	if (left < n) {
+		size_t have = 0;
+		while (have < sizeof(pool)) {
+			ssize_t got = getrandom(pool + have, sizeof(pool) - have, 0);
+			if (got < 0 && errno != EINTR)
+				abort(); /* no kernel that we run on lacks it */
+			have += got > 0 ? (size_t)got : 0;
+		}
+		left = sizeof(pool);
+	}
+	left -= n;
+	memcpy(into, pool + left, n);
+	memset(pool + left, 0, n);
+}
+
+void id_make(uint64_t wall_ms, char out[ID_SIZE])
+{
+	static const char digit[] = "0123456789abcdef";
+	unsigned char b[16];
+	random_bytes(b + 6, 10);
+	for (int i = 0; i < 6; i++)
+		b[i] = (unsigned char)(wall_ms >> (40 - 8 * i));
+	b[6] = (unsigned char)((b[6] & 0x0f) | 0x70);
+	b[8] = (unsigned char)((b[8] & 0x3f) | 0x80);
+	char *p = out;
+	for (int i = 0; i < 16; i++) {
+		if (i == 4 || i == 6 || i == 8 || i == 10)
+			*p++ = '-';
+		*p++ = digit[b[i] >> 4];
+		*p++ = digit[b[i] & 15];
+	}
+	*p = '\0';
+}
+
+uint32_t random_u32(void)
+{
+	uint32_t value;
+	random_bytes(&value, sizeof(value));
+	return value;
+}

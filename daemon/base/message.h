@@ -1,0 +1,64 @@
+/*
+ * message: the words that agentd and agentd-host say to each other, each with its fields in order.
+ * frame.h has their form. A word that is not in this table, or has a field too many or too few, is
+ * a broken sender: agentd kills such a host, a host ends itself.
+ *
+ * The order of a start: SETUP → (the host builds its sandbox, loads the plugin) → HELLO → CONFIG,
+ * or QUIT → (open) → READY. Afterwards RUN, CANCEL, CREDIT and PING one way, DELTA, EVENT, FINISH
+ * and PONG the other. LOG may come at any time.
+ *
+ * Flow control. A run begins with MESSAGE_WINDOW bytes of credit. A delta or event costs its
+ * length and MESSAGE_COST; agentd gives the credit back as the readers of the run take the text. A
+ * host that spends more than it has is broken. FINISH costs nothing.
+ */
+#ifndef AGENTD_BASE_MESSAGE_H
+#define AGENTD_BASE_MESSAGE_H
+
+#include <stdint.h>
+
+/* Both programs come from one build; this catches a host that does not. Change it with any field. */
+#define MESSAGE_PROTOCOL 1u
+
+#define MESSAGE_WINDOW (256u << 10)
+#define MESSAGE_COST   64u
+
+enum message_type {
+	/* agentd → host */
+	MESSAGE_SETUP = 1, /* u32 protocol, str name, bounds: u32 delta, u32 event, u32 events,
+	                    * u64 content */
+	MESSAGE_CONFIG,    /* count, then per option: u32 set, i64 number, f64 real, text text,
+	                    * count items: text */
+	MESSAGE_QUIT,      /* close the plugin and exit with 0 */
+	MESSAGE_RUN,       /* run; u32 attempt, u64 deadline (monotonic ms), texts run_id, input,
+	                    * session_id, user_id, claims, source, trigger, metadata, then messages */
+	MESSAGE_CANCEL,    /* run */
+	MESSAGE_CREDIT,    /* run; u32 bytes */
+	MESSAGE_PING,      /* nothing */
+
+	/* host → agentd */
+	MESSAGE_HELLO =
+	    64,          /* u32 protocol, u32 kind, u32 flags, strs name, version, summary, count,
+	                     * then per option: str key, u32 type, u32 required, str fallback,
+	                     * str choices, i64 min, i64 max, str help */
+	MESSAGE_READY,   /* nothing */
+	MESSAGE_LEAVING, /* text reason: why this process is about to end */
+	MESSAGE_DELTA,   /* run; rest: text */
+	MESSAGE_EVENT,   /* run; text type, text json */
+	MESSAGE_FINISH,  /* run; u32 status, texts content (absent: the deltas), error, usage, then
+	                     * messages */
+	MESSAGE_PONG,    /* nothing */
+	MESSAGE_LOG,     /* u32 level, text */
+};
+
+/* "messages" is: count, then per message texts role, content, tool_calls, tool_call_id. */
+
+/* Exit codes of agentd-host. */
+#define HOST_EXIT_REFUSED 78 /* EX_CONFIG: another try cannot help */
+#define HOST_EXIT_FAILED  70 /* EX_SOFTWARE: it said why */
+#define HOST_EXIT_NO_EXEC 111
+
+/* File descriptors of agentd-host. */
+#define HOST_FD_CHANNEL 3
+#define HOST_FD_PLUGIN  4
+
+#endif

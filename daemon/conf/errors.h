@@ -1,0 +1,12 @@
+/*
+ * errors: the part of conf_errors that only daemon/conf needs.
+ */
+#ifndef AGENTD_CONF_ERRORS_H
+#define AGENTD_CONF_ERRORS_H
+
+#include "daemon/conf/conf.h"
+
+/* Gives a file its place in the order of messages, before there is any message about it. */
+void conf_errors_file(struct conf_errors *errors, const char *file);
+
+#endif

@@ -1,0 +1,99 @@
+/*
+ * settings: agent.conf as typed values. Everything that the core knows is in the tables of
+ * settings.c, one row for each option; help texts and manuals are made from them.
+ *
+ * Read once, then immutable, and shared by reference count. Durations are milliseconds, sizes
+ * bytes. Strings are owned by the settings; texts of the tree are borrowed from it, and it lives as
+ * long as they do.
+ *
+ * Two steps, since a plugin's own options are known only when a host has loaded it: settings_read
+ * checks all of the core's, settings_read_options those of one agent.
+ */
+#ifndef AGENTD_CONF_SETTINGS_H
+#define AGENTD_CONF_SETTINGS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include "daemon/conf/conf.h"
+#include "daemon/conf/schema.h"
+
+enum on_busy { ON_BUSY_ENQUEUE, ON_BUSY_REJECT, ON_BUSY_INTERRUPT };
+
+struct http_settings {
+	struct schema_list listen;
+	char *enabled_word;
+	int64_t max_body, max_head, max_connections, max_fields;
+	int64_t request_timeout_ms, keep_alive_ms, heartbeat_ms, slow_reader_ms;
+	bool allow_unauthenticated;
+};
+
+/* How processes are supervised; state.h has the table that these times belong to. */
+struct supervision {
+	int64_t ready_ms, backoff_min_ms, backoff_max_ms, stable_ms, drain_ms, kill_ms, ping_ms;
+};
+
+struct agent_limits {
+	int64_t memory, files;                 /* of the process; 0: none */
+	int64_t content, delta, event, events; /* of a run */
+	int64_t history;                       /* bytes handed over with a run */
+};
+
+struct agent_settings {
+	char *name;
+	char *label;       /* "agent NAME", as the log says it */
+	char *plugin;      /* as the config has it */
+	char *plugin_path; /* the file; NULL if it was not found */
+	int64_t timeout_ms, queue_timeout_ms, concurrency, queue, workers, history;
+	char *on_disconnect_word, *on_busy_word;
+	bool cancel_on_disconnect;
+	enum on_busy on_busy;
+	struct agent_limits limits;
+	const struct conf_node *section; /* borrowed from the tree */
+	/* The plugin's own options, in the order of its table; NULL before settings_read_options. */
+	const struct schema *option_schema; /* borrowed from the plugin's descriptor */
+	struct schema_value *options;
+};
+
+struct settings {
+	char *name;
+	struct http_settings http;
+	struct schema_list plugin_path; /* empty: the usual places */
+	char *default_agent_word;
+	bool store_enabled;
+	struct supervision supervision;
+	char *log_level_word;  /* error, warn, info, debug */
+	char *log_format_word; /* auto, text, json, journal */
+	bool log_access;
+	struct agent_settings *agents;
+	size_t agent_count;
+	const struct agent_settings *default_agent; /* NULL: several, and none is named */
+
+	unsigned refs;
+	struct conf_node *tree; /* owned */
+};
+
+/* Takes over the tree, also on failure. Mistakes go to `errors`; NULL only when memory is out. */
+struct settings *settings_read(struct conf_node *tree, struct conf_errors *errors);
+struct settings *settings_ref(struct settings *settings);
+void settings_unref(struct settings *settings);
+
+/* Checks one agent's section against its plugin's table, which must outlive the settings. */
+void settings_read_options(struct settings *settings, size_t agent, const struct schema *schema,
+    struct conf_errors *errors);
+
+/* A tree for `agentd [--listen ADDR] PLUGIN…`. NULL: memory is out. */
+struct conf_node *settings_tree_for(
+    const char *listen, char *const *plugins, size_t count, struct conf_errors *errors);
+
+/* The effective settings as YAML, defaults too; secrets as ***. */
+void settings_print(const struct settings *settings, FILE *out);
+
+/* "127.0.0.1:8000", "[::1]:8000", "unix:/path" taken apart. 0, or -EINVAL. For unix, `host` is the
+ * path and *ret_port -1. */
+int settings_parse_address(const char *text, char *host, size_t size, int *ret_port);
+/* Whether only this machine can reach the address. */
+bool settings_is_loopback(const char *host);
+
+#endif

@@ -1,0 +1,302 @@
+/* daemon: builds the parts, and stops them in order. */
+#include "daemon/daemon.h"
+
+#include <event2/event.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "daemon/base/log.h"
+#include "daemon/http/api.h"
+#include "daemon/http/route.h"
+#include "daemon/http/server.h"
+#include "daemon/proc/notify.h"
+#include "daemon/run/registry.h"
+#include "daemon/run/run.h"
+#include "daemon/store/store.h"
+#include "daemon/version.h"
+
+#define MEMORY_SESSIONS 10000 /* kept without a store; those idle longest go first */
+
+enum phase {
+	PHASE_SERVING,
+	PHASE_DRAINING, /* no new work; what is going on may end */
+	PHASE_STOPPING, /* no run is left; processes and connections end */
+};
+
+struct daemon {
+	struct event_base *base; /* borrowed */
+	struct settings *settings;
+	struct event *log_flush;
+	struct store *store;
+	struct runs *runs;
+	struct registry *registry;
+	struct api api;
+	struct http_server *http;
+	struct notify *notify;
+	struct event *signals[6];
+	struct event *deadline; /* of the drain, then of the stop */
+	enum phase phase;
+	bool http_idle;
+};
+
+static void daemon_on_signal(evutil_socket_t signal, short what, void *arg);
+static void daemon_on_deadline(evutil_socket_t fd, short what, void *arg);
+static void daemon_on_change(void *arg);
+
+static void on_log_flush(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	log_flush();
+}
+
+static void on_log_pending(void *arg)
+{
+	struct daemon *daemon = arg;
+	event_active(daemon->log_flush, EV_TIMEOUT, 0);
+}
+
+static int daemon_add_signals(struct daemon *daemon)
+{
+	static const int wanted[] = { SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2 };
+	signal(SIGPIPE, SIG_IGN);
+	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
+		daemon->signals[i] =
+		    evsignal_new(daemon->base, wanted[i], daemon_on_signal, daemon);
+		if (!daemon->signals[i] || event_add(daemon->signals[i], NULL) < 0)
+			return EX_OSERR;
+	}
+	return 0;
+}
+
+static int daemon_listen(struct daemon *daemon)
+{
+	const struct schema_list *listen = &daemon->settings->http.listen;
+	for (size_t i = 0; i < listen->count; i++) {
+		int error = http_server_listen(daemon->http, listen->items[i]);
+		if (error == 0)
+			continue;
+		log_error("cannot listen on %s: %s", listen->items[i], strerror(-error));
+		return EX_UNAVAILABLE;
+	}
+	return 0;
+}
+
+int daemon_new(struct event_base *base, const struct daemon_setup *setup, struct daemon **ret)
+{
+	struct daemon *daemon = calloc(1, sizeof(*daemon));
+	if (!daemon)
+		return EX_OSERR;
+	struct settings *settings = settings_ref(setup->settings);
+	daemon->base = base;
+	daemon->settings = settings;
+	int error = EX_OSERR;
+
+	if (!(daemon->log_flush = event_new(base, -1, 0, on_log_flush, NULL)))
+		goto fail;
+	log_on_pending(on_log_pending, daemon);
+	if (!(daemon->store = store_new_memory(MEMORY_SESSIONS)))
+		goto fail;
+	if (!(daemon->runs = runs_new(base, daemon->store)))
+		goto fail;
+	struct registry_setup registry = {
+		.settings = settings,
+		.images = setup->images,
+		.host_fd = setup->host_fd,
+		.runs = daemon->runs,
+		.changed = daemon_on_change,
+		.arg = daemon,
+	};
+	if (!(daemon->registry = registry_new(base, &registry)))
+		goto fail;
+	daemon->api = (struct api){
+		.settings = settings, .registry = daemon->registry, .runs = daemon->runs
+	};
+	if (!(daemon->http = http_server_new(
+		  base, &settings->http, settings->log_access, route_request, &daemon->api)))
+		goto fail;
+	if ((error = daemon_listen(daemon)))
+		goto fail;
+	error = EX_OSERR;
+	if (!(daemon->notify = notify_new(base)))
+		goto fail;
+	if (!(daemon->deadline = event_new(base, -1, 0, daemon_on_deadline, daemon)))
+		goto fail;
+	if ((error = daemon_add_signals(daemon)))
+		goto fail;
+	*ret = daemon;
+	return 0;
+
+fail:
+	if (error == EX_OSERR)
+		log_error("out of memory");
+	daemon_free(daemon);
+	return error;
+}
+
+void daemon_free(struct daemon *daemon)
+{
+	if (!daemon)
+		return;
+	for (size_t i = 0; i < sizeof(daemon->signals) / sizeof(daemon->signals[0]); i++)
+		if (daemon->signals[i])
+			event_free(daemon->signals[i]);
+	if (daemon->deadline)
+		event_free(daemon->deadline);
+	notify_free(daemon->notify);
+	if (daemon->runs)
+		runs_cancel_all(daemon->runs, RUN_DRAINING, "agentd has stopped");
+	http_server_free(daemon->http);
+	registry_free(daemon->registry);
+	runs_free(daemon->runs);
+	store_free(daemon->store);
+	log_on_pending(NULL, NULL);
+	log_flush();
+	if (daemon->log_flush)
+		event_free(daemon->log_flush);
+	settings_unref(daemon->settings);
+	free(daemon);
+}
+
+/* Serving. */
+
+static void daemon_banner(const struct daemon *daemon)
+{
+	const struct agent *agent;
+	const char *address;
+	log_info(
+	    "agentd %s serves \"%s\" (pid %d)", AGENTD_VERSION, daemon->settings->name, getpid());
+	for (size_t i = 0; (agent = registry_at(daemon->registry, i)); i++) {
+		const struct descriptor *plugin = agent_descriptor(agent);
+		log_info("%s: %s %s from %s%s", agent_settings(agent)->label, plugin->name,
+		    plugin->version, agent_settings(agent)->plugin_path,
+		    agent == registry_default(daemon->registry) ? " (default)" : "");
+	}
+	log_info("sessions are kept in memory: they end with this process");
+	for (size_t i = 0; (address = http_server_address(daemon->http, i)); i++)
+		log_info("listening on %s%s (no auth)",
+		    strncmp(address, "unix:", 5) ? "http://" : "", address);
+}
+
+int daemon_run(struct daemon *daemon)
+{
+	char status[128];
+	registry_start(daemon->registry);
+	daemon_banner(daemon);
+	snprintf(status, sizeof(status), "READY=1\nSTATUS=serving %zu agents",
+	    daemon->settings->agent_count);
+	notify_send(daemon->notify, status);
+	event_base_dispatch(daemon->base);
+	log_info("stopped");
+	return 0;
+}
+
+static void daemon_dump(const struct daemon *daemon)
+{
+	const struct agent *agent;
+	log_info("state: %zu runs have not ended", runs_live(daemon->runs));
+	for (size_t i = 0; (agent = registry_at(daemon->registry, i)); i++) {
+		struct agent_view view;
+		agent_look(agent, &view);
+		log_info(
+		    "state: %s: %s, pid %d, generation %u, %u restarts, %zu running, %zu queued",
+		    agent_settings(agent)->label, state_name(view.state),
+		    view.pid_count ? view.pids[0] : 0, view.generation, view.restarts, view.running,
+		    view.queued);
+	}
+}
+
+/* Stopping: drain, then processes and connections, then the loop. */
+
+static void daemon_arm(struct daemon *daemon, int64_t after_ms)
+{
+	struct timeval after = { .tv_sec = after_ms / 1000, .tv_usec = after_ms % 1000 * 1000 };
+	event_add(daemon->deadline, &after);
+}
+
+static void daemon_check_stopped(struct daemon *daemon)
+{
+	if (daemon->phase == PHASE_STOPPING && daemon->http_idle &&
+	    registry_is_down(daemon->registry))
+		event_base_loopexit(daemon->base, NULL);
+}
+
+static void daemon_on_change(void *arg)
+{
+	daemon_check_stopped(arg);
+}
+
+static void daemon_on_http_idle(void *arg)
+{
+	struct daemon *daemon = arg;
+	daemon->http_idle = true;
+	daemon_check_stopped(daemon);
+}
+
+static void daemon_on_runs_idle(void *arg)
+{
+	struct daemon *daemon = arg;
+	daemon->phase = PHASE_STOPPING;
+	/* A process gets TERM and KILL on its own timers; what is left then are readers of replies. */
+	daemon_arm(daemon,
+	    daemon->settings->supervision.drain_ms + 2 * daemon->settings->supervision.kill_ms);
+	registry_stop(daemon->registry);
+	daemon_check_stopped(daemon);
+}
+
+static void daemon_drain(struct daemon *daemon)
+{
+	int64_t drain_ms = daemon->settings->supervision.drain_ms;
+	log_info("stopping: %zu runs have %.3g s to end", runs_live(daemon->runs),
+	    (double)drain_ms / 1000);
+	notify_send(daemon->notify, "STOPPING=1\nSTATUS=stopping");
+	daemon->phase = PHASE_DRAINING;
+	daemon->api.draining = true;
+	daemon_arm(daemon, drain_ms);
+	http_server_drain(daemon->http, daemon_on_http_idle, daemon);
+	runs_drain(daemon->runs, daemon_on_runs_idle, daemon);
+}
+
+static void daemon_on_deadline(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	struct daemon *daemon = arg;
+	if (daemon->phase == PHASE_DRAINING) {
+		log_warn("%zu runs did not end in time and are given up", runs_live(daemon->runs));
+		runs_cancel_all(daemon->runs, RUN_DRAINING, "agentd is stopping");
+		return;
+	}
+	log_warn("some clients did not read their replies in time");
+	event_base_loopexit(daemon->base, NULL);
+}
+
+static void daemon_on_signal(evutil_socket_t signal, short what, void *arg)
+{
+	(void)what;
+	struct daemon *daemon = arg;
+	switch (signal) {
+	case SIGHUP:
+		log_warn("this build cannot reload: restart it to read the config again");
+		return;
+	case SIGUSR1:
+		daemon_dump(daemon);
+		return;
+	case SIGUSR2:
+		log_warn("this build cannot be upgraded in place: restart it");
+		return;
+	default:
+		if (daemon->phase == PHASE_SERVING) {
+			daemon_drain(daemon);
+			return;
+		}
+		log_warn("told to stop again: stopping at once");
+		event_base_loopbreak(daemon->base);
+	}
+}

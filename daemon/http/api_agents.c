@@ -1,0 +1,110 @@
+/* api_agents: what the agents are and how they do. Their options are not shown: some are secrets. */
+#include <string.h>
+
+#include "daemon/base/id.h"
+#include "daemon/http/api.h"
+#include "daemon/http/problem.h"
+#include "daemon/http/route.h"
+
+struct agent *api_agent(struct api *api, struct http_request *request, const char *name)
+{
+	struct agent *agent = registry_find(api->registry, name);
+	if (!agent)
+		problem_reply(request, PROBLEM_NOT_FOUND, "there is no agent \"%s\"", name);
+	return agent;
+}
+
+static void add_time(struct buf *out, uint64_t wall_ms)
+{
+	char text[TIME_SIZE];
+	if (!wall_ms) {
+		buf_add_str(out, "null");
+		return;
+	}
+	time_format(wall_ms, text);
+	buf_addf(out, "\"%s\"", text);
+}
+
+static void add_last_exit(struct buf *out, const struct child_exit *last)
+{
+	const char *signal = last->signal ? sigabbrev_np(last->signal) : NULL;
+	if (!last->at_wall_ms) {
+		buf_add_str(out, "null");
+		return;
+	}
+	if (last->signal)
+		buf_addf(out, "{\"signal\":\"SIG%s\",\"at\":", signal ? signal : "?");
+	else
+		buf_addf(out, "{\"code\":%d,\"at\":", last->code);
+	add_time(out, last->at_wall_ms);
+	buf_add_str(out, ",\"reason\":");
+	struct buf reason = { 0 };
+	buf_add_utf8(&reason, NULL, last->reason, strlen(last->reason));
+	buf_add_json(out, reason.data ? reason.data : "", reason.length);
+	buf_done(&reason);
+	buf_add_str(out, "}");
+}
+
+static void add_limits(struct buf *out, const struct agent_settings *settings)
+{
+	const struct agent_limits *limits = &settings->limits;
+	buf_addf(out,
+	    "{\"concurrency\":%lld,\"queue\":%lld,\"timeout\":%.3f,\"queue_timeout\":%.3f,"
+	    "\"memory\":%lld,\"files\":%lld}",
+	    (long long)settings->concurrency, (long long)settings->queue,
+	    (double)settings->timeout_ms / 1000, (double)settings->queue_timeout_ms / 1000,
+	    (long long)limits->memory, (long long)limits->files);
+}
+
+static void add_agent(struct buf *out, const struct agent *agent)
+{
+	const struct agent_settings *settings = agent_settings(agent);
+	const struct descriptor *plugin = agent_descriptor(agent);
+	struct agent_view view;
+	agent_look(agent, &view);
+	buf_add_str(out, "{\"name\":");
+	buf_add_json_str(out, settings->name);
+	buf_add_str(out, ",\"plugin\":");
+	buf_add_json_str(out, plugin->name);
+	buf_add_str(out, ",\"version\":");
+	buf_add_json_str(out, plugin->version);
+	buf_add_str(out, ",\"summary\":");
+	buf_add_json_str(out, plugin->summary);
+	buf_addf(out, ",\"state\":\"%s\",\"generation\":%u,\"pids\":[", state_name(view.state),
+	    view.generation);
+	for (size_t i = 0; i < view.pid_count; i++)
+		buf_addf(out, "%s%d", i ? "," : "", view.pids[i]);
+	buf_addf(out, "],\"restarts\":%u,\"last_exit\":", view.restarts);
+	add_last_exit(out, view.last_exit);
+	buf_add_str(out, ",\"next_retry_at\":");
+	add_time(out, view.retry_at_wall_ms);
+	buf_addf(out, ",\"running\":%zu,\"queued\":%zu,\"limits\":", view.running, view.queued);
+	add_limits(out, settings);
+	buf_add_str(out, "}");
+}
+
+void api_agents_list(
+    struct api *api, struct http_request *request, const struct route_params *params)
+{
+	(void)params;
+	struct buf body = { 0 };
+	struct agent *agent;
+	buf_add_str(&body, "{\"agents\":[");
+	for (size_t i = 0; (agent = registry_at(api->registry, i)); i++) {
+		buf_add_str(&body, i ? "," : "");
+		add_agent(&body, agent);
+	}
+	buf_add_str(&body, "]}");
+	api_reply_json(request, &body);
+}
+
+void api_agents_get(
+    struct api *api, struct http_request *request, const struct route_params *params)
+{
+	struct agent *agent = api_agent(api, request, params->value[0]);
+	struct buf body = { 0 };
+	if (!agent)
+		return;
+	add_agent(&body, agent);
+	api_reply_json(request, &body);
+}

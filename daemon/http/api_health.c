@@ -1,0 +1,45 @@
+/* api_health: whether the daemon lives (/health), and whether all of it serves (/ready). */
+#include "daemon/http/api.h"
+
+void api_reply_json(struct http_request *request, struct buf *body)
+{
+	buf_add(body, "\n", 1);
+	http_reply(request, 200, "application/json", body);
+}
+
+void api_health(struct api *api, struct http_request *request, const struct route_params *params)
+{
+	(void)params;
+	struct agent *agent = registry_default(api->registry);
+	struct buf body = { 0 };
+	buf_add_str(&body, "{\"status\":\"ok\",\"agent\":");
+	if (agent)
+		buf_add_json_str(&body, agent_settings(agent)->name);
+	else
+		buf_add_str(&body, "null");
+	buf_add_str(&body, "}");
+	api_reply_json(request, &body);
+}
+
+void api_ready(struct api *api, struct http_request *request, const struct route_params *params)
+{
+	(void)params;
+	struct buf body = { 0 }, missing = { 0 };
+	struct agent *agent;
+	for (size_t i = 0; (agent = registry_at(api->registry, i)); i++) {
+		struct agent_view view;
+		agent_look(agent, &view);
+		if (view.state == STATE_READY)
+			continue;
+		buf_add_str(&missing, missing.length ? "," : "");
+		buf_add_json_str(&missing, agent_settings(agent)->name);
+	}
+	bool ready = missing.length == 0 && !api->draining;
+	buf_addf(&body, "{\"status\":\"%s\",\"not_ready\":[%.*s]}\n",
+	    ready           ? "ready"
+	    : api->draining ? "draining"
+			    : "not ready",
+	    (int)missing.length, missing.data ? missing.data : "");
+	buf_done(&missing);
+	http_reply(request, ready ? 200 : 503, "application/json", &body);
+}

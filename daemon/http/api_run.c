@@ -1,0 +1,274 @@
+/* api_run: POST /run and POST /agents/{name}/run. The body is parsed once, here, and what is wrong
+ * with it is said by the name of the field. */
+#include <jansson.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "daemon/http/api.h"
+#include "daemon/http/problem.h"
+#include "daemon/http/reply.h"
+#include "daemon/http/route.h"
+#include "daemon/http/sse.h"
+
+#define ID_MAX_BYTES 256 /* of a session_id or user_id that a client chooses */
+
+/* The answer to a client that waits for the whole result. */
+struct waiter {
+	struct http_request *request; /* borrowed */
+	struct run *run;
+	struct run_subscriber subscriber;
+};
+
+static void waiter_free(struct waiter *waiter)
+{
+	run_unref(waiter->run);
+	free(waiter);
+}
+
+static void waiter_on_event(void *arg, struct run *run, const struct run_event *event)
+{
+	struct waiter *waiter = arg;
+	if (event->type != RUN_EVENT_ENDED)
+		return;
+	reply_run(waiter->request, run);
+	waiter_free(waiter);
+}
+
+static void waiter_on_gone(void *arg)
+{
+	struct waiter *waiter = arg;
+	run_unsubscribe(waiter->run, &waiter->subscriber);
+	if (agent_settings(run_agent(waiter->run))->cancel_on_disconnect)
+		run_cancel(waiter->run, "its client left");
+	waiter_free(waiter);
+}
+
+static bool wait_for(struct http_request *request, struct run *run)
+{
+	struct waiter *waiter = calloc(1, sizeof(*waiter));
+	if (!waiter)
+		return false;
+	waiter->request = request;
+	waiter->run = run_ref(run);
+	waiter->subscriber.event = waiter_on_event;
+	waiter->subscriber.arg = waiter;
+	run_subscribe(run, &waiter->subscriber);
+	http_on_gone(request, waiter_on_gone, waiter);
+	return true;
+}
+
+/* JSON is taken whatever text or form type it is declared as, so that a plain curl -d works; what is
+ * certainly something else is not. */
+static bool media_type_is_acceptable(struct http_request *request)
+{
+	static const char *const refused[] = { "multipart/", "image/", "audio/", "video/", "font/",
+		"application/octet-stream", "application/zip", "application/gzip",
+		"application/pdf" };
+	const char *type = http_header(request, "Content-Type");
+	for (size_t i = 0; type && i < sizeof(refused) / sizeof(refused[0]); i++)
+		if (strncasecmp(type, refused[i], strlen(refused[i])) == 0) {
+			problem_reply(request, PROBLEM_UNSUPPORTED_MEDIA_TYPE,
+			    "the body must be JSON, not %.100s", type);
+			return false;
+		}
+	return true;
+}
+
+/* The fields of a /run body, by type. Anything else in it is left alone. */
+static const struct {
+	const char *name;
+	json_type type;
+	const char *wanted;
+} fields[] = {
+	{ "input", JSON_STRING, "a string" },
+	{ "session_id", JSON_STRING, "a string" },
+	{ "user_id", JSON_STRING, "a string" },
+	{ "agent", JSON_STRING, "a string" },
+	{ "metadata", JSON_OBJECT, "an object" },
+	{ "stream", JSON_TRUE, "true or false" },
+	{ "background", JSON_TRUE, "true or false" },
+	{ "timeout", JSON_REAL, "a number of seconds above 0" },
+	{ "attachments", JSON_ARRAY, "an array" },
+};
+
+static bool has_type(const json_t *value, json_type type)
+{
+	if (type == JSON_TRUE)
+		return json_is_boolean(value);
+	if (type == JSON_REAL)
+		return json_is_number(value) && json_number_value(value) > 0 &&
+		       isfinite(json_number_value(value));
+	return json_typeof(value) == type;
+}
+
+/* Says what is wrong with the body; true if nothing is. null is as good as absent. */
+static bool body_is_good(struct http_request *request, const json_t *body)
+{
+	for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
+		const json_t *value = json_object_get(body, fields[i].name);
+		if (!value || json_is_null(value) || has_type(value, fields[i].type))
+			continue;
+		problem_reply(request, PROBLEM_BAD_REQUEST, "\"%s\" must be %s", fields[i].name,
+		    fields[i].wanted);
+		return false;
+	}
+	static const char *const ids[] = { "session_id", "user_id" };
+	for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++) {
+		size_t n = json_string_length(json_object_get(body, ids[i]));
+		if (n > ID_MAX_BYTES) {
+			problem_reply(request, PROBLEM_BAD_REQUEST,
+			    "\"%s\" is longer than %d bytes", ids[i], ID_MAX_BYTES);
+			return false;
+		}
+	}
+	if (json_string_length(json_object_get(body, "input")) == 0) {
+		problem_reply(request, PROBLEM_BAD_REQUEST,
+		    "\"input\" is required: a string that is not empty");
+		return false;
+	}
+	if (json_is_true(json_object_get(body, "background"))) {
+		problem_reply(request, PROBLEM_BAD_REQUEST,
+		    "\"background\" needs the store, which this build does not have");
+		return false;
+	}
+	if (json_array_size(json_object_get(body, "attachments")) > 0) {
+		problem_reply(request, PROBLEM_BAD_REQUEST,
+		    "\"attachments\" are not supported by this build");
+		return false;
+	}
+	return true;
+}
+
+static json_t *parse_body(struct http_request *request)
+{
+	size_t length;
+	const char *text = http_body(request, &length);
+	json_error_t error;
+	json_t *body = json_loadb(text, length, JSON_REJECT_DUPLICATES, &error);
+	if (!body && length == 0)
+		problem_reply(request, PROBLEM_BAD_REQUEST,
+		    "the body is empty; it must be JSON, such as {\"input\":\"hello\"}");
+	else if (!body)
+		problem_reply(request, PROBLEM_BAD_REQUEST,
+		    "the body is not JSON: %s (line %d, column %d)", error.text, error.line,
+		    error.column);
+	else if (!json_is_object(body))
+		problem_reply(request, PROBLEM_BAD_REQUEST, "the body must be a JSON object");
+	else if (body_is_good(request, body))
+		return body;
+	json_decref(body);
+	return NULL;
+}
+
+/* An empty id is as good as none. */
+static const char *text_of(const json_t *body, const char *name)
+{
+	const char *text = json_string_value(json_object_get(body, name));
+	return text && text[0] ? text : NULL;
+}
+
+static bool wants_stream(struct http_request *request, const json_t *body)
+{
+	const char *accept = http_header(request, "Accept");
+	const json_t *stream = json_object_get(body, "stream");
+	if (json_is_boolean(stream))
+		return json_is_true(stream);
+	return accept && strcasestr(accept, "text/event-stream");
+}
+
+static void refuse(struct http_request *request, enum run_code code, const struct agent *agent)
+{
+	static const char *const why[] = {
+		[RUN_AGENT_UNAVAILABLE] = "the agent's process is not running",
+		[RUN_OVERLOADED] = "the agent's queue is full",
+		[RUN_DRAINING] = "agentd is stopping",
+		[RUN_SESSION_BUSY] = "another run of this session is going on",
+		[RUN_NO_MEMORY] = "out of memory",
+	};
+	char detail[400];
+	struct agent_view view;
+	agent_look(agent, &view);
+	snprintf(detail, sizeof(detail), "%s", why[code]);
+	if (code == RUN_AGENT_UNAVAILABLE && view.last_exit->at_wall_ms)
+		snprintf(detail, sizeof(detail), "%s: %s", why[code], view.last_exit->reason);
+	reply_add_retry_after(request, code, agent);
+	problem_reply(request, problem_of_run(code), "%s", detail);
+}
+
+static void run_body(
+    struct api *api, struct http_request *request, struct agent *agent, json_t *body)
+{
+	const json_t *input = json_object_get(body, "input");
+	const json_t *metadata = json_object_get(body, "metadata");
+	double timeout = json_number_value(json_object_get(body, "timeout"));
+	char *metadata_text = json_is_object(metadata) ? json_dumps(metadata, JSON_COMPACT) : NULL;
+	struct run_request wanted = {
+		.agent = agent,
+		.input = { json_string_value(input), json_string_length(input) },
+		.session_id = text_of(body, "session_id"),
+		.user_id = text_of(body, "user_id"),
+		.source = "http",
+		.metadata = { metadata_text, metadata_text ? strlen(metadata_text) : 0 },
+		.timeout_ms = timeout > 1e9 ? 0 : (int64_t)(timeout * 1000 + 0.999),
+	};
+	struct run *run;
+	enum run_code code = run_create(api->runs, &wanted, &run);
+	free(metadata_text);
+	if (code != RUN_OK) {
+		refuse(request, code, agent);
+		return;
+	}
+	http_note_run(request, run_id(run));
+	bool heard = wants_stream(request, body) ? sse_begin(request, run) : wait_for(request, run);
+	if (heard)
+		run_start(run);
+	else
+		problem_reply(request, PROBLEM_INTERNAL, "out of memory");
+	run_unref(run);
+}
+
+static struct agent *choose_agent(
+    struct api *api, struct http_request *request, const json_t *body, const char *path_name)
+{
+	const char *name = text_of(body, "agent");
+	if (path_name && name && strcmp(name, path_name) != 0) {
+		problem_reply(
+		    request, PROBLEM_BAD_REQUEST, "\"agent\" is not the agent of the path");
+		return NULL;
+	}
+	if (path_name || name)
+		return api_agent(api, request, path_name ? path_name : name);
+	struct agent *agent = registry_default(api->registry);
+	if (!agent)
+		problem_reply(request, PROBLEM_BAD_REQUEST,
+		    "\"agent\" is required: there are several, and no default_agent in the config");
+	return agent;
+}
+
+static void run_request(struct api *api, struct http_request *request, const char *path_name)
+{
+	if (!media_type_is_acceptable(request))
+		return;
+	json_t *body = parse_body(request);
+	if (!body)
+		return;
+	struct agent *agent = choose_agent(api, request, body, path_name);
+	if (agent)
+		run_body(api, request, agent, body);
+	json_decref(body);
+}
+
+void api_run(struct api *api, struct http_request *request, const struct route_params *params)
+{
+	(void)params;
+	run_request(api, request, NULL);
+}
+
+void api_agents_run(
+    struct api *api, struct http_request *request, const struct route_params *params)
+{
+	run_request(api, request, params->value[0]);
+}

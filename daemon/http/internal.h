@@ -1,0 +1,78 @@
+/* internal: connections and requests, as server.c and request.c share them. Nothing else includes it. */
+#ifndef AGENTD_HTTP_INTERNAL_H
+#define AGENTD_HTTP_INTERNAL_H
+
+#define HASH_NONFATAL_OOM 1
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/event.h>
+#include <event2/http.h>
+#include <event2/listener.h>
+#include <sys/queue.h>
+#include <uthash.h>
+
+#include "daemon/base/id.h"
+#include "daemon/http/server.h"
+
+#define REQUEST_ID_MAX 64
+#define SWEEP_MS       250 /* how often held requests are asked whether their client is there */
+
+struct listener {
+	struct evconnlistener *listener;
+	struct evhttp_bound_socket *bound; /* evhttp's handle of it; closes it */
+	char *address;
+	char *unlink_path; /* of a unix socket */
+	TAILQ_ENTRY(listener) link;
+};
+
+struct conn {
+	struct http_server *server;      /* borrowed */
+	struct bufferevent *bev;         /* borrowed from evhttp */
+	struct evhttp_connection *evcon; /* borrowed; NULL until adopted */
+	struct event *timer; /* active at once to adopt; then the deadline of the next request */
+	struct http_request *request; /* the one that is held */
+	bool reading;                 /* the first byte of a request is here */
+	bool replying;                /* an answer is on its way out */
+	TAILQ_ENTRY(conn) link;
+	UT_hash_handle hh; /* by bev: evhttp has no place for a pointer of ours */
+};
+
+struct http_request {
+	struct conn *conn;            /* borrowed */
+	struct evhttp_request *evreq; /* borrowed from evhttp */
+	char *path;                   /* NULL: not acceptable */
+	char id[REQUEST_ID_MAX + 1], run_id[ID_SIZE];
+	uint64_t started_us;
+	bool streaming;
+	size_t bytes;
+	void (*gone)(void *arg);
+	void *gone_arg;
+	void (*drained)(void *arg);
+	void *drained_arg;
+	TAILQ_ENTRY(http_request) held;
+};
+
+struct http_server {
+	struct event_base *base; /* borrowed */
+	struct evhttp *http;
+	const struct http_settings *settings; /* borrowed */
+	bool log_access, draining, paused;
+	http_handler handler;
+	void *arg;
+	void (*idle)(void *arg); /* of a drain */
+	void *idle_arg;
+	TAILQ_HEAD(, listener) listeners;
+	TAILQ_HEAD(, conn) conns;
+	struct conn *by_bev;
+	TAILQ_HEAD(, http_request) held; /* not streaming: the sweep looks at them */
+	size_t conn_count, held_count;
+	struct event *sweep, *accept_again;
+	struct evbuffer *scratch;
+};
+
+/* request.c */
+struct http_request *request_new(struct conn *conn, struct evhttp_request *evreq);
+void request_log(const struct http_request *request, int status);
+void request_free(struct http_request *request);
+
+#endif

@@ -1,0 +1,42 @@
+/*
+ * problem: errors as application/problem+json (RFC 9457), each kind one row in one table. `error`
+ * repeats the title, as clients of the original read it.
+ */
+#ifndef AGENTD_HTTP_PROBLEM_H
+#define AGENTD_HTTP_PROBLEM_H
+
+#include "daemon/http/server.h"
+#include "daemon/run/run.h"
+
+enum problem {
+	PROBLEM_BAD_REQUEST,
+	PROBLEM_NOT_FOUND,
+	PROBLEM_METHOD_NOT_ALLOWED,
+	PROBLEM_SESSION_BUSY,
+	PROBLEM_SESSION_MISMATCH,
+	PROBLEM_RUN_CANCELLED,
+	PROBLEM_UNSUPPORTED_MEDIA_TYPE,
+	PROBLEM_INTERNAL,
+	PROBLEM_AGENT_FAILED,
+	PROBLEM_AGENT_CRASHED,
+	PROBLEM_OVERLOADED,
+	PROBLEM_AGENT_UNAVAILABLE,
+	PROBLEM_DRAINING,
+	PROBLEM_TIMEOUT,
+	PROBLEM_COUNT,
+};
+
+/* Answers with it; `detail` is for people. */
+void problem_reply(struct http_request *request, enum problem problem, const char *detail, ...)
+    __attribute__((format(printf, 3, 4)));
+/* The same for a run that ended in it, or was not made because of it. */
+void problem_reply_run(
+    struct http_request *request, enum problem problem, const char *run_id, const char *detail);
+
+/* The body alone, for a stream. `run_id` and `detail` may be NULL. */
+void problem_write(struct buf *out, enum problem problem, const char *run_id, const char *detail);
+
+/* What a run's failure is in HTTP. */
+enum problem problem_of_run(enum run_code code);
+
+#endif

@@ -1,0 +1,271 @@
+/*
+ * request: what a handler sees of a request, and how it answers.
+ *
+ * Nothing computed is ever passed as a reason phrase: evhttp does not look for line ends in it.
+ */
+#include <event2/keyvalq_struct.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/base/log.h"
+#include "daemon/http/internal.h"
+#include "daemon/http/target.h"
+
+#define STREAM_READ_MAX 16384 /* bytes a client may send into a stream that nobody reads */
+#define REFERENCE_LEAST 4096  /* bodies from this size on are handed over, not copied */
+
+/* A client's request id is taken over if it is short and plain, else we make one. */
+static void request_name(struct http_request *request)
+{
+	static const char plain[] =
+	    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-:/+=";
+	const char *given = http_header(request, "X-Request-Id");
+	size_t n = given ? strlen(given) : 0;
+	if (n > 0 && n <= REQUEST_ID_MAX && strspn(given, plain) == n)
+		memcpy(request->id, given, n + 1);
+	else
+		id_make(clock_wall_ms(), request->id);
+}
+
+struct http_request *request_new(struct conn *conn, struct evhttp_request *evreq)
+{
+	struct http_server *server = conn->server;
+	struct http_request *request = calloc(1, sizeof(*request));
+	if (!request)
+		return NULL;
+	request->conn = conn;
+	request->evreq = evreq;
+	request->started_us = clock_monotonic_us();
+	request->path = target_path(evhttp_request_get_uri(evreq));
+	conn->request = request;
+	conn->reading = false;
+	request_name(request);
+	TAILQ_INSERT_TAIL(&server->held, request, held);
+	if (server->held_count++ == 0)
+		event_add(server->sweep, &(struct timeval){ .tv_usec = SWEEP_MS * 1000 });
+	return request;
+}
+
+void request_free(struct http_request *request)
+{
+	struct http_server *server = request->conn->server;
+	if (!request->streaming) {
+		TAILQ_REMOVE(&server->held, request, held);
+		if (--server->held_count == 0)
+			event_del(server->sweep);
+	}
+	request->conn->request = NULL;
+	free(request->path);
+	free(request);
+}
+
+void request_log(const struct http_request *request, int status)
+{
+	if (!request->conn->server->log_access || !log_enabled(LOG_LEVEL_INFO))
+		return;
+	char code[12], bytes[24], ms[32];
+	uint64_t us = clock_monotonic_us() - request->started_us;
+	snprintf(code, sizeof(code), "%d", status);
+	snprintf(bytes, sizeof(bytes), "%zu", request->bytes);
+	snprintf(
+	    ms, sizeof(ms), "%llu.%03u", (unsigned long long)(us / 1000), (unsigned)(us % 1000));
+	struct log_field fields[] = {
+		{ "status", code, true },
+		{ "bytes", bytes, true },
+		{ "ms", ms, true },
+		{ "request_id", request->id, false },
+		{ "run_id", request->run_id[0] ? request->run_id : NULL, false },
+	};
+	log_with(
+	    LOG_LEVEL_INFO, fields, "%s %.512s", http_method_name(request), http_target(request));
+}
+
+/* Reading. */
+
+static const struct {
+	enum evhttp_cmd_type type;
+	enum http_method method;
+	const char *name;
+} methods[] = {
+	{ EVHTTP_REQ_GET, HTTP_GET, "GET" },
+	{ EVHTTP_REQ_HEAD, HTTP_GET, "HEAD" },
+	{ EVHTTP_REQ_POST, HTTP_POST, "POST" },
+	{ EVHTTP_REQ_PUT, HTTP_PUT, "PUT" },
+	{ EVHTTP_REQ_DELETE, HTTP_DELETE, "DELETE" },
+	{ EVHTTP_REQ_PATCH, HTTP_PATCH, "PATCH" },
+	{ EVHTTP_REQ_OPTIONS, HTTP_OPTIONS, "OPTIONS" },
+};
+
+static size_t method_row(const struct http_request *request)
+{
+	enum evhttp_cmd_type type = evhttp_request_get_command(request->evreq);
+	size_t i = 0;
+	while (methods[i].type != type)
+		i++; /* evhttp lets no other through */
+	return i;
+}
+
+enum http_method http_method(const struct http_request *request)
+{
+	return methods[method_row(request)].method;
+}
+
+const char *http_method_name(const struct http_request *request)
+{
+	return methods[method_row(request)].name;
+}
+
+const char *http_target(const struct http_request *request)
+{
+	return evhttp_request_get_uri(request->evreq);
+}
+
+const char *http_path(const struct http_request *request)
+{
+	return request->path;
+}
+
+const char *http_header(const struct http_request *request, const char *name)
+{
+	return evhttp_find_header(evhttp_request_get_input_headers(request->evreq), name);
+}
+
+const char *http_body(const struct http_request *request, size_t *ret_length)
+{
+	struct evbuffer *body = evhttp_request_get_input_buffer(request->evreq);
+	*ret_length = evbuffer_get_length(body);
+	return *ret_length ? (const char *)evbuffer_pullup(body, -1) : "";
+}
+
+const char *http_request_id(const struct http_request *request)
+{
+	return request->id;
+}
+
+struct event_base *http_base(const struct http_request *request)
+{
+	return request->conn->server->base;
+}
+
+const struct http_settings *http_settings(const struct http_request *request)
+{
+	return request->conn->server->settings;
+}
+
+void http_note_run(struct http_request *request, const char *run_id)
+{
+	memcpy(request->run_id, run_id, ID_SIZE);
+}
+
+void http_on_gone(struct http_request *request, void (*gone)(void *arg), void *arg)
+{
+	request->gone = gone;
+	request->gone_arg = arg;
+}
+
+/* Answering. */
+
+void http_add_header(struct http_request *request, const char *name, const char *value)
+{
+	evhttp_add_header(evhttp_request_get_output_headers(request->evreq), name, value);
+}
+
+static void add_common_headers(struct http_request *request, const char *type)
+{
+	if (type)
+		http_add_header(request, "Content-Type", type);
+	http_add_header(request, "X-Request-Id", request->id);
+	if (request->conn->server->draining)
+		http_add_header(request, "Connection", "close");
+}
+
+static void free_reference(const void *data, size_t length, void *arg)
+{
+	(void)length;
+	(void)arg;
+	free((void *)(uintptr_t)data);
+}
+
+/* Moves the bytes; a large body is handed over as it is. */
+static void move_into(struct evbuffer *into, struct buf *from)
+{
+	if (from->length >= REFERENCE_LEAST &&
+	    evbuffer_add_reference(into, from->data, from->length, free_reference, NULL) == 0) {
+		*from = (struct buf){ 0 };
+		return;
+	}
+	evbuffer_add(into, from->data, from->length);
+	buf_done(from);
+}
+
+void http_reply(struct http_request *request, int status, const char *type, struct buf *body)
+{
+	struct evhttp_request *evreq = request->evreq;
+	add_common_headers(request, type);
+	if (body) {
+		request->bytes = body->length;
+		move_into(evhttp_request_get_output_buffer(evreq), body);
+	}
+	request_log(request, status);
+	request->conn->replying = true;
+	request_free(request);
+	evhttp_send_reply(evreq, status, NULL, NULL);
+}
+
+void http_stream_begin(struct http_request *request, const char *type)
+{
+	struct http_server *server = request->conn->server;
+	add_common_headers(request, type);
+	http_add_header(request, "Cache-Control", "no-cache");
+	http_add_header(request, "X-Accel-Buffering", "no"); /* nginx: pass it on as it comes */
+	TAILQ_REMOVE(&server->held, request, held);
+	if (--server->held_count == 0)
+		event_del(server->sweep);
+	request->streaming = true;
+	/* evhttp reads during a stream, and keeps all that it reads. */
+	bufferevent_setwatermark(request->conn->bev, EV_READ, 0, STREAM_READ_MAX);
+	evhttp_send_reply_start(request->evreq, 200, NULL);
+}
+
+void http_on_drained(struct http_request *request, void (*drained)(void *arg), void *arg)
+{
+	request->drained = drained;
+	request->drained_arg = arg;
+}
+
+static void stream_on_drained(struct evhttp_connection *evcon, void *arg)
+{
+	(void)evcon;
+	struct conn *conn = arg;
+	if (conn->request && conn->request->drained)
+		conn->request->drained(conn->request->drained_arg);
+}
+
+void http_stream_write(struct http_request *request, struct buf *text)
+{
+	struct evbuffer *scratch = request->conn->server->scratch;
+	request->bytes += text->length;
+	move_into(scratch, text);
+	evhttp_send_reply_chunk_with_cb(request->evreq, scratch, stream_on_drained, request->conn);
+}
+
+size_t http_stream_backlog(const struct http_request *request)
+{
+	return evbuffer_get_length(bufferevent_get_output(request->conn->bev));
+}
+
+void http_stream_end(struct http_request *request)
+{
+	struct evhttp_request *evreq = request->evreq;
+	request_log(request, 200);
+	request->conn->replying = true;
+	request_free(request);
+	evhttp_send_reply_end(evreq);
+}
+
+void http_stream_cut(struct http_request *request)
+{
+	request->gone = NULL;
+	evhttp_connection_free(request->conn->evcon);
+}

@@ -1,0 +1,102 @@
+/* route: the table, and the walk along it. */
+#include "daemon/http/route.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/http/problem.h"
+
+static const struct {
+	enum http_method method;
+	const char *pattern;
+	api_handler *handle;
+} routes[] = {
+	{ HTTP_GET, "/health", api_health },
+	{ HTTP_GET, "/ready", api_ready },
+	{ HTTP_POST, "/run", api_run },
+	{ HTTP_GET, "/agents", api_agents_list },
+	{ HTTP_GET, "/agents/{name}", api_agents_get },
+	{ HTTP_POST, "/agents/{name}/run", api_agents_run },
+};
+#define ROUTES (sizeof(routes) / sizeof(routes[0]))
+
+/* Whether a path fits a pattern. A {…} part takes one segment, which is cut out of `path`: it is
+ * ended with a NUL where a "/" was, so a path that fitted may not be matched again. */
+static bool matches(const char *pattern, char *path, struct route_params *params)
+{
+	size_t n = 0;
+	char *cuts[ROUTE_PARAMS_MAX];
+	while (*pattern) {
+		if (*pattern != '{') {
+			if (*pattern++ != *path++)
+				return false;
+			continue;
+		}
+		size_t length = strcspn(path, "/");
+		if (length == 0)
+			return false;
+		params->value[n] = path;
+		path += length;
+		cuts[n++] = path;
+		pattern = strchr(pattern, '}') + 1;
+	}
+	if (*path)
+		return false;
+	for (size_t i = 0; i < n; i++)
+		*cuts[i] = '\0';
+	return true;
+}
+
+static void reply_not_allowed(struct http_request *request, unsigned methods)
+{
+	static const struct {
+		enum http_method method;
+		const char *name;
+	} names[] = {
+		{ HTTP_GET, "GET, HEAD" },
+		{ HTTP_POST, "POST" },
+		{ HTTP_PUT, "PUT" },
+		{ HTTP_DELETE, "DELETE" },
+		{ HTTP_PATCH, "PATCH" },
+	};
+	char allow[64] = "OPTIONS";
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		if (methods & names[i].method)
+			snprintf(allow + strlen(allow), sizeof(allow) - strlen(allow), ", %s",
+			    names[i].name);
+	http_add_header(request, "Allow", allow);
+	if (http_method(request) == HTTP_OPTIONS)
+		http_reply(request, 204, NULL, NULL);
+	else
+		problem_reply(
+		    request, PROBLEM_METHOD_NOT_ALLOWED, "%s takes %s", http_path(request), allow);
+}
+
+void route_request(void *arg, struct http_request *request)
+{
+	struct api *api = arg;
+	const char *target = http_path(request);
+	unsigned methods = 0;
+	if (!target) {
+		problem_reply(request, PROBLEM_BAD_REQUEST, "the request target is not acceptable");
+		return;
+	}
+	for (size_t i = 0; i < ROUTES; i++) {
+		struct route_params params = { 0 };
+		char *path = strdup(target);
+		if (path && matches(routes[i].pattern, path, &params)) {
+			methods |= routes[i].method;
+			if (routes[i].method == http_method(request)) {
+				routes[i].handle(api, request, &params);
+				free(path);
+				return;
+			}
+		}
+		free(path);
+	}
+	if (methods)
+		reply_not_allowed(request, methods);
+	else
+		problem_reply(request, PROBLEM_NOT_FOUND, "there is nothing at %s", target);
+}

@@ -1,0 +1,412 @@
+/*
+ * server: evhttp, and round it what it lacks.
+ *
+ * Two rules, each learnt from a server that died without it (libevent 2.1.12): reading is never
+ * enabled on a connection whose request is held (a pipelined byte then ends the process); a client
+ * that leaves is found by polling for POLLRDHUP (an event on the fd spins after a reset).
+ */
+#include "daemon/http/server.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "daemon/base/log.h"
+#include "daemon/http/internal.h"
+
+#define ACCEPT_PAUSE_MS 200 /* after an accept that failed for want of a resource */
+#define LISTEN_BACKLOG  1024
+
+/* Connections. */
+
+static void conn_arm(struct conn *conn, int64_t after_ms)
+{
+	struct timeval after = { .tv_sec = after_ms / 1000, .tv_usec = after_ms % 1000 * 1000 };
+	event_add(conn->timer, &after);
+}
+
+static void server_pause(struct http_server *server, bool pause)
+{
+	struct listener *listener;
+	if (server->paused == pause)
+		return;
+	server->paused = pause;
+	TAILQ_FOREACH(listener, &server->listeners, link)
+	{
+		if (pause)
+			evconnlistener_disable(listener->listener);
+		else
+			evconnlistener_enable(listener->listener);
+	}
+}
+
+static void server_check_idle(struct http_server *server)
+{
+	void (*idle)(void *arg) = server->idle;
+	if (!idle || server->conn_count)
+		return;
+	server->idle = NULL;
+	idle(server->idle_arg);
+}
+
+/* Every connection of evhttp ends here, however it ends. */
+static void conn_on_close(struct evhttp_connection *evcon, void *arg)
+{
+	(void)evcon;
+	struct conn *conn = arg;
+	struct http_server *server = conn->server;
+	struct http_request *request = conn->request;
+	if (request) {
+		struct evhttp_request *evreq = request->evreq;
+		request_log(request, 499);
+		if (request->gone)
+			request->gone(request->gone_arg);
+		request_free(request);
+		/* Where evhttp saw the end itself it has let go of the request, and leaves it to us. */
+		if (!evhttp_request_get_connection(evreq))
+			evhttp_request_free(evreq);
+	}
+	TAILQ_REMOVE(&server->conns, conn, link);
+	HASH_DEL(server->by_bev, conn);
+	event_free(conn->timer);
+	free(conn);
+	server->conn_count--;
+	if (!server->draining && server->conn_count < (size_t)server->settings->max_connections &&
+	    !event_pending(server->accept_again, EV_TIMEOUT, NULL))
+		server_pause(server, false);
+	server_check_idle(server);
+}
+
+/* The bufferevent's argument is its evhttp_connection: there is no other way to it before a request
+ * is whole. */
+static void conn_adopt(struct conn *conn)
+{
+	void *evcon = NULL;
+	struct timeval slow = { .tv_sec = conn->server->settings->slow_reader_ms / 1000 + 1 };
+	bufferevent_getcb(conn->bev, NULL, NULL, NULL, &evcon);
+	conn->evcon = evcon;
+	evhttp_connection_set_closecb(conn->evcon, conn_on_close, conn);
+	bufferevent_set_timeouts(conn->bev, NULL, &slow); /* for reading we have our own */
+	if (!conn->request)
+		conn_arm(conn, conn->server->settings->request_timeout_ms);
+}
+
+static void conn_on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	struct conn *conn = arg;
+	if (!conn->evcon)
+		conn_adopt(conn);
+	else if (!conn->request)
+		evhttp_connection_free(conn->evcon); /* too slow, or idle for too long */
+}
+
+static void conn_on_input(struct evbuffer *input, const struct evbuffer_cb_info *info, void *arg)
+{
+	(void)input;
+	struct conn *conn = arg;
+	if (!info->n_added || conn->reading || conn->request)
+		return;
+	conn->reading = true;
+	if (conn->evcon)
+		conn_arm(conn, conn->server->settings->request_timeout_ms);
+}
+
+static struct bufferevent *conn_new(struct event_base *base, void *arg)
+{
+	struct http_server *server = arg;
+	struct conn *conn = calloc(1, sizeof(*conn));
+	struct bufferevent *bev = bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
+	if (conn)
+		conn->timer = event_new(base, -1, 0, conn_on_timer, conn);
+	if (!conn || !bev || !conn->timer) {
+		if (conn && conn->timer)
+			event_free(conn->timer);
+		free(conn);
+		return bev; /* served without a deadline; NULL: evhttp makes its own */
+	}
+	conn->server = server;
+	conn->bev = bev; /* freed with its evhttp_connection */
+	evbuffer_add_cb(bufferevent_get_input(bev), conn_on_input, conn);
+	TAILQ_INSERT_TAIL(&server->conns, conn, link);
+	HASH_ADD_PTR(server->by_bev, bev, conn);
+	if (++server->conn_count >= (size_t)server->settings->max_connections)
+		server_pause(server, true);
+	event_active(conn->timer, EV_TIMEOUT, 0);
+	return bev;
+}
+
+/* One poll for all requests that wait for an answer. POLLRDHUP tells of a client that has closed, or
+ * shut down its writing, which a client that still wants its answer has no reason to do. */
+static void server_on_sweep(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	struct http_server *server = arg;
+	size_t n = 0, count = server->held_count;
+	struct pollfd *fds = calloc(count + 1, sizeof(*fds));
+	struct evhttp_connection **evcons = calloc(count + 1, sizeof(struct evhttp_connection *));
+	struct http_request *request;
+	TAILQ_FOREACH(request, &server->held, held)
+	{
+		if (!fds || !evcons)
+			break;
+		evcons[n] = request->conn->evcon;
+		fds[n++] = (struct pollfd){ .fd = bufferevent_getfd(request->conn->bev),
+			.events = POLLRDHUP };
+	}
+	if (n && poll(fds, (nfds_t)n, 0) > 0)
+		for (size_t i = 0; i < n; i++)
+			if (fds[i].revents & (POLLRDHUP | POLLHUP | POLLERR))
+				evhttp_connection_free(evcons[i]);
+	free(fds);
+	free(evcons);
+}
+
+/* The reply has left, or the stream has ended: the connection may bring another request. */
+static void request_on_complete(struct evhttp_request *evreq, void *arg)
+{
+	struct conn *conn = arg;
+	(void)evreq;
+	struct timeval slow = { .tv_sec = conn->server->settings->slow_reader_ms / 1000 + 1 };
+	bufferevent_setwatermark(conn->bev, EV_READ, 0, 0);
+	bufferevent_set_timeouts(conn->bev, NULL, &slow);
+	conn->replying = false;
+	conn->reading = evbuffer_get_length(bufferevent_get_input(conn->bev)) > 0;
+	if (conn->server->draining)
+		conn_arm(conn, 0); /* it may not be freed here */
+	else
+		conn_arm(conn, conn->reading ? conn->server->settings->request_timeout_ms
+					     : conn->server->settings->keep_alive_ms);
+}
+
+static void server_on_request(struct evhttp_request *evreq, void *arg)
+{
+	struct http_server *server = arg;
+	struct bufferevent *bev =
+	    evhttp_connection_get_bufferevent(evhttp_request_get_connection(evreq));
+	struct conn *conn;
+	HASH_FIND_PTR(server->by_bev, &bev, conn);
+	if (conn && !conn->evcon)
+		conn_adopt(conn);
+	struct http_request *request = conn ? request_new(conn, evreq) : NULL;
+	if (!request) { /* out of memory, now or when the connection came */
+		evhttp_send_reply(evreq, 503, NULL, NULL);
+		return;
+	}
+	event_del(conn->timer);
+	evhttp_request_set_on_complete_cb(evreq, request_on_complete, conn);
+	server->handler(server->arg, request);
+}
+
+/* Listeners. */
+
+static void server_on_accept_error(struct evconnlistener *listener, void *arg)
+{
+	(void)listener;
+	struct http_server *server = arg;
+	int error = EVUTIL_SOCKET_ERROR();
+	struct timeval pause = { .tv_usec = ACCEPT_PAUSE_MS * 1000 };
+	if (server->paused)
+		return;
+	log_warn("cannot accept a connection: %s; trying again in %d ms", strerror(error),
+	    ACCEPT_PAUSE_MS);
+	server_pause(server, true); /* else the loop would spin */
+	event_add(server->accept_again, &pause);
+}
+
+static void server_on_accept_again(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	struct http_server *server = arg;
+	if (server->conn_count < (size_t)server->settings->max_connections)
+		server_pause(server, false);
+}
+
+/* "127.0.0.1:41234", "[::1]:41234" or "unix:/path", as the kernel has it. */
+static char *bound_address(int fd)
+{
+	struct sockaddr_storage address;
+	socklen_t length = sizeof(address);
+	char host[NI_MAXHOST], port[NI_MAXSERV];
+	struct buf text = { 0 };
+	if (getsockname(fd, (struct sockaddr *)&address, &length) < 0)
+		return NULL;
+	if (address.ss_family == AF_UNIX) {
+		buf_addf(&text, "unix:%s", ((struct sockaddr_un *)&address)->sun_path);
+		return buf_take(&text);
+	}
+	if (getnameinfo((struct sockaddr *)&address, length, host, sizeof(host), port, sizeof(port),
+		NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+		return NULL;
+	buf_addf(&text, address.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
+	return buf_take(&text);
+}
+
+/* A socket file that nobody listens on is left over from a process that was killed. */
+static void remove_stale_socket(const struct sockaddr_un *address)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct stat st;
+	if (fd >= 0 && stat(address->sun_path, &st) == 0 && S_ISSOCK(st.st_mode) &&
+	    connect(fd, (const struct sockaddr *)address, sizeof(*address)) < 0 &&
+	    errno == ECONNREFUSED)
+		unlink(address->sun_path);
+	if (fd >= 0)
+		close(fd);
+}
+
+static int server_bind(struct http_server *server, const struct sockaddr *address, socklen_t length)
+{
+	unsigned flags = LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE;
+	int one = 1;
+	struct listener *listener = calloc(1, sizeof(*listener));
+	if (!listener)
+		return -ENOMEM;
+	errno = EINVAL;
+	listener->listener = evconnlistener_new_bind(
+	    server->base, NULL, NULL, flags, LISTEN_BACKLOG, address, (int)length);
+	if (!listener->listener) {
+		int error = -errno;
+		free(listener);
+		return error;
+	}
+	int fd = evconnlistener_get_fd(listener->listener);
+	listener->address = bound_address(fd);
+	if (address->sa_family == AF_UNIX) {
+		listener->unlink_path =
+		    strdup(((const struct sockaddr_un *)(const void *)address)->sun_path);
+		chmod(listener->unlink_path, 0660);
+	} else {
+		/* Accepted sockets inherit it. With Nagle's algorithm a reply of 16 KiB waits 40 ms
+		 * for an acknowledgement. */
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	}
+	listener->bound = evhttp_bind_listener(server->http, listener->listener);
+	evconnlistener_set_error_cb(listener->listener, server_on_accept_error);
+	TAILQ_INSERT_TAIL(&server->listeners, listener, link);
+	return 0;
+}
+
+int http_server_listen(struct http_server *server, const char *address)
+{
+	char host[256], service[12];
+	int port, error;
+	if (settings_parse_address(address, host, sizeof(host), &port) < 0)
+		return -EINVAL;
+	if (port < 0) {
+		struct sockaddr_un local = { .sun_family = AF_UNIX };
+		memcpy(local.sun_path, host, strlen(host) + 1);
+		remove_stale_socket(&local);
+		return server_bind(server, (struct sockaddr *)&local, sizeof(local));
+	}
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE }, *found;
+	snprintf(service, sizeof(service), "%d", port);
+	if (getaddrinfo(host, service, &hints, &found) != 0)
+		return -EADDRNOTAVAIL;
+	error = server_bind(server, found->ai_addr, found->ai_addrlen);
+	freeaddrinfo(found);
+	return error;
+}
+
+const char *http_server_address(const struct http_server *server, size_t i)
+{
+	struct listener *listener;
+	TAILQ_FOREACH(listener, &server->listeners, link)
+	if (i-- == 0)
+		return listener->address;
+	return NULL;
+}
+
+static void close_listeners(struct http_server *server)
+{
+	struct listener *listener;
+	while ((listener = TAILQ_FIRST(&server->listeners))) {
+		TAILQ_REMOVE(&server->listeners, listener, link);
+		if (listener->unlink_path)
+			unlink(listener->unlink_path);
+		evhttp_del_accept_socket(server->http, listener->bound);
+		free(listener->unlink_path);
+		free(listener->address);
+		free(listener);
+	}
+}
+
+/* The whole. */
+
+struct http_server *http_server_new(struct event_base *base, const struct http_settings *settings,
+    bool log_access, http_handler handler, void *arg)
+{
+	struct http_server *server = calloc(1, sizeof(*server));
+	if (!server)
+		return NULL;
+	server->base = base;
+	server->settings = settings;
+	server->log_access = log_access;
+	server->handler = handler;
+	server->arg = arg;
+	TAILQ_INIT(&server->listeners);
+	TAILQ_INIT(&server->conns);
+	TAILQ_INIT(&server->held);
+	server->http = evhttp_new(base);
+	server->sweep = event_new(base, -1, EV_PERSIST, server_on_sweep, server);
+	server->accept_again = event_new(base, -1, 0, server_on_accept_again, server);
+	server->scratch = evbuffer_new();
+	if (!server->http || !server->sweep || !server->accept_again || !server->scratch) {
+		http_server_free(server);
+		return NULL;
+	}
+	evhttp_set_bevcb(server->http, conn_new, server);
+	evhttp_set_gencb(server->http, server_on_request, server);
+	evhttp_set_max_body_size(server->http, (ev_ssize_t)settings->max_body);
+	evhttp_set_max_headers_size(server->http, (ev_ssize_t)settings->max_head);
+	evhttp_set_default_content_type(server->http, NULL);
+	/* Only known methods get past evhttp; which of them a route takes is route.c's answer. */
+	evhttp_set_allowed_methods(
+	    server->http, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD | EVHTTP_REQ_POST | EVHTTP_REQ_PUT |
+			      EVHTTP_REQ_DELETE | EVHTTP_REQ_PATCH | EVHTTP_REQ_OPTIONS);
+	return server;
+}
+
+void http_server_drain(struct http_server *server, void (*idle)(void *arg), void *arg)
+{
+	struct conn *conn, *next;
+	server->draining = true;
+	server->idle = idle;
+	server->idle_arg = arg;
+	event_del(server->accept_again);
+	close_listeners(server);
+	for (conn = TAILQ_FIRST(&server->conns); conn; conn = next) {
+		next = TAILQ_NEXT(conn, link);
+		if (conn->evcon && !conn->request && !conn->reading && !conn->replying)
+			evhttp_connection_free(conn->evcon);
+	}
+	server_check_idle(server);
+}
+
+void http_server_free(struct http_server *server)
+{
+	if (!server)
+		return;
+	server->draining = true;
+	server->idle = NULL;
+	close_listeners(server);
+	if (server->http)
+		evhttp_free(server->http);
+	if (server->sweep)
+		event_free(server->sweep);
+	if (server->accept_again)
+		event_free(server->accept_again);
+	if (server->scratch)
+		evbuffer_free(server->scratch);
+	free(server);
+}

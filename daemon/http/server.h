@@ -1,0 +1,80 @@
+/*
+ * server: HTTP/1.1 on evhttp, done safely, behind an interface of our own, so that no other file
+ * knows evhttp, and so that it can be replaced.
+ *
+ * What evhttp leaves to us is done here: a cap on connections, a deadline for a whole request (not
+ * for each read), accept errors that do not spin, clients that leave while they wait for an answer,
+ * streams that are paced, and a drain.
+ *
+ * A request is handed to the handler once it is read whole. The handler answers it, now or later,
+ * with http_reply, or with http_stream_begin, _write and _end. If the client leaves before that,
+ * the `gone` callback is called instead and the request is over. One thread.
+ */
+#ifndef AGENTD_HTTP_SERVER_H
+#define AGENTD_HTTP_SERVER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "daemon/base/buf.h"
+#include "daemon/conf/settings.h"
+
+struct event_base;
+struct http_request;
+struct http_server;
+
+enum http_method {
+	HTTP_GET = 1,
+	HTTP_POST = 2,
+	HTTP_PUT = 4,
+	HTTP_DELETE = 8,
+	HTTP_PATCH = 16,
+	HTTP_OPTIONS = 32
+};
+
+typedef void (*http_handler)(void *arg, struct http_request *request);
+
+struct http_server *http_server_new(struct event_base *base, const struct http_settings *settings,
+    bool log_access, http_handler handler, void *arg);
+/* Opens one address of the settings. 0 or -errno. */
+int http_server_listen(struct http_server *server, const char *address);
+/* The i-th open address as it is ("127.0.0.1:41234" for port 0); NULL past the last. */
+const char *http_server_address(const struct http_server *server, size_t i);
+/* No new connections; idle ones are closed, the others after their reply. `idle` is called once none
+ * is left, maybe before this returns. */
+void http_server_drain(struct http_server *server, void (*idle)(void *arg), void *arg);
+/* Closes everything; requests that are held see `gone`. */
+void http_server_free(struct http_server *server);
+
+/* The request. Texts live as long as it. */
+enum http_method http_method(const struct http_request *request); /* HEAD is GET without a body */
+const char *http_method_name(const struct http_request *request);
+const char *http_target(const struct http_request *request); /* as it was sent */
+const char *http_path(const struct http_request *request);   /* decoded; NULL: not acceptable */
+const char *http_header(const struct http_request *request, const char *name); /* NULL: absent */
+const char *http_body(const struct http_request *request, size_t *ret_length);
+const char *http_request_id(const struct http_request *request);
+struct event_base *http_base(const struct http_request *request);
+const struct http_settings *http_settings(const struct http_request *request);
+
+/* For the access log: the run that the request made. */
+void http_note_run(struct http_request *request, const char *run_id);
+
+/* Who wants to know that the client left. */
+void http_on_gone(struct http_request *request, void (*gone)(void *arg), void *arg);
+
+/* The answer. A header must come before the reply. http_reply and http_stream_end end the request;
+ * `body` is emptied. */
+void http_add_header(struct http_request *request, const char *name, const char *value);
+void http_reply(struct http_request *request, int status, const char *type, struct buf *body);
+void http_stream_begin(struct http_request *request, const char *type);
+/* `drained` (may be NULL) is called each time when all that was written has left for the network. */
+void http_on_drained(struct http_request *request, void (*drained)(void *arg), void *arg);
+void http_stream_write(struct http_request *request, struct buf *text);
+size_t http_stream_backlog(const struct http_request *request); /* bytes the client has not taken */
+void http_stream_end(struct http_request *request);
+/* Closes the connection under a stream, as if the client had left, but without `gone`. */
+void http_stream_cut(struct http_request *request);
+
+#endif

@@ -1,0 +1,86 @@
+/* target: percent-decoding with the doors shut that it opens elsewhere. */
+#include "daemon/http/target.h"
+
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/base/buf.h"
+
+static int hex(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	if (c >= 'a' && c <= 'f')
+		return c - 'a' + 10;
+	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+}
+
+/* Decodes n bytes; NULL if an escape is broken, or stands for a byte of `never`, or for NUL, or if
+ * the whole is not UTF-8. */
+static char *decode(const char *text, size_t n, char never, bool plus_is_space)
+{
+	struct buf out = { 0 }, clean = { 0 };
+	bool bad = false;
+	for (size_t i = 0; i < n && !bad; i++) {
+		char c = text[i];
+		if (c == '%') {
+			int high = i + 2 < n ? hex(text[i + 1]) : -1,
+			    low = high < 0 ? -1 : hex(text[i + 2]);
+			bad = low < 0;
+			c = (char)(high * 16 + low);
+			bad = bad || c == '\0' || c == never;
+			i += 2;
+		} else if (c == '+' && plus_is_space) {
+			c = ' ';
+		} else {
+			bad = c <= ' ' || c == 0x7f; /* char is signed: also bytes past ASCII */
+		}
+		buf_add(&out, &c, 1);
+	}
+	buf_add_utf8(&clean, NULL, out.data ? out.data : "", out.length);
+	bad = bad || clean.length != out.length ||
+	      (out.length && memcmp(clean.data, out.data, out.length) != 0);
+	buf_done(&clean);
+	if (bad) {
+		buf_done(&out);
+		return NULL;
+	}
+	return buf_take(&out);
+}
+
+static bool has_dot_segment(const char *path)
+{
+	for (const char *p = path; (p = strchr(p, '/')); p++) {
+		size_t n = strcspn(p + 1, "/");
+		if ((n == 1 || n == 2) && strspn(p + 1, ".") >= n)
+			return true;
+	}
+	return false;
+}
+
+char *target_path(const char *target)
+{
+	if (!target || target[0] != '/' || target[1] == '/' || strchr(target, '#'))
+		return NULL;
+	char *path = decode(target, strcspn(target, "?"), '/', false);
+	if (path && has_dot_segment(path)) {
+		free(path);
+		return NULL;
+	}
+	return path;
+}
+
+char *target_query(const char *target, const char *name)
+{
+	const char *p = strchr(target, '?');
+	size_t length = strlen(name);
+	while (p && *p) {
+		p++;
+		size_t n = strcspn(p, "&");
+		if (n > length && p[length] == '=' && strncmp(p, name, length) == 0)
+			return decode(p + length + 1, n - length - 1, '\0', true);
+		p = strchr(p, '&');
+	}
+	return NULL;
+}

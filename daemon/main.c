@@ -1,0 +1,236 @@
+/*
+ * agentd: serves agents that are shared objects, each in a process of its own.
+ *
+ * The way of a start: command line → config file → settings → every plugin tried once, its options
+ * checked → parts built (daemon.c) → loop. Whatever is wrong with the config is said at once, and
+ * nothing starts.
+ */
+#include <errno.h>
+#include <event2/event.h>
+#include <getopt.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "daemon/base/log.h"
+#include "daemon/conf/settings.h"
+#include "daemon/daemon.h"
+#include "daemon/plugins.h"
+#include "daemon/proc/spawn.h"
+#include "daemon/version.h"
+
+#define DEFAULT_CONFIG "/etc/agentd/agent.conf"
+
+static const char usage[] =
+    "usage: agentd [-c FILE] [-t] [--print-config]\n"
+    "       agentd [--listen ADDR] PLUGIN...\n"
+    "       agentd --probe FILE.so\n"
+    "\n"
+    "  -c, --config FILE   read FILE (default: " DEFAULT_CONFIG ")\n"
+    "  -t, --test          check the config, plugins' options too: exit with 0, or 78\n"
+    "      --print-config  show the effective settings, defaults too\n"
+    "      --listen ADDR   with plugins: host:port or unix:/path (default: 127.0.0.1:8000)\n"
+    "      --probe FILE    show what a plugin is and which options it has\n"
+    "  -v, --version       show the version\n"
+    "  -h, --help          show this\n"
+    "\n"
+    "PLUGIN is a .so file, or the name of a plugin that came with agentd, such as echo.\n";
+
+struct arguments {
+	const char *config, *listen, *probe;
+	bool test, print;
+	char *const *plugins;
+	size_t plugin_count;
+};
+
+static _Noreturn void usage_error(const char *message, const char *word)
+{
+	fprintf(stderr, "agentd: %s%s\nTry: agentd --help\n", message, word ? word : "");
+	exit(EX_USAGE);
+}
+
+static struct arguments parse_arguments(int argc, char **argv)
+{
+	enum { PRINT = 256, LISTEN, PROBE, DEV };
+	static const struct option options[] = {
+		{ "config", required_argument, NULL, 'c' },
+		{ "test", no_argument, NULL, 't' },
+		{ "print-config", no_argument, NULL, PRINT },
+		{ "listen", required_argument, NULL, LISTEN },
+		{ "probe", required_argument, NULL, PROBE },
+		{ "dev", no_argument, NULL, DEV },
+		{ "version", no_argument, NULL, 'v' },
+		{ "help", no_argument, NULL, 'h' },
+		{ 0 },
+	};
+	struct arguments arguments = { 0 };
+	int c;
+	while ((c = getopt_long(argc, argv, "c:tvh", options, NULL)) != -1) {
+		switch (c) {
+		case 'c':
+			arguments.config = optarg;
+			break;
+		case 't':
+			arguments.test = true;
+			break;
+		case PRINT:
+			arguments.print = true;
+			break;
+		case LISTEN:
+			arguments.listen = optarg;
+			break;
+		case PROBE:
+			arguments.probe = optarg;
+			break;
+		case DEV:
+			usage_error("--dev is not in this build yet", NULL);
+		case 'v':
+			puts("agentd " AGENTD_VERSION);
+			exit(0);
+		case 'h':
+			fputs(usage, stdout);
+			exit(0);
+		default: /* getopt has said what is wrong */
+			fputs("Try: agentd --help\n", stderr);
+			exit(EX_USAGE);
+		}
+	}
+	arguments.plugins = argv + optind;
+	arguments.plugin_count = (size_t)(argc - optind);
+	if (arguments.plugin_count && arguments.config)
+		usage_error("a config and plugins exclude each other: name the plugins in ",
+		    arguments.config);
+	if (arguments.listen && !arguments.plugin_count)
+		usage_error("--listen goes with plugins; a config has http.listen", NULL);
+	return arguments;
+}
+
+/* Where the log goes: what systemd reads, what a person reads, or what a machine reads. */
+static void open_log(const struct settings *settings)
+{
+	static const char *const levels[] = { "error", "warn", "info", "debug" };
+	const char *word = settings->log_format_word, *journal = getenv("JOURNAL_STREAM");
+	enum log_format format = LOG_FORMAT_JSON;
+	enum log_level level = LOG_LEVEL_INFO;
+	struct stat st;
+	char stream[64] = "";
+	if (fstat(STDERR_FILENO, &st) == 0)
+		snprintf(stream, sizeof(stream), "%llu:%llu", (unsigned long long)st.st_dev,
+		    (unsigned long long)st.st_ino);
+	bool automatic = strcmp(word, "auto") == 0;
+	if (strcmp(word, "journal") == 0 || (automatic && journal && strcmp(journal, stream) == 0))
+		format = LOG_FORMAT_JOURNAL;
+	else if (strcmp(word, "text") == 0 || (automatic && isatty(STDERR_FILENO)))
+		format = LOG_FORMAT_TEXT;
+	for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++)
+		if (strcmp(levels[i], settings->log_level_word) == 0)
+			level = (enum log_level)i;
+	log_open(STDERR_FILENO, format, level);
+}
+
+/* As many descriptors as we may have, and memory that nobody else reads: it will hold secrets. */
+static void prepare_process(void)
+{
+	struct rlimit files;
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+		files.rlim_cur = files.rlim_max;
+		setrlimit(RLIMIT_NOFILE, &files);
+	}
+#ifndef __SANITIZE_ADDRESS__ /* its leak check attaches to this process */
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+#endif
+	umask(077);
+}
+
+static struct event_base *make_base(void)
+{
+	struct event_config *config = event_config_new();
+	struct event_base *base = NULL;
+	if (config) {
+		/* The changelist saves an epoll_ctl for most events. It is safe only if no descriptor
+		 * is shared with a child: all are close-on-exec, and children always exec. */
+		event_config_set_flag(config, EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST);
+		event_config_set_flag(config, EVENT_BASE_FLAG_NOLOCK);
+		base = event_base_new_with_config(config);
+		event_config_free(config);
+	}
+	return base;
+}
+
+static size_t print_errors(struct conf_errors *errors)
+{
+	size_t count = conf_errors_count(errors);
+	for (size_t i = 0; i < count; i++)
+		fprintf(stderr, "%s\n", conf_errors_get(errors, i));
+	return count;
+}
+
+static struct settings *read_settings(const struct arguments *arguments, struct conf_errors *errors)
+{
+	const char *config = arguments->config ? arguments->config : DEFAULT_CONFIG;
+	struct conf_node *tree;
+	if (arguments->plugin_count)
+		tree = settings_tree_for(
+		    arguments->listen, arguments->plugins, arguments->plugin_count, errors);
+	else
+		tree = conf_load(config, NULL, errors);
+	return tree ? settings_read(tree, errors) : NULL;
+}
+
+static int serve(struct event_base *base, const struct arguments *arguments, int host_fd)
+{
+	struct conf_errors *errors = conf_errors_new();
+	struct settings *settings = errors ? read_settings(arguments, errors) : NULL;
+	struct image **images = settings ? plugins_load(base, settings, host_fd, errors) : NULL;
+	struct daemon *daemon = NULL;
+	int code = EX_OSERR;
+	if (images && print_errors(errors)) {
+		code = EX_CONFIG;
+	} else if (images && (arguments->test || arguments->print)) {
+		if (arguments->print)
+			settings_print(settings, stdout);
+		else
+			printf(
+			    "%s is good\n", arguments->config ? arguments->config : "the config");
+		code = 0;
+	} else if (images) {
+		struct daemon_setup setup = { settings, images, host_fd };
+		open_log(settings);
+		code = daemon_new(base, &setup, &daemon);
+		if (code == 0)
+			code = daemon_run(daemon);
+	}
+	daemon_free(daemon);
+	plugins_free(images, settings ? settings->agent_count : 0);
+	settings_unref(settings);
+	conf_errors_free(errors);
+	return code;
+}
+
+int main(int argc, char **argv)
+{
+	struct arguments arguments = parse_arguments(argc, argv);
+	char host[4096];
+	int host_fd = spawn_open_host(host, sizeof(host));
+	if (host_fd < 0) {
+		fprintf(stderr, "agentd: cannot open %s: %s\n", host, strerror(-host_fd));
+		return EX_UNAVAILABLE;
+	}
+	prepare_process();
+	struct event_base *base = make_base();
+	if (!base) {
+		fprintf(stderr, "agentd: cannot make an event loop\n");
+		return EX_OSERR;
+	}
+	int code = arguments.probe ? plugins_show(base, arguments.probe, host_fd)
+				   : serve(base, &arguments, host_fd);
+	event_base_free(base);
+	close(host_fd);
+	return code;
+}

@@ -1,0 +1,158 @@
+/* plugins: all files are tried at once; what is wrong with any of them is reported with the rest. */
+#include "daemon/plugins.h"
+
+#include <event2/event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "daemon/proc/probe.h"
+
+/* One file, and what came of it. */
+struct trial {
+	struct image *image; /* NULL: cannot even be read */
+	struct probe *probe;
+	char error[512];         /* "": it loads */
+	size_t *left;            /* borrowed: trials that have not answered */
+	struct event_base *base; /* borrowed */
+};
+
+static void trial_on_done(void *arg, const char *error)
+{
+	struct trial *trial = arg;
+	if (error)
+		snprintf(trial->error, sizeof(trial->error), "%s", error);
+	probe_free(trial->probe);
+	trial->probe = NULL;
+	if (--*trial->left == 0)
+		event_base_loopbreak(trial->base);
+}
+
+static void trial_start(struct trial *trial, const char *path, int host_fd,
+    const struct supervision *supervision, const struct agent_limits *limits)
+{
+	char reason[256];
+	if (image_load(path, &trial->image, reason, sizeof(reason)) < 0) {
+		snprintf(trial->error, sizeof(trial->error), "%s", reason);
+		return;
+	}
+	struct probe_setup setup = {
+		.image = trial->image,
+		.host_fd = host_fd,
+		.supervision = supervision,
+		.limits = limits,
+		.done = trial_on_done,
+		.arg = trial,
+	};
+	trial->probe = probe_new(trial->base, &setup);
+	if (trial->probe)
+		++*trial->left;
+	else
+		snprintf(trial->error, sizeof(trial->error), "out of memory");
+}
+
+/* The agent before this one that has the same file; itself if none has. */
+static size_t first_with_same_file(const struct settings *settings, size_t agent)
+{
+	const char *path = settings->agents[agent].plugin_path;
+	for (size_t i = 0; i < agent; i++)
+		if (settings->agents[i].plugin_path &&
+		    strcmp(settings->agents[i].plugin_path, path) == 0)
+			return i;
+	return agent;
+}
+
+static void report(
+    const struct agent_settings *agent, const struct trial *trial, struct conf_errors *errors)
+{
+	const struct conf_node *at = conf_get(agent->section, "plugin");
+	conf_error(errors, at ? at : agent->section, "%s: %s", agent->plugin_path, trial->error);
+}
+
+struct image **plugins_load(
+    struct event_base *base, struct settings *settings, int host_fd, struct conf_errors *errors)
+{
+	size_t count = settings->agent_count, left = 0;
+	struct trial *trials = calloc(count + 1, sizeof(*trials));
+	struct image **images = calloc(count + 1, sizeof(struct image *));
+	if (!trials || !images) {
+		free(trials);
+		free(images);
+		return NULL;
+	}
+	for (size_t i = 0; i < count; i++) {
+		const struct agent_settings *agent = &settings->agents[i];
+		if (!agent->plugin_path || first_with_same_file(settings, i) != i)
+			continue;
+		trials[i].left = &left;
+		trials[i].base = base;
+		trial_start(&trials[i], agent->plugin_path, host_fd, &settings->supervision,
+		    &agent->limits);
+	}
+	if (left)
+		event_base_dispatch(base);
+	for (size_t i = 0; i < count; i++) {
+		if (!settings->agents[i].plugin_path)
+			continue; /* is an error already */
+		const struct trial *trial = &trials[first_with_same_file(settings, i)];
+		if (trial->error[0]) {
+			report(&settings->agents[i], trial, errors);
+			continue;
+		}
+		images[i] = image_ref(trial->image);
+		settings_read_options(settings, i, &image_descriptor(images[i])->options, errors);
+	}
+	for (size_t i = 0; i < count; i++)
+		image_unref(trials[i].image);
+	free(trials);
+	return images;
+}
+
+void plugins_free(struct image **images, size_t count)
+{
+	for (size_t i = 0; images && i < count; i++)
+		image_unref(images[i]);
+	free(images);
+}
+
+static void show_option(const struct schema_row *row)
+{
+	printf("  %-20s %s", row->key, schema_type_name(row->type));
+	if (row->choices)
+		printf(": %s", row->choices);
+	if (row->required)
+		printf(", required");
+	else if (row->fallback && row->type != AGENTD_SECRET)
+		printf(", default %s", row->fallback[0] ? row->fallback : "\"\"");
+	if (row->min || row->max)
+		printf(", from %lld to %lld", (long long)row->min, (long long)row->max);
+	printf("\n%s%s%s", row->help && row->help[0] ? "      " : "", row->help ? row->help : "",
+	    row->help && row->help[0] ? "\n" : "");
+}
+
+int plugins_show(struct event_base *base, const char *path, int host_fd)
+{
+	static const struct supervision supervision = {
+		.ready_ms = 30000, .backoff_min_ms = 1000, .backoff_max_ms = 1000, .kill_ms = 5000
+	};
+	static const struct agent_limits limits = { .files = 256 };
+	size_t left = 0;
+	struct trial trial = { .left = &left, .base = base };
+	trial_start(&trial, path, host_fd, &supervision, &limits);
+	if (left)
+		event_base_dispatch(base);
+	if (trial.error[0]) {
+		fprintf(stderr, "agentd: %s: %s\n", path, trial.error);
+		image_unref(trial.image);
+		return EX_CONFIG;
+	}
+	const struct descriptor *plugin = image_descriptor(trial.image);
+	printf("%s %s: %s\nkind: agent, ABI %u\n", plugin->name, plugin->version, plugin->summary,
+	    AGENTD_ABI);
+	printf(plugin->options.count ? "options:\n" : "no options\n");
+	for (size_t i = 0; i < plugin->options.count; i++)
+		show_option(&plugin->options.rows[i]);
+	image_unref(trial.image);
+	return 0;
+}

@@ -1,0 +1,25 @@
+/*
+ * plugins: from the names in the config to files that are held, loaded once on trial, and whose
+ * options are checked.
+ */
+#ifndef AGENTD_PLUGINS_H
+#define AGENTD_PLUGINS_H
+
+#include "daemon/conf/settings.h"
+#include "daemon/proc/image.h"
+
+struct event_base;
+
+/*
+ * Loads the plugin of every agent, each file once, and checks every agent's options. Runs the loop
+ * until all have answered. Returns an image for each agent, in order, NULL where there is none
+ * (which is then among the errors); NULL only when memory is out.
+ */
+struct image **plugins_load(
+    struct event_base *base, struct settings *settings, int host_fd, struct conf_errors *errors);
+void plugins_free(struct image **images, size_t count);
+
+/* `agentd --probe FILE`: prints what a plugin says about itself. The exit code. */
+int plugins_show(struct event_base *base, const char *path, int host_fd);
+
+#endif

@@ -1,0 +1,536 @@
+/* child: processes, timers and frames on one side, the state table on the other. */
+#include "daemon/proc/child.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/pidfd.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "daemon/base/id.h"
+#include "daemon/base/log.h"
+#include "daemon/base/message.h"
+#include "daemon/proc/channel.h"
+#include "daemon/proc/output.h"
+#include "daemon/proc/spawn.h"
+
+#define PINGS_UNANSWERED 3
+
+struct child {
+	struct event_base *base; /* borrowed */
+	struct child_setup setup;
+	const struct child_ops *ops; /* borrowed */
+	void *arg;                   /* borrowed */
+
+	enum state state;
+	bool wanted;
+	unsigned generation, restarts, failures; /* failures: deaths in a row */
+	uint64_t ready_at_ms, retry_at_wall_ms;
+	int64_t backoff_ms;
+	struct child_exit last_exit;
+	struct event *state_timer, *ping_timer;
+	struct event *stillborn; /* made active when a process could not even be started */
+
+	/* Of the process that is alive, or is being buried. */
+	pid_t pid;
+	int pidfd;
+	struct event *ended;
+	struct channel *channel; /* NULL once it was read to its end */
+	struct output *output;
+	bool reaped;
+	int status;
+	unsigned pings;     /* not answered yet */
+	char reason[256];   /* what it said before it left, or why it was killed */
+	struct buf nowhere; /* takes frames for a process that is gone */
+};
+
+static void child_step(struct child *child, enum state_event event);
+static void child_check_gone(struct child *child);
+
+static void arm(struct event *timer, int64_t after_ms)
+{
+	struct timeval after = { .tv_sec = after_ms / 1000, .tv_usec = after_ms % 1000 * 1000 };
+	if (after_ms)
+		event_add(timer, &after);
+	else
+		event_del(timer);
+}
+
+static void remember_reason(struct child *child, const char *text, size_t n)
+{
+	if (child->reason[0])
+		return; /* the first is the cause, later ones are its consequences */
+	snprintf(child->reason, sizeof(child->reason), "%.*s", (int)(n < 255 ? n : 255), text);
+}
+
+/* Frames. */
+
+static int child_on_hello(struct child *child, const struct frame *frame)
+{
+	if (child->state != STATE_STARTING)
+		return -EPROTO;
+	if (image_hello(child->setup.image, frame) < 0) {
+		const char *reason = "describes itself in a way that does not fit its first start";
+		remember_reason(child, reason, strlen(reason));
+		return -EPROTO;
+	}
+	if (child->setup.config)
+		channel_add(child->channel, child->setup.config->data, child->setup.config->length);
+	if (child->ops->hello)
+		child->ops->hello(child->arg, child);
+	return 0;
+}
+
+static int child_on_log(struct child *child, const struct frame *frame)
+{
+	struct frame_cursor cursor = frame_fields(frame);
+	uint32_t level = frame_get_u32(&cursor);
+	struct frame_text text = frame_get_text(&cursor);
+	if (frame_end_fields(&cursor) < 0 || level > LOG_LEVEL_DEBUG)
+		return -EPROTO;
+	output_say(child->output, (enum log_level)level, text.p ? text.p : "", text.n);
+	return 0;
+}
+
+static int child_on_frame(void *arg, const struct frame *frame)
+{
+	struct child *child = arg;
+	struct frame_cursor cursor = frame_fields(frame);
+	switch (frame->type) {
+	case MESSAGE_HELLO:
+		return child_on_hello(child, frame);
+	case MESSAGE_READY:
+		if (child->state != STATE_STARTING || frame->length)
+			return child->state == STATE_STOPPING ? 0 : -EPROTO;
+		child_step(child, EVENT_READY);
+		return 0;
+	case MESSAGE_LEAVING: {
+		struct frame_text text = frame_get_text(&cursor);
+		if (frame_end_fields(&cursor) < 0)
+			return -EPROTO;
+		remember_reason(child, text.p ? text.p : "", text.n);
+		return 0;
+	}
+	case MESSAGE_PONG:
+		child->pings = 0;
+		return frame->length ? -EPROTO : 0;
+	case MESSAGE_LOG:
+		return child_on_log(child, frame);
+	case MESSAGE_DELTA:
+	case MESSAGE_EVENT:
+	case MESSAGE_FINISH:
+		if (child->state != STATE_READY && child->state != STATE_DRAINING)
+			return child->state == STATE_STOPPING ? 0 : -EPROTO;
+		return child->ops->frame(child->arg, child, frame);
+	default:
+		return -EPROTO;
+	}
+}
+
+static void child_on_end(void *arg, int error)
+{
+	struct child *child = arg;
+	channel_free(child->channel);
+	child->channel = NULL;
+	if (!child->reaped) {
+		/* A process that ends closes its socket a moment before it can be reaped; killing
+		 * it then changes nothing. One that lives on without its socket is of no use. */
+		if (error) {
+			const char *reason = "sent a frame that makes no sense";
+			remember_reason(child, reason, strlen(reason));
+		}
+		child_step(child, EVENT_FAULT);
+	}
+	child_check_gone(child);
+}
+
+static void child_on_drained(void *arg)
+{
+	struct child *child = arg;
+	if (child->ops->drained)
+		child->ops->drained(child->arg, child);
+}
+
+static const struct channel_ops child_channel_ops = {
+	.frame = child_on_frame,
+	.end = child_on_end,
+	.drained = child_on_drained,
+};
+
+/* The process. */
+
+static void child_on_ended(evutil_socket_t fd, short what, void *arg)
+{
+	(void)what;
+	struct child *child = arg;
+	siginfo_t info = { 0 };
+	if (waitid(P_PIDFD, (id_t)fd, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid == 0)
+		return;
+	/* It is a zombie still, so its number cannot be another's yet: end what it leaves in its
+	 * process group, then let it go. */
+	kill(-child->pid, SIGKILL);
+	waitid(P_PIDFD, (id_t)fd, &info, WEXITED | WNOHANG);
+	child->status = info.si_status;
+	child->last_exit.signal = info.si_code == CLD_EXITED ? 0 : info.si_status;
+	child->last_exit.code = info.si_code == CLD_EXITED ? info.si_status : 0;
+	child->reaped = true;
+	event_free(child->ended);
+	child->ended = NULL;
+	close(child->pidfd);
+	child->pidfd = -1;
+	child_check_gone(child);
+}
+
+static void child_send_setup(struct child *child)
+{
+	struct frame_writer writer = channel_begin(child->channel, MESSAGE_SETUP, 0);
+	const struct agent_limits *limits = child->setup.limits;
+	frame_put_u32(&writer, MESSAGE_PROTOCOL);
+	frame_put_str(&writer, child->setup.name);
+	frame_put_u32(&writer, (uint32_t)limits->delta);
+	frame_put_u32(&writer, (uint32_t)limits->event);
+	frame_put_u32(&writer, (uint32_t)limits->events);
+	frame_put_u64(&writer, (uint64_t)limits->content);
+	frame_end(&writer);
+}
+
+static int child_spawn(struct child *child)
+{
+	struct spawn_request request = {
+		.name = child->setup.name,
+		.host_fd = child->setup.host_fd,
+		.plugin_fd = image_fd(child->setup.image),
+		.memory_bytes = child->setup.limits->memory,
+		.files = child->setup.limits->files,
+	};
+	struct spawned spawned;
+	int error = spawn_host(&request, &spawned);
+	if (error < 0)
+		return error;
+	child->generation = ++*child->setup.generations;
+	child->pid = spawned.pid;
+	child->pidfd = spawned.pidfd;
+	child->reaped = false;
+	child->pings = 0;
+	child->channel = channel_new(child->base, spawned.channel_fd, &child_channel_ops, child);
+	child->output = output_new(child->base, spawned.output_fd, child->setup.label);
+	child->ended =
+	    event_new(child->base, child->pidfd, EV_READ | EV_PERSIST, child_on_ended, child);
+	if (!child->channel || !child->output || !child->ended || event_add(child->ended, NULL) < 0)
+		return -ENOMEM;
+	child_send_setup(child);
+	log_debug("%s: started as pid %d, generation %u", child->setup.label, child->pid,
+	    child->generation);
+	return 0;
+}
+
+/* Puts away all that belongs to a process, alive or not. */
+static void child_bury(struct child *child)
+{
+	if (child->pidfd >= 0) {
+		pidfd_send_signal(child->pidfd, SIGKILL, NULL, 0);
+		kill(-child->pid, SIGKILL);
+		waitid(P_PIDFD, (id_t)child->pidfd, &(siginfo_t){ 0 }, WEXITED);
+		close(child->pidfd);
+		child->pidfd = -1;
+	}
+	if (child->ended)
+		event_free(child->ended);
+	child->ended = NULL;
+	channel_free(child->channel);
+	child->channel = NULL;
+	output_free(child->output);
+	child->output = NULL;
+	child->pid = 0;
+}
+
+/* How it ended, in words. */
+static void child_describe_exit(struct child *child)
+{
+	struct child_exit *last = &child->last_exit;
+	const char *line = child->output ? output_last_line(child->output) : "";
+	last->at_wall_ms = clock_wall_ms();
+	if (child->reason[0])
+		snprintf(last->reason, sizeof(last->reason), "%s", child->reason);
+	else if (last->signal)
+		snprintf(last->reason, sizeof(last->reason), "killed by SIG%s%s%.200s",
+		    sigabbrev_np(last->signal) ? sigabbrev_np(last->signal) : "?",
+		    line[0] ? ": " : "", line);
+	else if (last->code == HOST_EXIT_NO_EXEC)
+		snprintf(last->reason, sizeof(last->reason), "agentd-host could not be started");
+	else
+		snprintf(last->reason, sizeof(last->reason), "exited with code %d%s%.200s",
+		    last->code, line[0] ? ": " : "", line);
+}
+
+static void child_log_exit(const struct child *child)
+{
+	const struct child_exit *last = &child->last_exit;
+	if (child->setup.quiet)
+		return;
+	if (!child->wanted)
+		log_debug("%s: stopped (%s)", child->setup.label, last->reason);
+	else if (child->state == STATE_BACKOFF)
+		log_error("%s: %s; restart %u in %.1f s", child->setup.label, last->reason,
+		    child->restarts + 1, (double)child->backoff_ms / 1000);
+	else if (child->state == STATE_FAILED)
+		log_error("%s: %s; not started again until its plugin or settings change",
+		    child->setup.label, last->reason);
+}
+
+/* The events of an end: what somebody asked for, what another try cannot help, and the rest. Code 0
+ * counts as the rest: a plugin that calls exit(0) under its runs has not stopped cleanly. */
+static enum state_event child_end_event(const struct child *child)
+{
+	if (!child->wanted)
+		return EVENT_ENDED;
+	bool refused = child->last_exit.signal == 0 && child->last_exit.code == HOST_EXIT_REFUSED;
+	return refused ? EVENT_REFUSED : EVENT_GONE;
+}
+
+static void child_ended(struct child *child)
+{
+	uint64_t now = clock_monotonic_ms();
+	child_describe_exit(child);
+	if (child->ready_at_ms &&
+	    now - child->ready_at_ms >= (uint64_t)child->setup.times->stable_ms)
+		child->failures = 0;
+	child->ready_at_ms = 0;
+	child->failures++;
+	child->backoff_ms = state_backoff_ms(child->setup.times, child->failures, random_u32());
+	child_bury(child);
+	child->ops->gone(child->arg, child);
+	child_step(child, child_end_event(child));
+}
+
+static void child_check_gone(struct child *child)
+{
+	if (!child->reaped || child->channel || !child->pid)
+		return;
+	output_finish(child->output);
+	child_ended(child);
+}
+
+/* The table. */
+
+static void child_signal(struct child *child, int signal)
+{
+	if (child->pidfd >= 0)
+		pidfd_send_signal(child->pidfd, signal, NULL, 0);
+}
+
+static void child_start(struct child *child)
+{
+	if (child->last_exit.at_wall_ms)
+		child->restarts++;
+	child->reason[0] = '\0';
+	int error = child_spawn(child);
+	if (error == 0)
+		return;
+	child_bury(child);
+	snprintf(
+	    child->reason, sizeof(child->reason), "cannot start agentd-host: %s", strerror(-error));
+	child->last_exit.signal = 0;
+	child->last_exit.code = HOST_EXIT_NO_EXEC;
+	event_active(child->stillborn, EV_TIMEOUT, 0);
+}
+
+static void child_on_stillborn(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	child_ended(arg);
+}
+
+static void child_act(struct child *child, enum state_action action)
+{
+	switch (action) {
+	case ACTION_SPAWN:
+		child_start(child);
+		return;
+	case ACTION_QUIT:
+		if (child->channel) {
+			struct frame_writer writer = channel_begin(child->channel, MESSAGE_QUIT, 0);
+			frame_end(&writer);
+		}
+		return;
+	case ACTION_TERM:
+		child_signal(child, SIGTERM);
+		return;
+	case ACTION_KILL:
+		child_signal(child, SIGKILL);
+		return;
+	case ACTION_DRAIN: /* the owner sees the state and sends nothing new */
+	case ACTION_NONE:
+		return;
+	}
+}
+
+/* One step of the table. May free the child, through `changed`: nothing touches it afterwards. */
+static void child_step(struct child *child, enum state_event event)
+{
+	enum state before = child->state;
+	struct state_step step = state_step(before, event);
+	if (event == EVENT_TIMER && step.action == ACTION_KILL && before == STATE_STARTING) {
+		const char *reason = "was not ready in time";
+		remember_reason(child, reason, strlen(reason));
+	}
+	child->state = step.next;
+	if (step.next != before) {
+		const struct supervision *times = child->setup.times;
+		int64_t lasts_ms = state_lasts_ms(step.next, times, child->backoff_ms);
+		bool alive = step.next == STATE_READY || step.next == STATE_DRAINING;
+		arm(child->state_timer, lasts_ms);
+		if (step.next == STATE_READY)
+			child->ready_at_ms = clock_monotonic_ms();
+		if (!alive || before == STATE_STARTING)
+			arm(child->ping_timer, alive ? times->ping_ms : 0);
+		child->retry_at_wall_ms =
+		    step.next == STATE_BACKOFF ? clock_wall_ms() + (uint64_t)lasts_ms : 0;
+	} else if (step.action == ACTION_KILL) {
+		arm(child->state_timer, 0); /* nothing is left to try */
+	}
+	if (event == EVENT_GONE || event == EVENT_ENDED || event == EVENT_REFUSED)
+		child_log_exit(child);
+	child_act(child, step.action);
+	if (step.next != before)
+		child->ops->changed(child->arg, child);
+}
+
+static void child_on_state_timer(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	child_step(arg, EVENT_TIMER);
+}
+
+static void child_on_ping_timer(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	struct child *child = arg;
+	if (child->pings >= PINGS_UNANSWERED) {
+		child_fault(child, "did not answer three pings: its loop is stuck");
+		return;
+	}
+	child->pings++;
+	struct frame_writer writer = channel_begin(child->channel, MESSAGE_PING, 0);
+	frame_end(&writer);
+	arm(child->ping_timer, child->setup.times->ping_ms);
+}
+
+/* For owners. */
+
+struct child *child_new(struct event_base *base, const struct child_setup *setup,
+    const struct child_ops *ops, void *arg)
+{
+	struct child *child = calloc(1, sizeof(*child));
+	if (!child)
+		return NULL;
+	child->base = base;
+	child->setup = *setup;
+	child->setup.image = image_ref(setup->image);
+	child->ops = ops;
+	child->arg = arg;
+	child->pidfd = -1;
+	child->state_timer = event_new(base, -1, 0, child_on_state_timer, child);
+	child->ping_timer = event_new(base, -1, 0, child_on_ping_timer, child);
+	child->stillborn = event_new(base, -1, 0, child_on_stillborn, child);
+	if (!child->state_timer || !child->ping_timer || !child->stillborn) {
+		child_free(child);
+		return NULL;
+	}
+	return child;
+}
+
+void child_free(struct child *child)
+{
+	if (!child)
+		return;
+	child_bury(child);
+	if (child->state_timer)
+		event_free(child->state_timer);
+	if (child->ping_timer)
+		event_free(child->ping_timer);
+	if (child->stillborn)
+		event_free(child->stillborn);
+	image_unref(child->setup.image);
+	buf_done(&child->nowhere);
+	free(child);
+}
+
+void child_up(struct child *child)
+{
+	child->wanted = true;
+	child_step(child, EVENT_UP);
+}
+
+void child_down(struct child *child)
+{
+	child->wanted = false;
+	child_step(child, EVENT_DOWN);
+}
+
+void child_idle(struct child *child)
+{
+	child_step(child, EVENT_IDLE);
+}
+
+void child_fault(struct child *child, const char *reason)
+{
+	remember_reason(child, reason, strlen(reason));
+	child_step(child, EVENT_FAULT);
+}
+
+void child_kill(struct child *child)
+{
+	child->wanted = false;
+	child_step(child, child->pid ? EVENT_FAULT : EVENT_DOWN);
+}
+
+struct frame_writer child_begin(struct child *child, uint16_t type, uint64_t run)
+{
+	if (child->channel)
+		return channel_begin(child->channel, type, run);
+	child->nowhere.length = 0;
+	return frame_begin(&child->nowhere, type, run);
+}
+
+size_t child_backlog(const struct child *child)
+{
+	return child->channel ? channel_backlog(child->channel) : 0;
+}
+
+enum state child_state(const struct child *child)
+{
+	return child->state;
+}
+
+unsigned child_generation(const struct child *child)
+{
+	return child->generation;
+}
+
+pid_t child_pid(const struct child *child)
+{
+	return child->pid;
+}
+
+unsigned child_restarts(const struct child *child)
+{
+	return child->restarts;
+}
+
+uint64_t child_retry_at_wall_ms(const struct child *child)
+{
+	return child->retry_at_wall_ms;
+}
+
+const struct child_exit *child_last_exit(const struct child *child)
+{
+	return &child->last_exit;
+}

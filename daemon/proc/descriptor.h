@@ -1,0 +1,23 @@
+/*
+ * descriptor: what a plugin says about itself (HELLO), checked and copied. Its option table has the
+ * form of the core's own, so one checker serves both.
+ */
+#ifndef AGENTD_PROC_DESCRIPTOR_H
+#define AGENTD_PROC_DESCRIPTOR_H
+
+#include <stdint.h>
+
+#include "daemon/base/frame.h"
+#include "daemon/conf/schema.h"
+
+struct descriptor {
+	uint32_t kind, flags;
+	char *name, *version, *summary;
+	struct schema options; /* rows and their texts are owned */
+};
+
+/* Reads a HELLO. 0, or -EPROTO: not a HELLO of this build; or -ENOMEM. */
+int descriptor_read(const struct frame *hello, struct descriptor **ret);
+void descriptor_free(struct descriptor *descriptor);
+
+#endif

@@ -1,0 +1,56 @@
+/*
+ * agent: one agent of the config: its processes (one serves, older ones may still be finishing), the
+ * runs in them, and those that wait for a place.
+ *
+ * One thread. What run.c asks of it is in internal.h.
+ */
+#ifndef AGENTD_RUN_AGENT_H
+#define AGENTD_RUN_AGENT_H
+
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "daemon/conf/settings.h"
+#include "daemon/proc/child.h"
+#include "daemon/run/run.h"
+
+struct agent_setup {
+	const struct agent_settings *settings; /* borrowed; its options are checked */
+	const struct supervision *supervision; /* borrowed */
+	struct image *image;                   /* a reference is taken */
+	int host_fd;                           /* borrowed */
+	struct runs *runs;                     /* borrowed */
+	/* Some process of the agent is gone or came; borrowed, may be NULL. */
+	void (*changed)(void *arg);
+	void *arg;
+};
+
+struct agent *agent_new(struct event_base *base, const struct agent_setup *setup);
+void agent_free(struct agent *agent); /* kills what still lives */
+
+void agent_start(struct agent *agent);
+void agent_stop(struct agent *agent); /* lets go of its processes once their runs are over */
+bool agent_is_down(const struct agent *agent);
+
+/* Whether it takes another run now. */
+enum run_code agent_admit(const struct agent *agent);
+/* Seconds until another try makes sense, for Retry-After. */
+unsigned agent_retry_after_s(const struct agent *agent);
+
+const struct agent_settings *agent_settings(const struct agent *agent);
+const struct descriptor *agent_descriptor(const struct agent *agent);
+
+/* What people are shown. */
+struct agent_view {
+	enum state state;
+	unsigned generation; /* of the process that serves */
+	unsigned restarts;
+	size_t running, queued;
+	pid_t pids[8];
+	size_t pid_count;
+	const struct child_exit *last_exit;
+	uint64_t retry_at_wall_ms;
+};
+void agent_look(const struct agent *agent, struct agent_view *ret);
+
+#endif

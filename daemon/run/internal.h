@@ -1,0 +1,77 @@
+/* internal: what the files of this room share. Nothing outside daemon/run/ includes it. */
+#ifndef AGENTD_RUN_INTERNAL_H
+#define AGENTD_RUN_INTERNAL_H
+
+#define HASH_NONFATAL_OOM 1
+#include <uthash.h>
+
+#include "daemon/base/buf.h"
+#include "daemon/base/id.h"
+#include "daemon/run/run.h"
+#include "daemon/run/session.h"
+
+struct event;
+struct worker; /* agent.c: a process and what is in flight in it */
+
+struct run {
+	struct runs *runs; /* borrowed */
+	unsigned refs;
+	uint64_t number; /* its name in frames */
+	char id[ID_SIZE];
+	struct agent *agent; /* borrowed; agents outlive runs */
+	char *session_id, *user_id, *source;
+	bool session_is_new;
+	struct buf input, metadata;
+	int64_t timeout_ms;
+
+	enum run_status status;
+	enum run_code code;
+	char *error;
+	bool ended; /* whoever asked has been answered */
+	struct buf content;
+	struct utf8_tail tail;
+	char *usage;
+	unsigned last_event;
+	bool has_deltas;
+
+	unsigned paused;
+	uint32_t debt; /* credit not given back to the host yet */
+
+	struct event *timer; /* the wait first, then the deadline */
+	TAILQ_HEAD(, run_subscriber) subscribers;
+	struct session_turn turn;
+	TAILQ_ENTRY(run) ready;            /* runs.c: has just got its session's turn */
+	TAILQ_ENTRY(run) queued;           /* agent.c: waits for a place */
+	bool is_ready, is_queued, counted; /* counted: among its agent's waiting ones */
+	struct worker *worker; /* where it is in flight; stays set after its end until FINISH */
+	TAILQ_ENTRY(run) in_flight;
+	UT_hash_handle by_number; /* while it is in flight */
+	TAILQ_ENTRY(run) live;
+};
+
+/* agent.c, called by run.c. */
+void agent_count(struct agent *agent, struct run *run);    /* from now it counts as waiting */
+void agent_submit(struct agent *agent, struct run *run);   /* its session's turn came: wait here */
+void agent_withdraw(struct agent *agent, struct run *run); /* it waits no longer, here or before */
+void agent_release(struct run *run);                       /* it is out of its process */
+struct child *worker_child(const struct worker *worker);
+
+/* run.c, called by agent.c. */
+void run_begin(struct run *run, struct worker *worker); /* it got a place */
+void run_end(struct run *run, enum run_status status, enum run_code code, const char *error);
+void run_lost(struct run *run, const char *reason); /* its process died */
+
+/* wire.c: runs as frames. */
+int wire_send_run(struct run *run, const struct store_session *session);
+int wire_receive(struct runs *runs, struct worker *worker, const struct frame *frame);
+void wire_send_cancel(struct run *run);
+void wire_send_credit(struct run *run);
+
+/* run.c, called by wire.c. */
+struct run *runs_find(struct runs *runs, uint64_t number);
+void run_emit(
+    struct run *run, enum run_event_type type, struct frame_text name, struct frame_text text);
+void run_leave_worker(struct run *run); /* FINISH came, or it never went out */
+void run_succeed(struct run *run, const struct store_message *messages, size_t count);
+
+#endif

@@ -1,0 +1,29 @@
+/* registry: the agents by name, in the order of the config. */
+#ifndef AGENTD_RUN_REGISTRY_H
+#define AGENTD_RUN_REGISTRY_H
+
+#include "daemon/run/agent.h"
+
+struct registry;
+
+struct registry_setup {
+	struct settings *settings;   /* a reference is taken; options are checked */
+	struct image *const *images; /* one for each agent, in order; references are taken */
+	int host_fd;                 /* borrowed */
+	struct runs *runs;           /* borrowed */
+	void (*changed)(void *arg);  /* some agent's state changed */
+	void *arg;
+};
+
+struct registry *registry_new(struct event_base *base, const struct registry_setup *setup);
+void registry_free(struct registry *registry);
+
+void registry_start(struct registry *registry);
+void registry_stop(struct registry *registry);
+bool registry_is_down(const struct registry *registry);
+
+struct agent *registry_find(const struct registry *registry, const char *name); /* NULL: none */
+struct agent *registry_default(const struct registry *registry); /* NULL: several, none named */
+struct agent *registry_at(const struct registry *registry, size_t i); /* NULL past the last */
+
+#endif

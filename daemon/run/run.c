@@ -1,0 +1,473 @@
+/* run: the life of a run, from run_create to run_end. Frames are wire.c's, places agent.c's. */
+#include "daemon/run/run.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/base/log.h"
+#include "daemon/run/agent.h"
+#include "daemon/run/internal.h"
+
+struct runs {
+	struct event_base *base; /* borrowed */
+	struct store *store;     /* borrowed */
+	struct sessions *sessions;
+	uint64_t last_number;
+	struct run *in_flight;     /* by number */
+	TAILQ_HEAD(, run) live;    /* that have not ended */
+	TAILQ_HEAD(, run) ready;   /* whose session's turn has just come */
+	struct event *ready_event; /* made active by hand: no recursion along a session's queue */
+	size_t live_count;
+	bool draining;
+	void (*idle)(void *arg);
+	void *idle_arg;
+};
+
+static void runs_on_ready(evutil_socket_t fd, short what, void *arg);
+
+const char *run_status_name(enum run_status status)
+{
+	static const char *const name[] = {
+		[RUN_QUEUED] = "queued",
+		[RUN_RUNNING] = "running",
+		[RUN_SUCCEEDED] = "succeeded",
+		[RUN_FAILED] = "failed",
+		[RUN_CANCELLED] = "cancelled",
+	};
+	return name[status];
+}
+
+struct runs *runs_new(struct event_base *base, struct store *store)
+{
+	struct runs *runs = calloc(1, sizeof(*runs));
+	if (!runs)
+		return NULL;
+	runs->base = base;
+	runs->store = store;
+	TAILQ_INIT(&runs->live);
+	TAILQ_INIT(&runs->ready);
+	runs->sessions = sessions_new();
+	runs->ready_event = event_new(base, -1, 0, runs_on_ready, runs);
+	if (!runs->sessions || !runs->ready_event) {
+		runs_free(runs);
+		return NULL;
+	}
+	return runs;
+}
+
+void runs_free(struct runs *runs)
+{
+	if (!runs)
+		return;
+	if (runs->ready_event)
+		event_free(runs->ready_event);
+	sessions_free(runs->sessions);
+	free(runs);
+}
+
+static void runs_check_idle(struct runs *runs)
+{
+	if (!runs->draining || runs->live_count || !runs->idle)
+		return;
+	void (*idle)(void *arg) = runs->idle;
+	runs->idle = NULL;
+	idle(runs->idle_arg);
+}
+
+void runs_drain(struct runs *runs, void (*idle)(void *arg), void *arg)
+{
+	runs->draining = true;
+	runs->idle = idle;
+	runs->idle_arg = arg;
+	runs_check_idle(runs);
+}
+
+void runs_cancel_all(struct runs *runs, enum run_code code, const char *why)
+{
+	struct run *run;
+	while ((run = TAILQ_FIRST(&runs->live)))
+		run_end(run, code == RUN_STOPPED ? RUN_CANCELLED : RUN_FAILED, code, why);
+}
+
+size_t runs_live(const struct runs *runs)
+{
+	return runs->live_count;
+}
+
+struct run *runs_find(struct runs *runs, uint64_t number)
+{
+	struct run *run;
+	HASH_FIND(by_number, runs->in_flight, &number, sizeof(number), run);
+	return run;
+}
+
+/* Making. */
+
+static void run_destroy(struct run *run)
+{
+	if (run->timer)
+		event_free(run->timer);
+	buf_done(&run->input);
+	buf_done(&run->metadata);
+	buf_done(&run->content);
+	free(run->session_id);
+	free(run->user_id);
+	free(run->source);
+	free(run->error);
+	free(run->usage);
+	free(run);
+}
+
+struct run *run_ref(struct run *run)
+{
+	run->refs++;
+	return run;
+}
+
+void run_unref(struct run *run)
+{
+	if (run && --run->refs == 0)
+		run_destroy(run);
+}
+
+/* One timer: while the run waits it ends the waiting, while it runs it is the deadline. */
+static void run_on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	struct run *run = arg;
+	const struct agent_settings *settings = agent_settings(run->agent);
+	char why[128];
+	if (run->status == RUN_QUEUED) {
+		snprintf(why, sizeof(why), "waited %.3g s for a place, longer than queue_timeout",
+		    (double)settings->queue_timeout_ms / 1000);
+		run_end(run, RUN_FAILED, RUN_OVERLOADED, why);
+		return;
+	}
+	snprintf(why, sizeof(why), "no answer within %.3g s", (double)run->timeout_ms / 1000);
+	run_end(run, RUN_FAILED, RUN_TIMEOUT, why);
+}
+
+static void run_arm(struct run *run, int64_t after_ms)
+{
+	struct timeval after = { .tv_sec = after_ms / 1000, .tv_usec = after_ms % 1000 * 1000 };
+	event_add(run->timer, &after);
+}
+
+static struct run *run_new(struct runs *runs, const struct run_request *request)
+{
+	struct run *run = calloc(1, sizeof(*run));
+	if (!run)
+		return NULL;
+	const struct agent_settings *settings = agent_settings(request->agent);
+	uint64_t now = clock_wall_ms();
+	char session[ID_SIZE];
+	run->runs = runs;
+	run->refs = 1;
+	run->agent = request->agent;
+	run->number = ++runs->last_number;
+	run->turn.owner = run;
+	TAILQ_INIT(&run->subscribers);
+	id_make(now, run->id);
+	if (!request->session_id)
+		id_make(now, session);
+	run->session_is_new = !request->session_id;
+	run->session_id = strdup(request->session_id ? request->session_id : session);
+	run->user_id = strdup(request->user_id ? request->user_id : "");
+	run->source = strdup(request->source);
+	buf_add(&run->input, request->input.p, request->input.n);
+	buf_add(&run->metadata, request->metadata.p, request->metadata.n);
+	run->timeout_ms = settings->timeout_ms;
+	if (request->timeout_ms > 0 && request->timeout_ms < run->timeout_ms)
+		run->timeout_ms = request->timeout_ms;
+	run->timer = event_new(runs->base, -1, 0, run_on_timer, run);
+	if (!run->session_id || !run->user_id || !run->source || !run->timer || run->input.failed ||
+	    run->metadata.failed) {
+		run_destroy(run);
+		return NULL;
+	}
+	return run;
+}
+
+enum run_code run_create(struct runs *runs, const struct run_request *request, struct run **ret)
+{
+	if (runs->draining)
+		return RUN_DRAINING;
+	enum run_code code = agent_admit(request->agent);
+	if (code != RUN_OK)
+		return code;
+	if (request->session_id && agent_settings(request->agent)->on_busy == ON_BUSY_REJECT &&
+	    session_holder(runs->sessions, request->session_id))
+		return RUN_SESSION_BUSY;
+	struct run *run = run_new(runs, request);
+	if (!run)
+		return RUN_NO_MEMORY;
+	*ret = run;
+	return RUN_OK;
+}
+
+/* Waiting. */
+
+void run_start(struct run *run)
+{
+	struct runs *runs = run->runs;
+	run_ref(run);
+	TAILQ_INSERT_TAIL(&runs->live, run, live);
+	runs->live_count++;
+	agent_count(run->agent, run);
+
+	struct session_turn *holder = session_holder(runs->sessions, run->session_id);
+	if (holder && agent_settings(run->agent)->on_busy == ON_BUSY_INTERRUPT)
+		run_cancel(holder->owner, "interrupted by the next message of its session");
+	bool now;
+	if (session_enter(runs->sessions, &run->turn, run->session_id, &now) < 0) {
+		run_end(run, RUN_FAILED, RUN_NO_MEMORY, "out of memory");
+		return;
+	}
+	run_ref(run);
+	if (now)
+		agent_submit(run->agent, run);
+	if (run->status == RUN_QUEUED)
+		run_arm(run, agent_settings(run->agent)->queue_timeout_ms);
+	run_unref(run);
+}
+
+static void runs_on_ready(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	struct runs *runs = arg;
+	struct run *run;
+	while ((run = TAILQ_FIRST(&runs->ready))) {
+		TAILQ_REMOVE(&runs->ready, run, ready);
+		run->is_ready = false;
+		agent_submit(run->agent, run);
+	}
+}
+
+static void run_leave_session(struct run *run)
+{
+	struct runs *runs = run->runs;
+	if (run->is_ready)
+		TAILQ_REMOVE(&runs->ready, run, ready);
+	run->is_ready = false;
+	struct session_turn *next = session_leave(runs->sessions, &run->turn);
+	if (!next)
+		return;
+	struct run *next_run = next->owner;
+	next_run->is_ready = true;
+	TAILQ_INSERT_TAIL(&runs->ready, next_run, ready);
+	event_active(runs->ready_event, EV_TIMEOUT, 0);
+}
+
+/* Running. */
+
+void run_leave_worker(struct run *run)
+{
+	if (!run->worker)
+		return;
+	HASH_DELETE(by_number, run->runs->in_flight, run);
+	agent_release(run);
+	run_unref(run);
+}
+
+static void run_on_history(void *arg, int error, const struct store_session *session)
+{
+	struct run *run = arg;
+	const char *name = agent_settings(run->agent)->name;
+	if (run->ended) {
+		run_leave_worker(run); /* it ended while the store was reading */
+	} else if (error < 0) {
+		run_leave_worker(run);
+		run_end(run, RUN_FAILED, RUN_NO_MEMORY, strerror(-error));
+	} else if (session && strcmp(session->agent, name) != 0) {
+		char why[256];
+		snprintf(why, sizeof(why), "session %.64s belongs to agent \"%s\"", run->session_id,
+		    session->agent);
+		run_leave_worker(run);
+		run_end(run, RUN_FAILED, RUN_SESSION_MISMATCH, why);
+	} else if (wire_send_run(run, session) < 0) {
+		run_leave_worker(run);
+		run_end(run, RUN_FAILED, RUN_NO_MEMORY, "the request is too long for one frame");
+	} else {
+		run->status = RUN_RUNNING;
+		run_arm(run, run->timeout_ms);
+		struct frame_text none = { 0 };
+		run_emit(run, RUN_EVENT_STARTED, none, none);
+	}
+	run_unref(run);
+}
+
+void run_begin(struct run *run, struct worker *worker)
+{
+	run_ref(run); /* for being in flight */
+	run->worker = worker;
+	HASH_ADD(by_number, run->runs->in_flight, number, sizeof(run->number), run);
+	run_ref(run); /* for the call */
+	if (run->session_is_new)
+		run_on_history(run, 0, NULL);
+	else
+		store_session_get(run->runs->store, run->session_id, run_on_history, run);
+}
+
+void run_lost(struct run *run, const char *reason)
+{
+	char why[320];
+	HASH_DELETE(by_number, run->runs->in_flight, run);
+	run->worker = NULL;
+	snprintf(why, sizeof(why), "the agent's process ended: %s", reason);
+	run_end(run, RUN_FAILED, RUN_AGENT_CRASHED, why);
+	run_unref(run);
+}
+
+void run_cancel(struct run *run, const char *why)
+{
+	run_end(run, RUN_CANCELLED, RUN_STOPPED, why);
+}
+
+static void run_on_stored(void *arg, int error)
+{
+	struct run *run = arg;
+	if (error < 0)
+		run_end(run, RUN_FAILED, RUN_NO_MEMORY, "the result could not be stored");
+	else
+		run_end(run, RUN_SUCCEEDED, RUN_OK, NULL);
+	run_unref(run);
+}
+
+/* The agent succeeded. The session gets its messages before anybody hears of it. */
+void run_succeed(struct run *run, const struct store_message *messages, size_t count)
+{
+	run_ref(run);
+	run_leave_worker(run);
+	event_del(run->timer);
+	struct store_append append = {
+		.session_id = run->session_id,
+		.agent = agent_settings(run->agent)->name,
+		.user = run->user_id,
+		.messages = messages,
+		.count = count,
+		.at_wall_ms = clock_wall_ms(),
+	};
+	store_session_append(run->runs->store, &append, run_on_stored, run);
+}
+
+/* Telling. */
+
+void run_emit(
+    struct run *run, enum run_event_type type, struct frame_text name, struct frame_text text)
+{
+	struct run_event event = {
+		.type = type, .id = ++run->last_event, .name = name, .text = text
+	};
+	struct run_subscriber *subscriber = TAILQ_FIRST(&run->subscribers);
+	while (subscriber) {
+		struct run_subscriber *next = TAILQ_NEXT(subscriber, link);
+		if (type == RUN_EVENT_ENDED)
+			TAILQ_REMOVE(&run->subscribers, subscriber, link);
+		subscriber->event(subscriber->arg, run, &event);
+		subscriber = next;
+	}
+}
+
+static void run_log_end(const struct run *run)
+{
+	struct log_field fields[] = {
+		{ "run_id", run->id, false },
+		{ "agent", agent_settings(run->agent)->name, false },
+		{ "session_id", run->session_id, false },
+	};
+	bool worth_it =
+	    run->code != RUN_OK && run->code != RUN_STOPPED && run->code != RUN_OVERLOADED;
+	log_with(worth_it ? LOG_LEVEL_WARN : LOG_LEVEL_DEBUG, fields, "run %s%s%s",
+	    run_status_name(run->status), run->error ? ": " : "", run->error ? run->error : "");
+}
+
+void run_end(struct run *run, enum run_status status, enum run_code code, const char *error)
+{
+	struct runs *runs = run->runs;
+	if (run->ended)
+		return;
+	run->ended = true;
+	run->status = status;
+	run->code = code;
+	if (error && !run->error)
+		run->error = strdup(error);
+	event_del(run->timer);
+	agent_withdraw(run->agent, run);
+	run_leave_session(run);
+	TAILQ_REMOVE(&runs->live, run, live);
+	runs->live_count--;
+	if (run->worker)
+		wire_send_cancel(run); /* its place stays taken until the agent says FINISH */
+	run_log_end(run);
+	struct frame_text none = { 0 };
+	run_emit(run, RUN_EVENT_ENDED, none, none);
+	runs_check_idle(runs);
+	run_unref(run);
+}
+
+void run_subscribe(struct run *run, struct run_subscriber *subscriber)
+{
+	TAILQ_INSERT_TAIL(&run->subscribers, subscriber, link);
+}
+
+void run_unsubscribe(struct run *run, struct run_subscriber *subscriber)
+{
+	TAILQ_REMOVE(&run->subscribers, subscriber, link);
+}
+
+void run_pause(struct run *run)
+{
+	run->paused++;
+}
+
+void run_resume(struct run *run)
+{
+	if (--run->paused == 0 && run->worker)
+		wire_send_credit(run);
+}
+
+const char *run_id(const struct run *run)
+{
+	return run->id;
+}
+
+const char *run_session_id(const struct run *run)
+{
+	return run->session_id;
+}
+
+struct agent *run_agent(const struct run *run)
+{
+	return run->agent;
+}
+
+enum run_status run_status(const struct run *run)
+{
+	return run->status;
+}
+
+enum run_code run_code(const struct run *run)
+{
+	return run->code;
+}
+
+const char *run_error(const struct run *run)
+{
+	return run->error;
+}
+
+struct frame_text run_content(const struct run *run)
+{
+	return (
+	    struct frame_text){ run->content.data ? run->content.data : "", run->content.length };
+}
+
+const char *run_usage(const struct run *run)
+{
+	return run->usage;
+}

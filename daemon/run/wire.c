@@ -1,0 +1,301 @@
+/*
+ * wire: runs as frames to a host, and what the host says of them. Nothing that comes in is believed:
+ * it is bounded, made UTF-8, and parsed before it is passed on. A frame that breaks a rule of
+ * message.h costs the host its life; a plugin's slip (JSON that is none) costs a line in the log.
+ */
+#include <errno.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/base/log.h"
+#include "daemon/base/message.h"
+#include "daemon/run/agent.h"
+#include "daemon/run/internal.h"
+
+static void put(struct frame_writer *writer, struct frame_text text)
+{
+	frame_put_text(writer, text.p, text.n);
+}
+
+static void put_history(struct frame_writer *writer, const struct agent_settings *settings,
+    const struct store_session *session)
+{
+	size_t cut = 0, count = session ? session->count : 0;
+	if (session)
+		cut = session_cut(session->messages, count, (size_t)settings->history,
+		    (size_t)settings->limits.history);
+	frame_put_u32(writer, (uint32_t)(count - cut));
+	for (size_t i = cut; i < count; i++) {
+		put(writer, session->messages[i].role);
+		put(writer, session->messages[i].content);
+		put(writer, session->messages[i].tool_calls);
+		put(writer, session->messages[i].tool_call_id);
+	}
+}
+
+int wire_send_run(struct run *run, const struct store_session *session)
+{
+	struct frame_writer writer =
+	    child_begin(worker_child(run->worker), MESSAGE_RUN, run->number);
+	frame_put_u32(&writer, 1);
+	frame_put_u64(&writer, clock_monotonic_ms() + (uint64_t)run->timeout_ms);
+	frame_put_str(&writer, run->id);
+	frame_put_text(&writer, run->input.data, run->input.length);
+	frame_put_str(&writer, run->session_id);
+	frame_put_str(&writer, run->user_id);
+	frame_put_str(&writer, NULL); /* claims: nobody finds any yet */
+	frame_put_str(&writer, run->source);
+	frame_put_str(&writer, NULL); /* trigger */
+	frame_put_text(&writer, run->metadata.data, run->metadata.length);
+	put_history(&writer, agent_settings(run->agent), session);
+	return frame_end(&writer);
+}
+
+void wire_send_cancel(struct run *run)
+{
+	struct frame_writer writer =
+	    child_begin(worker_child(run->worker), MESSAGE_CANCEL, run->number);
+	frame_end(&writer);
+}
+
+/* Gives back what was spent, in portions, unless a reader of the run cannot follow. */
+void wire_send_credit(struct run *run)
+{
+	if (run->debt < MESSAGE_WINDOW / 4 || (run->paused && !run->ended))
+		return;
+	struct frame_writer writer =
+	    child_begin(worker_child(run->worker), MESSAGE_CREDIT, run->number);
+	frame_put_u32(&writer, run->debt);
+	frame_end(&writer);
+	run->debt = 0;
+}
+
+static void complain(const struct run *run, const char *what)
+{
+	struct log_field fields[] = { { "run_id", run->id, false } };
+	log_with(LOG_LEVEL_WARN, fields, "%s: %s", agent_settings(run->agent)->label, what);
+}
+
+/* Takes a host's spending into the books. -EPROTO: more than it had. */
+static int charge(struct run *run, size_t length)
+{
+	run->debt += (uint32_t)length + MESSAGE_COST;
+	return run->debt > MESSAGE_WINDOW ? -EPROTO : 0;
+}
+
+static int receive_delta(struct run *run, const struct frame *frame)
+{
+	const struct agent_limits *limits = &agent_settings(run->agent)->limits;
+	if (frame->length > (size_t)limits->delta || charge(run, frame->length) < 0)
+		return -EPROTO;
+	if (!run->ended) {
+		size_t before = run->content.length;
+		buf_add_utf8(&run->content, &run->tail, frame->body, frame->length);
+		if (run->content.failed || run->content.length > (size_t)limits->content) {
+			run_end(run, RUN_FAILED, RUN_AGENT_FAILED,
+			    "the answer is longer than limits.content");
+			return 0;
+		}
+		run->has_deltas = true;
+		struct frame_text none = { 0 }, text = { run->content.data + before,
+			run->content.length - before };
+		if (text.n)
+			run_emit(run, RUN_EVENT_DELTA, none, text);
+	}
+	if (run->worker)
+		wire_send_credit(run);
+	return 0;
+}
+
+/* JSON of a plugin, as one line; NULL if it is not an object. */
+static char *compact(struct frame_text text)
+{
+	json_t *value = text.p ? json_loadb(text.p, text.n, JSON_REJECT_DUPLICATES, NULL) : NULL;
+	char *line = json_is_object(value) ? json_dumps(value, JSON_COMPACT) : NULL;
+	json_decref(value);
+	return line;
+}
+
+static int receive_event(struct run *run, const struct frame *frame)
+{
+	struct frame_cursor cursor = frame_fields(frame);
+	struct frame_text name = frame_get_text(&cursor), json = frame_get_text(&cursor);
+	const struct agent_limits *limits = &agent_settings(run->agent)->limits;
+	if (frame_end_fields(&cursor) < 0 || !name.n || name.n + json.n > (size_t)limits->event ||
+	    charge(run, name.n + json.n) < 0)
+		return -EPROTO;
+	if (!run->ended) {
+		char *line = compact(json);
+		if (line)
+			run_emit(
+			    run, RUN_EVENT_OTHER, name, (struct frame_text){ line, strlen(line) });
+		else
+			complain(run, "an event's JSON is not an object; it is left out");
+		free(line);
+	}
+	if (run->worker)
+		wire_send_credit(run);
+	return 0;
+}
+
+/* A text made UTF-8, in `texts`, which must have room for three times its length. */
+static struct frame_text clean(struct buf *texts, struct frame_text text)
+{
+	size_t before = texts->length;
+	if (!text.p)
+		return text;
+	buf_add_utf8(texts, NULL, text.p, text.n);
+	return (struct frame_text){ texts->data + before, texts->length - before };
+}
+
+static bool role_is_known(struct frame_text role)
+{
+	static const char *const known[] = { "user", "assistant", "tool", "system" };
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (role.n == strlen(known[i]) && memcmp(role.p, known[i], role.n) == 0)
+			return true;
+	return false;
+}
+
+/* What the session will remember of a run: the input, then what the plugin says, or else the
+ * content. */
+struct memory {
+	struct store_message *messages;
+	size_t count;
+	struct buf texts;
+};
+
+static void memory_done(struct memory *memory)
+{
+	free(memory->messages);
+	buf_done(&memory->texts);
+}
+
+static void remember(const struct run *run, struct memory *memory, struct store_message message)
+{
+	message.run_id = (struct frame_text){ run->id, strlen(run->id) };
+	message.at_wall_ms = clock_wall_ms();
+	memory->messages[memory->count++] = message;
+}
+
+/* Reads the messages of a FINISH. -EPROTO: broken; -EINVAL: a slip of the plugin's. */
+static int read_memory(const struct run *run, struct frame_cursor *cursor, struct memory *memory)
+{
+	uint32_t count = frame_get_count(cursor, 4 * sizeof(uint32_t));
+	int error = 0;
+	memory->messages = calloc(count + 2, sizeof(*memory->messages));
+	if (!memory->messages ||
+	    !buf_room(&memory->texts, 3 * (size_t)(cursor->end - cursor->p) + 1))
+		return -ENOMEM;
+	remember(run, memory,
+	    (struct store_message){
+		.role = { "user", 4 }, .content = { run->input.data, run->input.length } });
+	for (uint32_t i = 0; i < count; i++) {
+		struct store_message message = { 0 };
+		message.role = frame_get_text(cursor);
+		message.content = clean(&memory->texts, frame_get_text(cursor));
+		message.tool_calls = clean(&memory->texts, frame_get_text(cursor));
+		message.tool_call_id = clean(&memory->texts, frame_get_text(cursor));
+		if (cursor->bad || !message.role.p || !role_is_known(message.role)) {
+			error = -EINVAL;
+			continue; /* read on: whether the frame itself is whole is told at its end */
+		}
+		remember(run, memory, message);
+	}
+	return frame_end_fields(cursor) < 0 ? -EPROTO : error;
+}
+
+static void take_content(struct run *run, struct frame_text content)
+{
+	if (!content.p) {
+		buf_end_utf8(&run->content, &run->tail);
+		return;
+	}
+	run->content.length = 0;
+	run->tail.n = 0;
+	buf_add_utf8(&run->content, NULL, content.p, content.n);
+	struct frame_text none = { 0 };
+	/* Who reads a stream gets the whole text of every agent, also of one that does not stream. */
+	if (!run->has_deltas && run->content.length)
+		run_emit(run, RUN_EVENT_DELTA, none, run_content(run));
+}
+
+static void finish_done(
+    struct run *run, struct frame_text content, struct frame_text usage, struct memory *memory)
+{
+	take_content(run, content);
+	if (usage.n && !(run->usage = compact(usage)))
+		complain(run, "the usage is not a JSON object; it is left out");
+	if (memory->count == 1)
+		remember(run, memory,
+		    (struct store_message){
+			.role = { "assistant", 9 }, .content = run_content(run) });
+	run_succeed(run, memory->messages, memory->count);
+}
+
+static void finish_not_done(struct run *run, uint32_t status, struct frame_text error)
+{
+	struct buf why = { 0 };
+	buf_add_utf8(&why, NULL, error.p, error.n);
+	char *text = buf_take(&why);
+	bool said = text && text[0];
+	run_leave_worker(run);
+	if (status == AGENTD_CANCELLED)
+		run_end(run, RUN_CANCELLED, RUN_STOPPED, said ? text : "the agent cancelled it");
+	else
+		run_end(
+		    run, RUN_FAILED, RUN_AGENT_FAILED, said ? text : "the agent gave no reason");
+	free(text);
+}
+
+static int receive_finish(struct run *run, const struct frame *frame)
+{
+	struct frame_cursor cursor = frame_fields(frame);
+	uint32_t status = frame_get_u32(&cursor);
+	struct frame_text content = frame_get_text(&cursor);
+	struct frame_text error = frame_get_text(&cursor);
+	struct frame_text usage = frame_get_text(&cursor);
+	struct memory memory = { 0 };
+	int got = read_memory(run, &cursor, &memory);
+	if (got == -EPROTO || status > AGENTD_CANCELLED ||
+	    content.n > (size_t)agent_settings(run->agent)->limits.content) {
+		memory_done(&memory);
+		return -EPROTO;
+	}
+	if (run->ended) {
+		run_leave_worker(run); /* its place is free at last */
+	} else if (got < 0) {
+		const char *why =
+		    got == -EINVAL ? "a message of its result has no known role" : "out of memory";
+		finish_not_done(run, AGENTD_FAILED, (struct frame_text){ why, strlen(why) });
+	} else if (status == AGENTD_DONE) {
+		finish_done(run, content, usage, &memory);
+	} else {
+		finish_not_done(run, status, error);
+	}
+	memory_done(&memory);
+	return 0;
+}
+
+int wire_receive(struct runs *runs, struct worker *worker, const struct frame *frame)
+{
+	struct run *run = runs_find(runs, frame->run);
+	if (!run || run->worker != worker)
+		return 0; /* late words of a run that is over */
+	int error;
+	run_ref(run);
+	switch (frame->type) {
+	case MESSAGE_DELTA:
+		error = receive_delta(run, frame);
+		break;
+	case MESSAGE_EVENT:
+		error = receive_event(run, frame);
+		break;
+	default:
+		error = receive_finish(run, frame);
+	}
+	run_unref(run);
+	return error;
+}

@@ -1,0 +1,132 @@
+/*
+ * load: dlopen and the descriptor's checks.
+ *
+ * Every struct says its size. Smaller than ours: the rest is zero. Larger: accepted only if what we
+ * do not know is zero (the kernel's copy_struct_from_user rule), since then nothing is asked of us
+ * that we would silently not do.
+ */
+#include "host/load.h"
+
+#include <dlfcn.h>
+#include <elf.h>
+#include <link.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define OPTIONS_MAX 256
+
+static int copy_struct(void *into, size_t ours, const void *from, size_t theirs)
+{
+	const unsigned char *bytes = from;
+	for (size_t i = ours; i < theirs; i++)
+		if (bytes[i])
+			return -1;
+	memset(into, 0, ours);
+	memcpy(into, from, theirs < ours ? theirs : ours);
+	return 0;
+}
+
+/* The descriptor, with as many bytes behind it as it says it has. */
+static const void *find_descriptor(int fd, char *reason, size_t size)
+{
+	char path[32];
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	void *object = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+	if (!object) {
+		/* "/proc/self/fd/4: undefined symbol: x": the path tells nobody anything. */
+		const char *error = dlerror(), *rest = strstr(error, ": ");
+		snprintf(reason, size, "cannot be loaded: %s", rest ? rest + 2 : error);
+		return NULL;
+	}
+	const uint32_t *head = dlsym(object, "agentd_plugin");
+	if (!head) {
+		snprintf(
+		    reason, size, "is not an agentd plugin: it has no symbol \"agentd_plugin\"");
+		return NULL;
+	}
+	Dl_info info;
+	const ElfW(Sym) *symbol = NULL;
+	dladdr1(head, &info, (void **)(uintptr_t)&symbol, RTLD_DL_SYMENT);
+	size_t there = symbol ? symbol->st_size : 0;
+	if (there < 3 * sizeof(*head) || head[0] != AGENTD_MAGIC) {
+		snprintf(reason, size, "has a symbol \"agentd_plugin\" that is no descriptor");
+		return NULL;
+	}
+	if (head[1] != AGENTD_ABI) {
+		snprintf(reason, size,
+		    "was built for plugin ABI %u, this agentd has ABI %u: build it again", head[1],
+		    AGENTD_ABI);
+		return NULL;
+	}
+	if (head[2] > there || head[2] < offsetof(struct agentd_plugin, name)) {
+		snprintf(reason, size, "has a descriptor of %u bytes that says it has %zu", head[2],
+		    there);
+		return NULL;
+	}
+	return head;
+}
+
+static int copy_options(struct plugin *plugin, char *reason, size_t size)
+{
+	const struct agentd_plugin *head = &plugin->head;
+	if (head->option_count > OPTIONS_MAX || (head->option_count && !head->options)) {
+		snprintf(reason, size, "has a broken option table (%zu rows)", head->option_count);
+		return -1;
+	}
+	plugin->options = calloc(head->option_count + 1, sizeof(*plugin->options));
+	if (!plugin->options) {
+		snprintf(reason, size, "out of memory");
+		return -1;
+	}
+	const char *row = (const char *)head->options;
+	for (size_t i = 0; i < head->option_count; i++, row += head->option_size) {
+		struct agentd_option *option = &plugin->options[i];
+		if (copy_struct(option, sizeof(*option), row, head->option_size) < 0) {
+			snprintf(reason, size, "has options that need a newer agentd");
+			return -1;
+		}
+		if (!option->key || !option->key[0] || option->type < AGENTD_STRING ||
+		    option->type > AGENTD_JSON) {
+			snprintf(reason, size,
+			    "has no key or a wrong type in row %zu of its options", i);
+			return -1;
+		}
+	}
+	return 0;
+}
+
+int load_plugin(int fd, struct plugin *ret, char *reason, size_t size)
+{
+	const void *found = find_descriptor(fd, reason, size);
+	if (!found)
+		return -1;
+	struct plugin plugin = { 0 };
+	const struct agentd_plugin *theirs = found;
+	if (copy_struct(&plugin.head, sizeof(plugin.head), theirs, theirs->size) < 0 ||
+	    plugin.head.flags) {
+		snprintf(reason, size, "needs a newer agentd");
+		return -1;
+	}
+	if (!plugin.head.name || !plugin.head.version) {
+		snprintf(reason, size, "has a descriptor without a name or a version");
+		return -1;
+	}
+	if (plugin.head.kind != AGENTD_AGENT) {
+		snprintf(reason, size, "is of kind %u, which this agentd does not know",
+		    plugin.head.kind);
+		return -1;
+	}
+	const struct agentd_agent_ops *agent = plugin.head.agent;
+	if (!agent || copy_struct(&plugin.agent, sizeof(plugin.agent), agent, agent->size) < 0 ||
+	    !plugin.agent.run) {
+		snprintf(reason, size,
+		    agent && plugin.agent.run ? "needs a newer agentd"
+					      : "is an agent without a `run`");
+		return -1;
+	}
+	if (copy_options(&plugin, reason, size) < 0)
+		return -1;
+	*ret = plugin;
+	return 0;
+}

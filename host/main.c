@@ -1,0 +1,154 @@
+/*
+ * agentd-host: one plugin in a process of its own. agentd starts it; it is of no use by hand.
+ *
+ * Until the plugin is configured all is plain blocking reads and writes on fd 3, in the order that
+ * message.h gives: SETUP, sandbox, load, HELLO, CONFIG. Then host_serve runs the loop.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "daemon/base/message.h"
+#include "host/host.h"
+#include "host/load.h"
+#include "host/sandbox.h"
+
+/* Sends all of it. The socket may be non-blocking by now. */
+static void send_all(int fd, const struct buf *out)
+{
+	for (size_t done = 0; done < out->length;) {
+		ssize_t n = send(fd, out->data + done, out->length - done, MSG_NOSIGNAL);
+		if (n > 0)
+			done += (size_t)n;
+		else if (n < 0 && errno == EAGAIN)
+			poll(&(struct pollfd){ .fd = fd, .events = POLLOUT }, 1, 1000);
+		else if (n < 0 && errno != EINTR)
+			_exit(HOST_EXIT_FAILED); /* agentd is gone */
+	}
+}
+
+_Noreturn void host_leave(int fd, int code, const char *format, ...)
+{
+	char reason[512];
+	va_list args;
+	va_start(args, format);
+	vsnprintf(reason, sizeof(reason), format, args);
+	va_end(args);
+	struct buf out = { 0 };
+	struct frame_writer writer = frame_begin(&out, MESSAGE_LEAVING, 0);
+	frame_put_str(&writer, reason);
+	frame_end(&writer);
+	send_all(fd, &out);
+	_exit(code);
+}
+
+/* Reads one frame and no byte more, so that nothing is lost for the loop. */
+static struct frame receive(int fd, struct buf *in)
+{
+	struct frame frame;
+	size_t used;
+	in->length = 0;
+	for (;;) {
+		int got = frame_read(in->data, in->length, &frame, &used);
+		if (got > 0)
+			return frame;
+		uint32_t body = 0;
+		if (in->length >= FRAME_HEAD)
+			memcpy(&body, in->data, sizeof(body));
+		size_t want = FRAME_HEAD + body - in->length;
+		char *room = got < 0 ? NULL : buf_room(in, want);
+		ssize_t n = room ? recv(fd, room, want, 0) : -1;
+		if (n < 0 && room && errno == EINTR)
+			continue;
+		if (n == 0)
+			_exit(0); /* agentd is gone */
+		if (n < 0)
+			_exit(HOST_EXIT_FAILED);
+		buf_grew(in, (size_t)n);
+	}
+}
+
+static struct host_setup read_setup(int fd, const struct frame *frame)
+{
+	struct frame_cursor cursor = frame_fields(frame);
+	struct host_setup setup = { 0 };
+	uint32_t protocol = frame_get_u32(&cursor);
+	setup.name = frame_get_str(&cursor);
+	setup.delta_max = frame_get_u32(&cursor);
+	setup.event_max = frame_get_u32(&cursor);
+	setup.events_max = frame_get_u32(&cursor);
+	setup.content_max = frame_get_u64(&cursor);
+	if (frame->type != MESSAGE_SETUP || protocol != MESSAGE_PROTOCOL ||
+	    frame_end_fields(&cursor) < 0)
+		host_leave(fd, HOST_EXIT_REFUSED, "agentd and agentd-host are of different builds");
+	return setup;
+}
+
+static void send_hello(int fd, const struct plugin *plugin)
+{
+	const struct agentd_plugin *head = &plugin->head;
+	struct buf out = { 0 };
+	struct frame_writer writer = frame_begin(&out, MESSAGE_HELLO, 0);
+	frame_put_u32(&writer, MESSAGE_PROTOCOL);
+	frame_put_u32(&writer, head->kind);
+	frame_put_u32(&writer, head->flags);
+	frame_put_str(&writer, head->name);
+	frame_put_str(&writer, head->version);
+	frame_put_str(&writer, head->summary ? head->summary : "");
+	frame_put_u32(&writer, (uint32_t)head->option_count);
+	for (size_t i = 0; i < head->option_count; i++) {
+		const struct agentd_option *option = &plugin->options[i];
+		frame_put_str(&writer, option->key);
+		frame_put_u32(&writer, option->type);
+		frame_put_u32(&writer, option->required);
+		frame_put_str(&writer, option->fallback);
+		frame_put_str(&writer, option->choices);
+		frame_put_i64(&writer, option->min);
+		frame_put_i64(&writer, option->max);
+		frame_put_str(&writer, option->help);
+	}
+	if (frame_end(&writer) < 0)
+		host_leave(fd, HOST_EXIT_FAILED, "out of memory");
+	send_all(fd, &out);
+	buf_done(&out);
+}
+
+int main(int argc, char **argv)
+{
+	int fd = HOST_FD_CHANNEL;
+	int type;
+	socklen_t length = sizeof(type);
+	if (argc != 2 || getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) < 0) {
+		fprintf(stderr, "%s: started by agentd to run one plugin; not for use by hand\n",
+		    argv[0]);
+		return 64;
+	}
+	prctl(PR_SET_NAME, "agentd-host"); /* fexecve leaves the number of the fd as the name */
+	signal(SIGPIPE, SIG_IGN);
+
+	struct buf in = { 0 };
+	struct frame frame = receive(fd, &in);
+	struct host_setup setup = read_setup(fd, &frame);
+	int error = sandbox_enter();
+	if (error < 0)
+		host_leave(fd, HOST_EXIT_REFUSED, "cannot enter the sandbox: %s", strerror(-error));
+
+	struct plugin plugin;
+	char reason[384];
+	if (load_plugin(HOST_FD_PLUGIN, &plugin, reason, sizeof(reason)) < 0)
+		host_leave(fd, HOST_EXIT_REFUSED, "%s", reason);
+	close(HOST_FD_PLUGIN);
+	send_hello(fd, &plugin);
+
+	frame = receive(fd, &in);
+	if (frame.type == MESSAGE_QUIT)
+		return 0;
+	host_serve(fd, &setup, &plugin, &frame);
+}

@@ -1,0 +1,311 @@
+/*
+ * agentd/plugin.h: all that a plugin needs to know about agentd.
+ *
+ * A plugin is a shared object that exports exactly one symbol:
+ *
+ *	const struct agentd_plugin agentd_plugin = { AGENTD_PLUGIN_HEAD, .kind = AGENTD_AGENT, … };
+ *
+ * Nothing is linked from agentd. What agentd does for a plugin is in `struct agentd_host`, a
+ * table of functions handed to `open`; what a plugin does for agentd is in its descriptor.
+ * Each plugin runs in a process of its own: it may crash, leak or hang, and costs nobody else.
+ * docs/plugins.md walks through a first plugin.
+ *
+ * Bytes in, bytes out. Whatever is passed, either way, is borrowed for the call: who wants it
+ * longer copies it, and neither side ever frees the other's memory. The one shared object is
+ * the run, which agentd makes and counts (`ref`, `unref`).
+ *
+ * Text is UTF-8, pointer and length, not terminated. A sequence cut between two deltas is held
+ * together; bytes that are not UTF-8 become U+FFFD.
+ *
+ * Threads. A plugin is called on one thread, the loop thread, and must not block it. These may
+ * be called from any thread: delta, event, finish, cancelled, ref, unref, log. Everything else
+ * belongs to the loop thread.
+ *
+ * Errors. Functions return 0, or a negative errno (-EAGAIN, -EALREADY …).
+ *
+ * Growth. Every struct begins with its size and grows only at its end; arrays carry the size of
+ * a row. The ABI number is 0 while anything may still change; a plugin built against another
+ * number is refused, by name and number, never misread.
+ */
+#ifndef AGENTD_PLUGIN_H
+#define AGENTD_PLUGIN_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define AGENTD_MAGIC 0x746e6761u /* "agnt" */
+#define AGENTD_ABI   0u
+
+/* The kinds of plugin. */
+#define AGENTD_AGENT 1u
+
+/* Option types. What each becomes in struct agentd_value stands beside it. */
+#define AGENTD_STRING   1u  /* text */
+#define AGENTD_INT      2u  /* number */
+#define AGENTD_NUMBER   3u  /* real */
+#define AGENTD_BOOL     4u  /* number, 0 or 1 */
+#define AGENTD_DURATION 5u  /* number, milliseconds: 500ms 30s 5m 2h 1d */
+#define AGENTD_SIZE     6u  /* number, bytes: 100 64K 1M 2G */
+#define AGENTD_SECRET   7u  /* text; never shown, never logged */
+#define AGENTD_LIST     8u  /* items */
+#define AGENTD_MAP      9u  /* items: key, value, key, value … */
+#define AGENTD_JSON     10u /* text: the value as JSON, whatever its shape */
+
+/* How a run ended, for agentd_result.status. */
+#define AGENTD_DONE      0u
+#define AGENTD_FAILED    1u
+#define AGENTD_CANCELLED 2u
+
+/* Log levels. */
+#define AGENTD_LOG_ERROR 0u
+#define AGENTD_LOG_WARN  1u
+#define AGENTD_LOG_INFO  2u
+#define AGENTD_LOG_DEBUG 3u
+
+/* What `open` returns when it will call `ready` later. */
+#define AGENTD_PENDING 1
+
+/* What a watch waits for. */
+#define AGENTD_READ  1u
+#define AGENTD_WRITE 2u
+
+struct agentd_run;   /* one run, counted by agentd */
+struct agentd_timer; /* owned by the plugin, freed with timer_free */
+struct agentd_watch; /* owned by the plugin, freed with watch_free */
+
+struct agentd_text {
+	const char *p; /* may be NULL when n is 0 */
+	size_t n;      /* bytes */
+};
+
+/* One row of a plugin's option table. agentd checks agent.conf against it before `open`. */
+struct agentd_option {
+	const char *key;
+	uint32_t type;
+	uint32_t required;    /* 1: the section must name it */
+	const char *fallback; /* default, written as in the config; NULL: none */
+	const char *choices;  /* for a string: "a|b|c"; NULL: anything */
+	int64_t min, max;     /* bounds of a number, in its unit; both 0: none */
+	const char *help;     /* one line */
+};
+
+/* One checked option. `set` is 0 if the config does not name it and it has no default. */
+struct agentd_value {
+	const char *key;
+	uint32_t type;
+	uint32_t set;
+	int64_t number;
+	double real;
+	struct agentd_text text; /* also terminated with a NUL */
+	const struct agentd_text *items;
+	size_t count;
+};
+
+/* All options of the plugin's table, in its order. Use the agentd_get_* helpers below. */
+struct agentd_options {
+	uint32_t size;
+	uint32_t value_size;
+	size_t count;
+	const struct agentd_value *values;
+};
+
+/* A message of a session, in the order in which they were said. */
+struct agentd_message {
+	struct agentd_text role; /* user, assistant, tool, system */
+	struct agentd_text content;
+	struct agentd_text tool_calls;   /* JSON array, or empty */
+	struct agentd_text tool_call_id; /* of a tool's answer, or empty */
+};
+
+struct agentd_request {
+	uint32_t size;
+	uint32_t attempt;     /* 1, or more when an earlier attempt died with its process */
+	uint64_t deadline_ms; /* on the clock of now_ms; agentd ends the run then */
+	struct agentd_text run_id;
+	struct agentd_text input;
+	struct agentd_text session_id;
+	struct agentd_text user_id;  /* empty: nobody in particular */
+	struct agentd_text claims;   /* JSON object: what auth found about the user, or empty */
+	struct agentd_text source;   /* http, cron(…), POST /path, interface NAME … */
+	struct agentd_text trigger;  /* name of the plugin's own trigger, or empty */
+	struct agentd_text metadata; /* JSON object given by the caller, or empty */
+	const struct agentd_message *history; /* earlier messages of the session */
+	size_t history_count;
+	size_t message_size; /* bytes from one message to the next */
+};
+
+struct agentd_result {
+	uint32_t size;              /* sizeof(struct agentd_result) */
+	uint32_t status;            /* AGENTD_DONE, AGENTD_FAILED or AGENTD_CANCELLED */
+	struct agentd_text content; /* the answer; p == NULL: what the deltas said */
+	struct agentd_text error;   /* of a failed run: one line for the caller */
+	struct agentd_text usage;   /* JSON object, or empty */
+	/* What the session remembers of this run after the user's input. None: the content, as
+	 * one message of the assistant. */
+	const struct agentd_message *messages;
+	size_t message_count;
+	size_t message_size; /* sizeof(struct agentd_message) */
+};
+
+/*
+ * What agentd does for a plugin. The table lives as long as the process. Before using a member
+ * that is newer than the oldest agentd you support, ask AGENTD_HAS(host, member).
+ */
+struct agentd_host {
+	uint32_t size;
+	uint32_t abi;
+	const char *name; /* the instance's name in agent.conf */
+
+	/* Any thread. One line for the log; printf's format. */
+	void (*log)(const struct agentd_host *host, uint32_t level, const char *format, ...)
+#if defined(__GNUC__)
+	    __attribute__((format(printf, 3, 4)))
+#endif
+	    ;
+
+	/* Readiness, when `open` returned AGENTD_PENDING. */
+	void (*ready)(const struct agentd_host *host);
+	/* Ends this process. fail: agentd starts it again after a delay. fatal: another try
+	 * cannot help (refused credentials, bad settings), so it stays down until somebody
+	 * changes something. Neither returns. */
+	void (*fail)(const struct agentd_host *host, const char *reason);
+	void (*fatal)(const struct agentd_host *host, const char *reason);
+
+	/*
+	 * Any thread. Text to stream. -EAGAIN: the reader is slow; keep the text and wait for
+	 * `writable`. -EMSGSIZE: more than a delta may have (64 KiB). -EALREADY: the run is
+	 * finished.
+	 */
+	int (*delta)(struct agentd_run *run, struct agentd_text text);
+	/* Any thread. Something to report: a type ("tool_call") and a JSON object. Errors as
+	 * for delta, and -ENOSPC past the number of events that a run may have. */
+	int (*event)(struct agentd_run *run, const char *type, struct agentd_text json);
+	/* Any thread. Ends the run: once, and never refused for want of space. -EALREADY: it is
+	 * finished already. -EMSGSIZE: the content is too long, and the run has failed with
+	 * that as its error. */
+	int (*finish)(struct agentd_run *run, const struct agentd_result *result);
+	/* Any thread. 1 once agentd has asked for the run to be cancelled. */
+	int (*cancelled)(const struct agentd_run *run);
+	/* Any thread. A run passed to `run` may be used until it is finished; who keeps it
+	 * longer takes a reference. */
+	struct agentd_run *(*ref)(struct agentd_run *run);
+	void (*unref)(struct agentd_run *run);
+
+	/* The loop. Milliseconds on the monotonic clock. */
+	uint64_t (*now_ms)(const struct agentd_host *host);
+	/* A timer is made asleep; set wakes it once, after a while; clear puts it to sleep. */
+	struct agentd_timer *(*timer_new)(
+	    const struct agentd_host *host, void (*fn)(void *arg), void *arg);
+	int (*timer_set)(struct agentd_timer *timer, uint64_t after_ms);
+	void (*timer_clear)(struct agentd_timer *timer);
+	void (*timer_free)(struct agentd_timer *timer);
+	/* A watch calls fn while fd is ready for what `watch_set` names (0: nothing). The fd stays
+	 * the plugin's; free the watch before closing it. */
+	struct agentd_watch *(*watch_new)(const struct agentd_host *host, int fd,
+	    void (*fn)(void *arg, uint32_t what), void *arg);
+	int (*watch_set)(struct agentd_watch *watch, uint32_t what);
+	void (*watch_free)(struct agentd_watch *watch);
+};
+
+#define AGENTD_HAS(host, member) \
+	((host)->size >= offsetof(struct agentd_host, member) + sizeof((host)->member))
+
+/* What an agent does for agentd. All on the loop thread; none may block. */
+struct agentd_agent_ops {
+	uint32_t size; /* sizeof(struct agentd_agent_ops) */
+	uint32_t reserved;
+	/* 0: ready. AGENTD_PENDING: `ready` will follow. Negative: failed, tried again later. */
+	int (*open)(
+	    const struct agentd_host *host, const struct agentd_options *options, void **ret_self);
+	/*
+	 * Begins a run and returns. 0 promises exactly one `finish`, which may come before the
+	 * return, or later, from any thread. Anything else: agentd ends the run as failed.
+	 */
+	int (*run)(void *self, struct agentd_run *run, const struct agentd_request *request);
+	/* Optional. The run is no longer wanted: finish it soon, as AGENTD_CANCELLED. */
+	void (*cancel)(void *self, struct agentd_run *run);
+	/* Optional. After -EAGAIN: there is room again. */
+	void (*writable)(void *self, struct agentd_run *run);
+	/* Optional. The last call; the process ends after it. */
+	void (*close)(void *self);
+};
+
+/* The descriptor. Its first twelve bytes stay as they are for ever. */
+struct agentd_plugin {
+	uint32_t magic;
+	uint32_t abi;
+	uint32_t size;
+	uint32_t option_size;
+	uint32_t kind;
+	uint32_t flags; /* none yet: 0 */
+	const char *name;
+	const char *version;
+	const char *summary; /* one line */
+	const struct agentd_option *options;
+	size_t option_count;
+	const struct agentd_agent_ops *agent;
+};
+
+#define AGENTD_PLUGIN_HEAD                                                              \
+	.magic = AGENTD_MAGIC, .abi = AGENTD_ABI, .size = sizeof(struct agentd_plugin), \
+	.option_size = sizeof(struct agentd_option)
+
+#if defined(__GNUC__)
+__attribute__((visibility("default")))
+#endif
+extern const struct agentd_plugin agentd_plugin;
+
+/* Helpers, compiled into the plugin. */
+
+static inline struct agentd_text agentd_text(const char *p, size_t n)
+{
+	struct agentd_text text = { p, n };
+	return text;
+}
+
+/* The value of an option of the plugin's own table; NULL if the table has no such key. */
+static inline const struct agentd_value *agentd_get(
+    const struct agentd_options *options, const char *key)
+{
+	for (size_t i = 0; i < options->count; i++) {
+		const struct agentd_value *value =
+		    (const struct agentd_value *)(const void *)((const char *)options->values +
+								i * options->value_size);
+		const char *a = value->key, *b = key;
+		while (*a && *a == *b)
+			a++, b++;
+		if (*a == *b)
+			return value;
+	}
+	return NULL;
+}
+
+/* int, bool, duration (ms), size (bytes); 0 when not set. */
+static inline int64_t agentd_get_int(const struct agentd_options *options, const char *key)
+{
+	const struct agentd_value *value = agentd_get(options, key);
+	return value ? value->number : 0;
+}
+
+static inline double agentd_get_number(const struct agentd_options *options, const char *key)
+{
+	const struct agentd_value *value = agentd_get(options, key);
+	return value ? value->real : 0;
+}
+
+/* string, secret, json: terminated, valid during `open`; NULL when not set. */
+static inline const char *agentd_get_text(const struct agentd_options *options, const char *key)
+{
+	const struct agentd_value *value = agentd_get(options, key);
+	return value && value->set ? value->text.p : NULL;
+}
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
