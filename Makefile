@@ -8,6 +8,8 @@
 #   make fuzz [SECONDS=60]            the fuzzers, so long each
 #   make install [DESTDIR=] [PREFIX=/usr/local]
 #   make clean
+#
+# V=1 shows the commands.
 
 PREFIX  ?= /usr/local
 SECONDS ?= 60
@@ -52,24 +54,31 @@ TEST_PLUGINS   := $(patsubst tests/plugins/%.c,%,$(wildcard tests/plugins/*.c))
 UNIT_TESTS     := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 FUZZERS        := $(patsubst fuzz/%.c,%,$(wildcard fuzz/fuzz_*.c))
 
+# Commands are shown by what they make, unless V=1.
+show = $(if $(V),,@echo '  $(1) $@';)
+Q    = $(if $(V),,@)
+
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
-# The daemon without its main: what unit tests are linked with.
-TESTED = $(filter-out $(BUILD)/obj/daemon/main.o,$(call objects,$(DAEMON_SOURCES)))
 
 .PHONY: all deps test-deps lint-deps run test unit e2e lint format fuzz install clean
 .DELETE_ON_ERROR:
+.SECONDARY:
 
 all: $(BUILD)/agentd $(BUILD)/agentd-host $(PLUGINS:%=$(BUILD)/plugins/%.so)
 
 $(BUILD)/agentd: $(call objects,$(DAEMON_SOURCES))
-	$(CC) $(ALL_LDFLAGS) $^ $(DAEMON_LIBS) -o $@
+	$(call show,LINK)$(CC) $(ALL_LDFLAGS) $^ $(DAEMON_LIBS) -o $@
 
 $(BUILD)/agentd-host: $(call objects,$(HOST_SOURCES))
-	$(CC) $(ALL_LDFLAGS) $^ $(HOST_LIBS) -o $@
+	$(call show,LINK)$(CC) $(ALL_LDFLAGS) $^ $(HOST_LIBS) -o $@
 
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(ALL_CFLAGS) -c $< -o $@
+	$(call show,CC  )$(CC) $(ALL_CFLAGS) -c $< -o $@
+
+# The daemon without its main: what unit tests are linked with.
+$(BUILD)/daemon.a: $(filter-out %/main.o,$(call objects,$(DAEMON_SOURCES)))
+	$(call show,AR  )rm -f $@ && $(AR) rcs $@ $^
 
 # A plugin sees one header, exports one symbol, and links with what it itself uses.
 PLUGIN_CFLAGS = -std=gnu17 -D_GNU_SOURCE -Iinclude $(WARNINGS) $(CFLAGS) $(SANFLAGS) -fPIC \
@@ -77,16 +86,16 @@ PLUGIN_CFLAGS = -std=gnu17 -D_GNU_SOURCE -Iinclude $(WARNINGS) $(CFLAGS) $(SANFL
 
 .SECONDEXPANSION:
 $(BUILD)/plugins/%.so: $$(wildcard plugins/$$*/*.c) | $(BUILD)/plugins
-	$(CC) $(PLUGIN_CFLAGS) $(filter %.c,$^) -o $@
+	$(call show,LINK)$(CC) $(PLUGIN_CFLAGS) $(filter %.c,$^) -o $@
 
 $(BUILD)/tests/plugins/%.so: tests/plugins/%.c | $(BUILD)/tests/plugins
-	$(CC) $(PLUGIN_CFLAGS) $< -o $@ -pthread
+	$(call show,LINK)$(CC) $(PLUGIN_CFLAGS) $< -o $@ -pthread
 
-$(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(TESTED) | $(BUILD)/tests/unit
-	$(CC) $(ALL_LDFLAGS) $^ $(TEST_LIBS) -o $@
+$(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/daemon.a | $(BUILD)/tests/unit
+	$(call show,LINK)$(CC) $(ALL_LDFLAGS) $^ $(TEST_LIBS) -o $@
 
 $(BUILD)/plugins $(BUILD)/tests/plugins $(BUILD)/tests/unit:
-	mkdir -p $@
+	$(Q)mkdir -p $@
 
 # Installing what is missing, and asking for nothing when nothing is.
 define need
@@ -121,34 +130,35 @@ unit: $(UNIT_TESTS:%=$(BUILD)/tests/unit/%)
 	@failed=0; for t in $^; do $$t || failed=1; done; exit $$failed
 
 e2e: all $(TEST_PLUGINS:%=$(BUILD)/tests/plugins/%.so)
-	AGENTD_BUILD=$(CURDIR)/$(BUILD) $(PYTHON) -m pytest -q -p no:cacheprovider $(TESTS)
+	AGENTD_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -p no:cacheprovider $(TESTS)
 
 SOURCES = $(wildcard include/agentd/*.h daemon/*.[ch] daemon/*/*.[ch] host/*.[ch] plugins/*/*.[ch] \
           tests/unit/*.[ch] tests/plugins/*.c fuzz/*.c)
 
 lint: lint-deps
-	clang-format-14 --dry-run --Werror $(SOURCES)
+	@clang-format-14 --dry-run --Werror $(SOURCES)
 	@for f in $(filter %.c,$(SOURCES)); do \
 	    clang-14 -std=gnu17 -D_GNU_SOURCE -I. -Iinclude $(WARNINGS) -Werror -fsyntax-only $$f || exit 1; done
 
 format:
-	clang-format-14 -i $(SOURCES)
+	@clang-format-14 -i $(SOURCES)
 
 fuzz: lint-deps $(FUZZERS:%=run-%)
 
 run-fuzz_%: | $(BUILD)/fuzz/corpus
-	clang-14 -std=gnu17 -D_GNU_SOURCE -I. -Iinclude -g -O1 -fsanitize=fuzzer,address,undefined \
+	$(Q)clang-14 -std=gnu17 -D_GNU_SOURCE -I. -Iinclude -g -O1 -fsanitize=fuzzer,address,undefined \
 	    fuzz/fuzz_$*.c $(filter-out daemon/main.c,$(DAEMON_SOURCES)) $(DAEMON_LIBS) -o $(BUILD)/fuzz/$*
-	mkdir -p $(BUILD)/fuzz/corpus/$*
+	$(Q)mkdir -p $(BUILD)/fuzz/corpus/$*
 	$(BUILD)/fuzz/$* -max_total_time=$(SECONDS) $(BUILD)/fuzz/corpus/$* fuzz/corpus/$*
 
 $(BUILD)/fuzz/corpus:
-	mkdir -p $@
+	$(Q)mkdir -p $@
 
 install: all
 	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(PLUGINDIR) \
 	    $(DESTDIR)$(PREFIX)/include/agentd $(DESTDIR)$(PREFIX)/lib/pkgconfig \
-	    $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)/etc/agentd
+	    $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/lib/sysusers.d \
+	    $(DESTDIR)/etc/agentd
 	install -m 755 $(BUILD)/agentd $(DESTDIR)$(BINDIR)/agentd
 	install -m 755 $(BUILD)/agentd-host $(DESTDIR)$(LIBEXECDIR)/agentd-host
 	install -m 644 $(PLUGINS:%=$(BUILD)/plugins/%.so) $(DESTDIR)$(PLUGINDIR)
@@ -157,6 +167,7 @@ install: all
 	    '$(PREFIX)' "$$(sed -n 's/.*AGENTD_VERSION "\(.*\)"/\1/p' daemon/version.h)" \
 	    > $(DESTDIR)$(PREFIX)/lib/pkgconfig/agentd.pc
 	sed 's|@BINDIR@|$(BINDIR)|' systemd/agentd.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/agentd.service
+	install -m 644 systemd/agentd.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/agentd.conf
 	[ -e $(DESTDIR)/etc/agentd/agent.conf ] || install -m 640 conf/agent.conf $(DESTDIR)/etc/agentd/agent.conf
 
 clean:

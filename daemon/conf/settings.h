@@ -1,6 +1,6 @@
 /*
- * settings: agent.conf as typed values. Everything that the core knows is in the tables of
- * settings.c, one row for each option; help texts and manuals are made from them.
+ * settings: agent.conf as typed values. Everything that the core knows is in the tables of tables.c,
+ * one row for each option; help texts and manuals are made from them.
  *
  * Read once, then immutable, and shared by reference count. Durations are milliseconds, sizes
  * bytes. Strings are owned by the settings; texts of the tree are borrowed from it, and it lives as

@@ -18,7 +18,7 @@ static int hex(char c)
 
 /* Decodes n bytes; NULL if an escape is broken, or stands for a byte of `never`, or for NUL, or if
  * the whole is not UTF-8. */
-static char *decode(const char *text, size_t n, char never, bool plus_is_space)
+static char *decode(const char *text, size_t n, char never)
 {
 	struct buf out = { 0 }, clean = { 0 };
 	bool bad = false;
@@ -31,8 +31,6 @@ static char *decode(const char *text, size_t n, char never, bool plus_is_space)
 			c = (char)(high * 16 + low);
 			bad = bad || c == '\0' || c == never;
 			i += 2;
-		} else if (c == '+' && plus_is_space) {
-			c = ' ';
 		} else {
 			bad = c <= ' ' || c == 0x7f; /* char is signed: also bytes past ASCII */
 		}
@@ -63,24 +61,10 @@ char *target_path(const char *target)
 {
 	if (!target || target[0] != '/' || target[1] == '/' || strchr(target, '#'))
 		return NULL;
-	char *path = decode(target, strcspn(target, "?"), '/', false);
+	char *path = decode(target, strcspn(target, "?"), '/');
 	if (path && has_dot_segment(path)) {
 		free(path);
 		return NULL;
 	}
 	return path;
-}
-
-char *target_query(const char *target, const char *name)
-{
-	const char *p = strchr(target, '?');
-	size_t length = strlen(name);
-	while (p && *p) {
-		p++;
-		size_t n = strcspn(p, "&");
-		if (n > length && p[length] == '=' && strncmp(p, name, length) == 0)
-			return decode(p + length + 1, n - length - 1, '\0', true);
-		p = strchr(p, '&');
-	}
-	return NULL;
 }

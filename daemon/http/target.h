@@ -13,7 +13,4 @@
 
 /* "/runs/a%20b?x=1" → "/runs/a b", on the heap; NULL: refused, or out of memory. */
 char *target_path(const char *target);
-/* The value of a query parameter, decoded, on the heap; NULL: absent or not acceptable. */
-char *target_query(const char *target, const char *name);
-
 #endif

@@ -1,0 +1,15 @@
+/*
+ * plugin_path: from `plugin: NAME` to a file. A path (with a "/", or ending in ".so") is relative to
+ * the config that says it; a name is searched in plugins.path, or else beside this program and where
+ * plugins are installed.
+ */
+#ifndef AGENTD_CONF_PLUGIN_PATH_H
+#define AGENTD_CONF_PLUGIN_PATH_H
+
+#include "daemon/conf/settings.h"
+
+/* Sets agent->plugin_path, or reports where it looked. */
+void plugin_path_find(
+    const struct settings *settings, struct agent_settings *agent, struct conf_errors *errors);
+
+#endif

@@ -1,0 +1,158 @@
+/* settings_print: settings as YAML that agentd would read again, secrets aside. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/base/buf.h"
+#include "daemon/conf/tables.h"
+
+static void print_duration(struct buf *out, int64_t ms)
+{
+	static const struct {
+		int64_t ms;
+		const char *unit;
+	} units[] = { { 86400000, "d" }, { 3600000, "h" }, { 60000, "m" }, { 1000, "s" },
+		{ 1, "ms" } };
+	size_t i = ms ? 0 : 3; /* nothing is 0s */
+	while (ms % units[i].ms)
+		i++;
+	buf_addf(out, "%lld%s", (long long)(ms / units[i].ms), units[i].unit);
+}
+
+static void print_size(struct buf *out, int64_t bytes)
+{
+	static const char unit[] = { 'G', 'M', 'K' };
+	for (size_t i = 0; bytes && i < sizeof(unit); i++) {
+		int64_t one = INT64_C(1) << (30 - 10 * (int)i);
+		if (bytes % one == 0) {
+			buf_addf(out, "%lld%c", (long long)(bytes / one), unit[i]);
+			return;
+		}
+	}
+	buf_addf(out, "%lld", (long long)bytes);
+}
+
+static void print_items(struct buf *out, const struct schema_row *row, char **items, size_t count)
+{
+	bool map = row->type == AGENTD_MAP;
+	buf_add_str(out, map ? "{" : "[");
+	for (size_t i = 0; i < count; i++) {
+		buf_add_str(out, i == 0 ? " " : map && i % 2 ? ": " : ", ");
+		buf_add_json_str(out, items[i]);
+	}
+	buf_add_str(out, map ? " }" : " ]");
+}
+
+static void print_value(
+    struct buf *out, const struct schema_row *row, const struct schema_value *value)
+{
+	switch (row->type) {
+	case AGENTD_INT:
+		buf_addf(out, "%lld", (long long)value->number);
+		return;
+	case AGENTD_NUMBER:
+		buf_addf(out, "%.17g", value->real);
+		return;
+	case AGENTD_BOOL:
+		buf_add_str(out, value->number ? "true" : "false");
+		return;
+	case AGENTD_DURATION:
+		print_duration(out, value->number);
+		return;
+	case AGENTD_SIZE:
+		print_size(out, value->number);
+		return;
+	case AGENTD_LIST:
+	case AGENTD_MAP:
+		print_items(out, row, value->items, value->count);
+		return;
+	case AGENTD_SECRET:
+		buf_add_str(out, "\"***\"");
+		return;
+	case AGENTD_JSON: /* JSON is YAML */
+		buf_add_str(out, value->text);
+		return;
+	default:
+		buf_add_json_str(out, value->text ? value->text : "");
+		return;
+	}
+}
+
+/* What schema_store put into a struct, as a value again. */
+static struct schema_value value_at(const struct schema_row *row, const void *base)
+{
+	const void *at = (const char *)base + row->at;
+	struct schema_value value = { .set = true };
+	switch (row->type) {
+	case AGENTD_BOOL:
+		value.number = *(const bool *)at;
+		break;
+	case AGENTD_INT:
+	case AGENTD_DURATION:
+	case AGENTD_SIZE:
+		value.number = *(const int64_t *)at;
+		break;
+	case AGENTD_LIST:
+		value.items = ((const struct schema_list *)at)->items;
+		value.count = ((const struct schema_list *)at)->count;
+		value.set = value.count > 0;
+		break;
+	default:
+		value.text = *(char *const *)at;
+		value.set = value.text != NULL;
+	}
+	return value;
+}
+
+static void print_row(
+    struct buf *out, int indent, const struct schema_row *row, const struct schema_value *value)
+{
+	if (!value->set)
+		return;
+	buf_addf(out, "%*s%s: ", indent, "", row->key);
+	print_value(out, row, value);
+	buf_add_str(out, "\n");
+}
+
+static void print_table(struct buf *out, int indent, const struct schema *schema, const void *base)
+{
+	for (size_t i = 0; i < schema->count; i++) {
+		const struct schema_row *row = &schema->rows[i];
+		if (row->type == SCHEMA_SECTION || row->type == SCHEMA_LATER)
+			continue;
+		struct schema_value value = value_at(row, base);
+		print_row(out, indent, row, &value);
+	}
+}
+
+static bool has_values(const struct schema *schema)
+{
+	for (size_t i = 0; i < schema->count; i++)
+		if (schema->rows[i].type < SCHEMA_SECTION)
+			return true;
+	return false;
+}
+
+void settings_print(const struct settings *settings, FILE *file)
+{
+	struct buf out = { 0 };
+	print_table(&out, 0, &settings_top, settings);
+	for (size_t i = 0; i < settings_section_count; i++) {
+		if (!has_values(settings_sections[i].schema))
+			continue;
+		buf_addf(&out, "%s:\n", settings_sections[i].key);
+		print_table(&out, 2, settings_sections[i].schema,
+		    (const char *)settings + settings_sections[i].at);
+	}
+	buf_add_str(&out, "agents:\n");
+	for (size_t i = 0; i < settings->agent_count; i++) {
+		const struct agent_settings *agent = &settings->agents[i];
+		buf_addf(&out, "  %s:\n", agent->name);
+		print_table(&out, 4, &settings_agent, agent);
+		buf_add_str(&out, "    limits:\n");
+		print_table(&out, 6, &settings_limits, &agent->limits);
+		for (size_t j = 0; agent->options && j < agent->option_schema->count; j++)
+			print_row(&out, 4, &agent->option_schema->rows[j], &agent->options[j]);
+	}
+	fwrite(out.data ? out.data : "", 1, out.length, file);
+	buf_done(&out);
+}

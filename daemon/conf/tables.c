@@ -1,0 +1,112 @@
+/*
+ * tables: every option of the core, one row each.
+ *
+ * A new option is a row here and a member in settings.h. A word of agent.conf that belongs to a part
+ * that this build does not have is a SCHEMA_LATER row: known, and refused out loud.
+ */
+#include "daemon/conf/tables.h"
+
+/* clang-format off */
+#define AT(type, member) offsetof(struct type, member)
+#define TABLE(rows)      { rows, sizeof(rows) / sizeof((rows)[0]) }
+#define LATER(key)       { key, SCHEMA_LATER, false, NULL, NULL, 0, 0, NULL, 0 }
+#define SECTION(key, help) { key, SCHEMA_SECTION, false, NULL, NULL, 0, 0, help, 0 }
+
+static const struct schema_row top_rows[] = {
+	{ "name", AGENTD_STRING, false, "agentd", NULL, 0, 0, "name in logs, metrics and the API's title", AT(settings, name) },
+	{ "default_agent", AGENTD_STRING, false, NULL, NULL, 0, 0, "agent of POST /run; needed only when there are several", AT(settings, default_agent_word) },
+	SECTION("http", "the HTTP API"), SECTION("store", "runs and sessions that outlive the process"),
+	SECTION("control", "the control socket"), SECTION("plugins", "where plugins are"),
+	SECTION("agents", "the agents, by name"), SECTION("supervision", "how processes are supervised"),
+	SECTION("log", "the log"),
+	LATER("auth"), LATER("interfaces"), LATER("hooks"), LATER("identity"), LATER("cron"),
+	LATER("webhooks"), LATER("events"), LATER("dev"),
+};
+
+static const struct schema_row http_rows[] = {
+	{ "listen", AGENTD_LIST, false, "127.0.0.1:8000", NULL, 0, 0, "addresses: host:port, [::1]:port, unix:/path", AT(settings, http.listen) },
+	{ "enabled", AGENTD_STRING, false, "auto", "auto|true|false", 0, 0, "whether to serve HTTP", AT(settings, http.enabled_word) },
+	{ "max_body", AGENTD_SIZE, false, "1M", NULL, 1, 64 << 20, "largest request body", AT(settings, http.max_body) },
+	{ "max_head", AGENTD_SIZE, false, "16K", NULL, 1024, 1 << 20, "largest request line and header fields", AT(settings, http.max_head) },
+	{ "max_fields", AGENTD_INT, false, "100", NULL, 1, 10000, "most header fields of a request", AT(settings, http.max_fields) },
+	{ "max_connections", AGENTD_INT, false, "10000", NULL, 1, 1000000, "open connections; more wait in the kernel", AT(settings, http.max_connections) },
+	{ "request_timeout", AGENTD_DURATION, false, "30s", NULL, 1, INT32_MAX, "time for a whole request to arrive", AT(settings, http.request_timeout_ms) },
+	{ "keep_alive", AGENTD_DURATION, false, "60s", NULL, 1, INT32_MAX, "how long an idle connection is kept", AT(settings, http.keep_alive_ms) },
+	{ "heartbeat", AGENTD_DURATION, false, "15s", NULL, 1, INT32_MAX, "between the comments that keep a stream open", AT(settings, http.heartbeat_ms) },
+	{ "slow_reader", AGENTD_DURATION, false, "30s", NULL, 1, INT32_MAX, "how long a stream's reader may take nothing", AT(settings, http.slow_reader_ms) },
+	{ "allow_unauthenticated", AGENTD_BOOL, false, "false", NULL, 0, 0, "listen beyond this machine without auth", AT(settings, http.allow_unauthenticated) },
+	LATER("auth"), LATER("hosts"), LATER("cors_origins"), LATER("docs"), LATER("metrics_auth"),
+};
+
+static const struct schema_row store_rows[] = {
+	{ "enabled", AGENTD_BOOL, false, "false", NULL, 0, 0, "keep runs and sessions on disk", AT(settings, store_enabled) },
+	LATER("path"), LATER("retention"),
+};
+
+static const struct schema_row control_rows[] = { LATER("socket"), LATER("admins") };
+
+static const struct schema_row plugins_rows[] = {
+	{ "path", AGENTD_LIST, false, NULL, NULL, 0, 0, "folders in which `plugin: NAME` is searched", AT(settings, plugin_path) },
+	LATER("dir"),
+};
+
+static const struct schema_row supervision_rows[] = {
+	{ "ready", AGENTD_DURATION, false, "30s", NULL, 1, INT32_MAX, "time for a start until it is READY", AT(supervision, ready_ms) },
+	{ "backoff_min", AGENTD_DURATION, false, "1s", NULL, 1, INT32_MAX, "first restart delay; it doubles", AT(supervision, backoff_min_ms) },
+	{ "backoff_max", AGENTD_DURATION, false, "60s", NULL, 1, INT32_MAX, "longest restart delay", AT(supervision, backoff_max_ms) },
+	{ "stable", AGENTD_DURATION, false, "60s", NULL, 1, INT32_MAX, "READY for so long: the delay begins anew", AT(supervision, stable_ms) },
+	{ "drain", AGENTD_DURATION, false, "30s", NULL, 1, INT32_MAX, "time for what is in flight when stopping", AT(supervision, drain_ms) },
+	{ "kill", AGENTD_DURATION, false, "5s", NULL, 1, INT32_MAX, "from TERM to KILL", AT(supervision, kill_ms) },
+	{ "ping", AGENTD_DURATION, false, "5s", NULL, 1, INT32_MAX, "between pings; three without answer kill", AT(supervision, ping_ms) },
+};
+
+static const struct schema_row log_rows[] = {
+	{ "level", AGENTD_STRING, false, "info", "error|warn|info|debug", 0, 0, "least important lines to show", AT(settings, log_level_word) },
+	{ "format", AGENTD_STRING, false, "auto", "auto|text|json|journal", 0, 0, "auto: journal under systemd, text on a terminal, else JSON lines", AT(settings, log_format_word) },
+	{ "access", AGENTD_BOOL, false, "true", NULL, 0, 0, "a line for each HTTP request", AT(settings, log_access) },
+};
+
+static const struct schema_row agent_rows[] = {
+	{ "plugin", AGENTD_STRING, true, NULL, NULL, 0, 0, "a name in plugins.path, or a path to a .so", AT(agent_settings, plugin) },
+	{ "timeout", AGENTD_DURATION, false, "2m", NULL, 1, INT32_MAX, "longest running time of a run", AT(agent_settings, timeout_ms) },
+	{ "queue_timeout", AGENTD_DURATION, false, "30s", NULL, 1, INT32_MAX, "longest wait of a run before it starts", AT(agent_settings, queue_timeout_ms) },
+	{ "concurrency", AGENTD_INT, false, "64", NULL, 1, 100000, "runs at once", AT(agent_settings, concurrency) },
+	{ "queue", AGENTD_INT, false, "1000", NULL, 0, 1000000, "runs that may wait", AT(agent_settings, queue) },
+	{ "workers", AGENTD_INT, false, "1", NULL, 1, 1, "processes; more than one is not in this build yet", AT(agent_settings, workers) },
+	{ "on_busy", AGENTD_STRING, false, "enqueue", "enqueue|reject|interrupt", 0, 0, "what a second message to a busy session does", AT(agent_settings, on_busy_word) },
+	{ "on_disconnect", AGENTD_STRING, false, "cancel", "cancel|continue", 0, 0, "what a run does when its client leaves", AT(agent_settings, on_disconnect_word) },
+	{ "history", AGENTD_INT, false, "50", NULL, 0, 100000, "messages of the session handed over with a run", AT(agent_settings, history) },
+	SECTION("limits", "bounds of the process and its runs"),
+	LATER("triggers"),
+};
+
+static const struct schema_row limits_rows[] = {
+	{ "memory", AGENTD_SIZE, false, "0", NULL, 0, INT64_MAX, "data of the process; 0: no limit", AT(agent_limits, memory) },
+	{ "files", AGENTD_INT, false, "256", NULL, 16, 1 << 20, "open files of the process", AT(agent_limits, files) },
+	{ "content", AGENTD_SIZE, false, "16M", NULL, 1, 24 << 20, "an answer", AT(agent_limits, content) },
+	{ "delta", AGENTD_SIZE, false, "64K", NULL, 1, 128 << 10, "one delta", AT(agent_limits, delta) },
+	{ "event", AGENTD_SIZE, false, "64K", NULL, 1, 128 << 10, "one event", AT(agent_limits, event) },
+	{ "events", AGENTD_INT, false, "10000", NULL, 1, 1000000, "events of a run", AT(agent_limits, events) },
+	{ "history", AGENTD_SIZE, false, "1M", NULL, 1, 16 << 20, "session text handed over with a run", AT(agent_limits, history) },
+};
+/* clang-format on */
+
+const struct schema settings_top = TABLE(top_rows);
+static const struct schema http_schema = TABLE(http_rows);
+static const struct schema store_schema = TABLE(store_rows);
+static const struct schema control_schema = TABLE(control_rows);
+static const struct schema plugins_schema = TABLE(plugins_rows);
+static const struct schema supervision_schema = TABLE(supervision_rows);
+static const struct schema log_schema = TABLE(log_rows);
+const struct schema settings_agent = TABLE(agent_rows);
+const struct schema settings_limits = TABLE(limits_rows);
+
+const struct settings_section settings_sections[] = {
+	{ "http", &http_schema, 0 },
+	{ "store", &store_schema, 0 },
+	{ "control", &control_schema, 0 },
+	{ "plugins", &plugins_schema, 0 },
+	{ "log", &log_schema, 0 },
+	{ "supervision", &supervision_schema, AT(settings, supervision) },
+};
+const size_t settings_section_count = sizeof(settings_sections) / sizeof(settings_sections[0]);
