@@ -207,8 +207,9 @@ static int serve(struct event_base *base, const struct arguments *arguments, int
 			code = daemon_run(daemon);
 	}
 	daemon_free(daemon);
-	plugins_free(images, settings ? settings->agent_count : 0);
-	settings_unref(settings);
+	size_t count = settings ? settings->agent_count : 0;
+	settings_unref(settings); /* before the images: it borrows their option tables */
+	plugins_free(images, count);
 	conf_errors_free(errors);
 	return code;
 }

@@ -60,11 +60,11 @@ static void arm(struct event *timer, int64_t after_ms)
 		event_del(timer);
 }
 
-static void remember_reason(struct child *child, const char *text, size_t n)
+/* The first reason is the cause, later ones are its consequences. */
+static void remember_reason(struct child *child, const char *reason)
 {
-	if (child->reason[0])
-		return; /* the first is the cause, later ones are its consequences */
-	snprintf(child->reason, sizeof(child->reason), "%.*s", (int)(n < 255 ? n : 255), text);
+	if (!child->reason[0])
+		snprintf(child->reason, sizeof(child->reason), "%s", reason);
 }
 
 /* Frames. */
@@ -74,8 +74,8 @@ static int child_on_hello(struct child *child, const struct frame *frame)
 	if (child->state != STATE_STARTING)
 		return -EPROTO;
 	if (image_hello(child->setup.image, frame) < 0) {
-		const char *reason = "describes itself in a way that does not fit its first start";
-		remember_reason(child, reason, strlen(reason));
+		remember_reason(
+		    child, "describes itself in a way that does not fit its first start");
 		return -EPROTO;
 	}
 	if (child->setup.config)
@@ -109,10 +109,13 @@ static int child_on_frame(void *arg, const struct frame *frame)
 		child_step(child, EVENT_READY);
 		return 0;
 	case MESSAGE_LEAVING: {
-		struct frame_text text = frame_get_text(&cursor);
-		if (frame_end_fields(&cursor) < 0)
+		char *reason = frame_get_str(&cursor);
+		if (frame_end_fields(&cursor) < 0 || !reason) {
+			free(reason);
 			return -EPROTO;
-		remember_reason(child, text.p ? text.p : "", text.n);
+		}
+		remember_reason(child, reason);
+		free(reason);
 		return 0;
 	}
 	case MESSAGE_PONG:
@@ -136,16 +139,14 @@ static void child_on_end(void *arg, int error)
 	struct child *child = arg;
 	channel_free(child->channel);
 	child->channel = NULL;
-	if (!child->reaped) {
-		/* A process that ends closes its socket a moment before it can be reaped; killing
-		 * it then changes nothing. One that lives on without its socket is of no use. */
-		if (error) {
-			const char *reason = "sent a frame that makes no sense";
-			remember_reason(child, reason, strlen(reason));
-		}
-		child_step(child, EVENT_FAULT);
+	if (child->reaped) {
+		child_check_gone(child);
+		return;
 	}
-	child_check_gone(child);
+	if (error)
+		remember_reason(child, "sent a frame that makes no sense");
+	/* A process that ends closes its socket a moment before it can be reaped. */
+	child_step(child, error ? EVENT_FAULT : EVENT_CLOSED);
 }
 
 static void child_on_drained(void *arg)
@@ -375,10 +376,9 @@ static void child_step(struct child *child, enum state_event event)
 {
 	enum state before = child->state;
 	struct state_step step = state_step(before, event);
-	if (event == EVENT_TIMER && step.action == ACTION_KILL && before == STATE_STARTING) {
-		const char *reason = "was not ready in time";
-		remember_reason(child, reason, strlen(reason));
-	}
+	if (event == EVENT_TIMER && step.action == ACTION_KILL && child->wanted)
+		remember_reason(child, before == STATE_STARTING ? "was not ready in time"
+								: "closed its socket to agentd");
 	child->state = step.next;
 	if (step.next != before) {
 		const struct supervision *times = child->setup.times;
@@ -482,7 +482,7 @@ void child_idle(struct child *child)
 
 void child_fault(struct child *child, const char *reason)
 {
-	remember_reason(child, reason, strlen(reason));
+	remember_reason(child, reason);
 	child_step(child, EVENT_FAULT);
 }
 

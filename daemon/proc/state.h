@@ -36,6 +36,7 @@ enum state_event {
 	EVENT_IDLE,    /* it has nothing in flight */
 	EVENT_TIMER,   /* the state's time is over */
 	EVENT_FAULT,   /* bad frame, no pong: it cannot be trusted any more */
+	EVENT_CLOSED,  /* it closed its socket: it is ending, or of no use */
 	EVENT_GONE,    /* it ended, and is wanted */
 	EVENT_ENDED,   /* it ended, as it was asked to */
 	EVENT_REFUSED, /* it ended with exit code 78 */

@@ -171,6 +171,12 @@ void agent_start(struct agent *agent)
 
 void agent_stop(struct agent *agent)
 {
+	struct run *run = TAILQ_FIRST(&agent->current.runs), *next;
+	for (; run; run = next) {
+		next = TAILQ_NEXT(run, in_flight);
+		if (run->ended) /* answered, by its deadline or a cancel: nobody waits for it */
+			run_leave_worker(run);
+	}
 	child_down(agent->current.child);
 }
 
