@@ -134,7 +134,8 @@ static void open_log(const struct settings *settings)
 	log_open(STDERR_FILENO, format, level);
 }
 
-/* As many descriptors as we may have, and memory that nobody else reads: it will hold secrets. */
+/* As many descriptors as we may have, what hosts leave behind, and memory that nobody else reads: it
+ * will hold secrets. */
 static void prepare_process(void)
 {
 	struct rlimit files;
@@ -142,6 +143,7 @@ static void prepare_process(void)
 		files.rlim_cur = files.rlim_max;
 		setrlimit(RLIMIT_NOFILE, &files);
 	}
+	prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0);
 #ifndef __SANITIZE_ADDRESS__ /* its leak check attaches to this process */
 	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 #endif

@@ -60,8 +60,8 @@ static const void *find_descriptor(int fd, char *reason, size_t size)
 		return NULL;
 	}
 	if (head[2] > there || head[2] < offsetof(struct agentd_plugin, name)) {
-		snprintf(reason, size, "has a descriptor of %u bytes that says it has %zu", head[2],
-		    there);
+		snprintf(reason, size, "has a descriptor of %zu bytes that says it has %u", there,
+		    head[2]);
 		return NULL;
 	}
 	return head;
@@ -118,11 +118,12 @@ int load_plugin(int fd, struct plugin *ret, char *reason, size_t size)
 		return -1;
 	}
 	const struct agentd_agent_ops *agent = plugin.head.agent;
-	if (!agent || copy_struct(&plugin.agent, sizeof(plugin.agent), agent, agent->size) < 0 ||
-	    !plugin.agent.run) {
-		snprintf(reason, size,
-		    agent && plugin.agent.run ? "needs a newer agentd"
-					      : "is an agent without a `run`");
+	if (agent && copy_struct(&plugin.agent, sizeof(plugin.agent), agent, agent->size) < 0) {
+		snprintf(reason, size, "needs a newer agentd");
+		return -1;
+	}
+	if (!plugin.agent.run) {
+		snprintf(reason, size, "is an agent without a `run`");
 		return -1;
 	}
 	if (copy_options(&plugin, reason, size) < 0)

@@ -5,6 +5,7 @@
  * message.h gives: SETUP, sandbox, load, HELLO, CONFIG. Then host_serve runs the loop.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -132,6 +133,7 @@ int main(int argc, char **argv)
 	}
 	prctl(PR_SET_NAME, "agentd-host"); /* fexecve leaves the number of the fd as the name */
 	signal(SIGPIPE, SIG_IGN);
+	fcntl(fd, F_SETFD, FD_CLOEXEC); /* what the plugin starts has no business with it */
 
 	struct buf in = { 0 };
 	struct frame frame = receive(fd, &in);

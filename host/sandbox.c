@@ -1,5 +1,6 @@
-/* sandbox: no new privileges, and not dumpable: nobody of the same user may read its memory (which
- * holds secrets) or attach to it. LeakSanitizer attaches to its own process, so a build with it
+/* sandbox: what the plugin starts stays within reach (a subreaper; see daemon/proc/orphan.h); no new
+ * privileges; not dumpable: nobody of the same user may read its memory (which holds secrets) or
+ * attach to it. LeakSanitizer attaches to its own process, so a build with it
  * stays dumpable; that is the only difference. */
 #include "host/sandbox.h"
 
@@ -8,6 +9,8 @@
 
 int sandbox_enter(void)
 {
+	if (prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) < 0)
+		return -errno;
 	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0)
 		return -errno;
 #ifndef __SANITIZE_ADDRESS__

@@ -198,12 +198,20 @@ static void refuse(struct http_request *request, enum run_code code, const struc
 	problem_reply(request, problem_of_run(code), "%s", detail);
 }
 
+/* Rounded up, so that no timeout becomes none. 0: absent, or longer than any agent's. */
+static int64_t milliseconds(double seconds)
+{
+	if (seconds > 1e9)
+		return 0;
+	int64_t ms = (int64_t)(seconds * 1000);
+	return (double)ms < seconds * 1000 ? ms + 1 : ms;
+}
+
 static void run_body(
     struct api *api, struct http_request *request, struct agent *agent, json_t *body)
 {
 	const json_t *input = json_object_get(body, "input");
 	const json_t *metadata = json_object_get(body, "metadata");
-	double timeout = json_number_value(json_object_get(body, "timeout"));
 	char *metadata_text = json_is_object(metadata) ? json_dumps(metadata, JSON_COMPACT) : NULL;
 	struct run_request wanted = {
 		.agent = agent,
@@ -212,7 +220,7 @@ static void run_body(
 		.user_id = text_of(body, "user_id"),
 		.source = "http",
 		.metadata = { metadata_text, metadata_text ? strlen(metadata_text) : 0 },
-		.timeout_ms = timeout > 1e9 ? 0 : (int64_t)(timeout * 1000 + 0.999),
+		.timeout_ms = milliseconds(json_number_value(json_object_get(body, "timeout"))),
 	};
 	struct run *run;
 	enum run_code code = run_create(api->runs, &wanted, &run);

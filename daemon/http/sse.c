@@ -18,6 +18,7 @@ struct sse {
 	struct buf out;              /* of this turn */
 	struct event *flush, *timer; /* timer: the next comment, or the end of a slow client */
 	bool paused;
+	size_t backlog; /* when the timer of a paused stream was set */
 };
 
 static void sse_free(struct sse *sse)
@@ -38,6 +39,7 @@ static void sse_arm(struct sse *sse)
 	const struct http_settings *settings = http_settings(sse->request);
 	int64_t ms = sse->paused ? settings->slow_reader_ms : settings->heartbeat_ms;
 	struct timeval after = { .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 };
+	sse->backlog = http_stream_backlog(sse->request);
 	event_add(sse->timer, &after);
 }
 
@@ -80,6 +82,10 @@ static void sse_on_timer(evutil_socket_t fd, short what, void *arg)
 	if (!sse->paused) {
 		buf_add_str(&sse->out, ":\n\n");
 		sse_flush(sse);
+		return;
+	}
+	if (http_stream_backlog(request) < sse->backlog) {
+		sse_arm(sse); /* slow, but reading */
 		return;
 	}
 	sse_leave(sse);

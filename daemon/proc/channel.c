@@ -14,6 +14,7 @@
 
 #define READ_ROOM (64u << 10)
 #define READ_TURN (512u << 10) /* bytes a peer may have handled in one turn */
+#define READ_REST (8u << 20)   /* more than a socket holds: somebody else is writing */
 
 struct channel {
 	int fd;
@@ -107,28 +108,42 @@ static bool channel_deliver(struct channel *channel)
 	return true;
 }
 
-static void channel_on_readable(evutil_socket_t fd, short what, void *arg)
+/* Reads and delivers at most so many bytes. Returns false once the channel has ended or is freed. */
+static bool channel_read(struct channel *channel, size_t most, bool to_the_end)
 {
-	(void)what;
-	struct channel *channel = arg;
-	for (size_t turn = 0; turn < READ_TURN;) {
+	for (size_t had = 0; had < most;) {
 		char *room = buf_room(&channel->in, READ_ROOM);
 		if (!room) {
 			channel_end(channel, -ENOMEM);
-			return;
+			return false;
 		}
-		ssize_t got = recv(fd, room, READ_ROOM, 0);
+		ssize_t got = recv(channel->fd, room, READ_ROOM, 0);
 		if (got < 0 && (errno == EAGAIN || errno == EINTR))
-			return;
+			return true;
 		if (got <= 0) {
 			channel_end(channel, got == 0 || errno == ECONNRESET ? 0 : -errno);
-			return;
+			return false;
 		}
 		buf_grew(&channel->in, (size_t)got);
-		if (!channel_deliver(channel) || got < (ssize_t)READ_ROOM)
-			return; /* a short read: there is no more, and EPOLLHUP tells of the end */
-		turn += (size_t)got;
+		had += (size_t)got;
+		if (!channel_deliver(channel))
+			return false;
+		if (got < (ssize_t)READ_ROOM && !to_the_end)
+			return true; /* there is no more for now: spare the call that says so */
 	}
+	return true;
+}
+
+static void channel_on_readable(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	channel_read(arg, READ_TURN, false);
+}
+
+void channel_read_rest(struct channel *channel)
+{
+	channel_read(channel, READ_REST, true);
 }
 
 struct frame_writer channel_begin(struct channel *channel, uint16_t type, uint64_t run)

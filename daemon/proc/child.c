@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
+#include <sys/queue.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -15,6 +16,7 @@
 #include "daemon/base/log.h"
 #include "daemon/base/message.h"
 #include "daemon/proc/channel.h"
+#include "daemon/proc/orphan.h"
 #include "daemon/proc/output.h"
 #include "daemon/proc/spawn.h"
 
@@ -41,15 +43,26 @@ struct child {
 	struct event *ended;
 	struct channel *channel; /* NULL once it was read to its end */
 	struct output *output;
-	bool reaped;
-	int status;
 	unsigned pings;     /* not answered yet */
 	char reason[256];   /* what it said before it left, or why it was killed */
 	struct buf nowhere; /* takes frames for a process that is gone */
+	TAILQ_ENTRY(child) link;
 };
 
+/* All of them, to know their processes from what processes leave behind. */
+static TAILQ_HEAD(, child) children = TAILQ_HEAD_INITIALIZER(children);
+
+static bool is_child(pid_t pid)
+{
+	const struct child *child;
+	TAILQ_FOREACH(child, &children, link)
+	if (child->pid == pid)
+		return true;
+	return false;
+}
+
 static void child_step(struct child *child, enum state_event event);
-static void child_check_gone(struct child *child);
+static void child_ended(struct child *child);
 
 static void arm(struct event *timer, int64_t after_ms)
 {
@@ -137,16 +150,13 @@ static int child_on_frame(void *arg, const struct frame *frame)
 static void child_on_end(void *arg, int error)
 {
 	struct child *child = arg;
-	channel_free(child->channel);
-	child->channel = NULL;
-	if (child->reaped) {
-		child_check_gone(child);
-		return;
-	}
 	if (error)
 		remember_reason(child, "sent a frame that makes no sense");
-	/* A process that ends closes its socket a moment before it can be reaped. */
+	/* A process that ends closes its socket a moment before it can be reaped. One that is killed
+	 * must not see our end close first: it would exit of its own accord. */
 	child_step(child, error ? EVENT_FAULT : EVENT_CLOSED);
+	channel_free(child->channel);
+	child->channel = NULL;
 }
 
 static void child_on_drained(void *arg)
@@ -171,19 +181,24 @@ static void child_on_ended(evutil_socket_t fd, short what, void *arg)
 	siginfo_t info = { 0 };
 	if (waitid(P_PIDFD, (id_t)fd, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid == 0)
 		return;
+	/* All that it said lies in the socket. Its end may never come: a process that it has left
+	 * behind may hold it too. */
+	if (child->channel)
+		channel_read_rest(child->channel);
+	channel_free(child->channel);
+	child->channel = NULL;
 	/* It is a zombie still, so its number cannot be another's yet: end what it leaves in its
 	 * process group, then let it go. */
 	kill(-child->pid, SIGKILL);
 	waitid(P_PIDFD, (id_t)fd, &info, WEXITED | WNOHANG);
-	child->status = info.si_status;
 	child->last_exit.signal = info.si_code == CLD_EXITED ? 0 : info.si_status;
 	child->last_exit.code = info.si_code == CLD_EXITED ? info.si_status : 0;
-	child->reaped = true;
 	event_free(child->ended);
 	child->ended = NULL;
 	close(child->pidfd);
 	child->pidfd = -1;
-	child_check_gone(child);
+	output_finish(child->output);
+	child_ended(child);
 }
 
 static void child_send_setup(struct child *child)
@@ -215,7 +230,6 @@ static int child_spawn(struct child *child)
 	child->generation = ++*child->setup.generations;
 	child->pid = spawned.pid;
 	child->pidfd = spawned.pidfd;
-	child->reaped = false;
 	child->pings = 0;
 	child->channel = channel_new(child->base, spawned.channel_fd, &child_channel_ops, child);
 	child->output = output_new(child->base, spawned.output_fd, child->setup.label);
@@ -247,6 +261,13 @@ static void child_bury(struct child *child)
 	output_free(child->output);
 	child->output = NULL;
 	child->pid = 0;
+}
+
+static void child_end_leftovers(const struct child *child)
+{
+	unsigned ended = orphans_end(is_child);
+	if (ended)
+		log_warn("%s: ended %u processes that it left behind", child->setup.label, ended);
 }
 
 /* How it ended, in words. */
@@ -304,16 +325,9 @@ static void child_ended(struct child *child)
 	child->failures++;
 	child->backoff_ms = state_backoff_ms(child->setup.times, child->failures, random_u32());
 	child_bury(child);
+	child_end_leftovers(child);
 	child->ops->gone(child->arg, child);
 	child_step(child, child_end_event(child));
-}
-
-static void child_check_gone(struct child *child)
-{
-	if (!child->reaped || child->channel || !child->pid)
-		return;
-	output_finish(child->output);
-	child_ended(child);
 }
 
 /* The table. */
@@ -437,6 +451,7 @@ struct child *child_new(struct event_base *base, const struct child_setup *setup
 	child->ops = ops;
 	child->arg = arg;
 	child->pidfd = -1;
+	TAILQ_INSERT_TAIL(&children, child, link);
 	child->state_timer = event_new(base, -1, 0, child_on_state_timer, child);
 	child->ping_timer = event_new(base, -1, 0, child_on_ping_timer, child);
 	child->stillborn = event_new(base, -1, 0, child_on_stillborn, child);
@@ -451,7 +466,11 @@ void child_free(struct child *child)
 {
 	if (!child)
 		return;
+	bool had_process = child->pid != 0;
 	child_bury(child);
+	TAILQ_REMOVE(&children, child, link);
+	if (had_process)
+		child_end_leftovers(child);
 	if (child->state_timer)
 		event_free(child->state_timer);
 	if (child->ping_timer)

@@ -2,8 +2,8 @@
  * child: one supervised host process, over all its lives. It feeds what happens (frames, timers,
  * signals, the end) to the table in state.h and does what the table says; it knows nothing of runs.
  *
- * Each start is a new generation. A process is gone only when it is reaped *and* its socket is read
- * to the end, so that a FINISH that lay in the socket still counts.
+ * Each start is a new generation. A process is gone only when it is reaped and all that it said is
+ * read, so that a FINISH that lay in the socket still counts.
  *
  * One thread. The callbacks may call any function here; only `changed`, in the states DOWN, BACKOFF
  * and FAILED, may free the child.

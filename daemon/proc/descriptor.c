@@ -3,21 +3,34 @@
 
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "daemon/base/message.h"
 
-#define OPTION_LEAST 44 /* bytes of the shortest option row in a frame */
+#define OPTION_LEAST 40 /* bytes of an option row in a frame, without its texts */
+
+/* A text that people will see, and JSON will carry. */
+static char *read_shown(struct frame_cursor *cursor)
+{
+	struct buf clean = { 0 };
+	char *text = frame_get_str(cursor);
+	if (!text)
+		return NULL;
+	buf_add_utf8(&clean, NULL, text, strlen(text));
+	free(text);
+	return buf_take(&clean);
+}
 
 static void read_row(struct frame_cursor *cursor, struct schema_row *row)
 {
-	row->key = frame_get_str(cursor);
+	row->key = read_shown(cursor);
 	row->type = frame_get_u32(cursor);
 	row->required = frame_get_u32(cursor) != 0;
 	row->fallback = frame_get_str(cursor);
 	row->choices = frame_get_str(cursor);
 	row->min = frame_get_i64(cursor);
 	row->max = frame_get_i64(cursor);
-	row->help = frame_get_str(cursor);
+	row->help = read_shown(cursor);
 	if (!row->key || !row->key[0] || row->type < AGENTD_STRING || row->type > AGENTD_JSON)
 		cursor->bad = true;
 }
@@ -32,9 +45,9 @@ int descriptor_read(const struct frame *hello, struct descriptor **ret)
 		cursor.bad = true;
 	descriptor->kind = frame_get_u32(&cursor);
 	descriptor->flags = frame_get_u32(&cursor);
-	descriptor->name = frame_get_str(&cursor);
-	descriptor->version = frame_get_str(&cursor);
-	descriptor->summary = frame_get_str(&cursor);
+	descriptor->name = read_shown(&cursor);
+	descriptor->version = read_shown(&cursor);
+	descriptor->summary = read_shown(&cursor);
 	if (!descriptor->name || !descriptor->version || !descriptor->summary)
 		cursor.bad = true;
 	uint32_t count = frame_get_count(&cursor, OPTION_LEAST);

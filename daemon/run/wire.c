@@ -109,10 +109,13 @@ static int receive_delta(struct run *run, const struct frame *frame)
 	return 0;
 }
 
-/* JSON of a plugin, as one line; NULL if it is not an object. */
-static char *compact(struct frame_text text)
+/* JSON of a plugin, as one line; NULL if it is not an object. `without` is a member that is ours to
+ * say; NULL: none. */
+static char *compact(struct frame_text text, const char *without)
 {
 	json_t *value = text.p ? json_loadb(text.p, text.n, JSON_REJECT_DUPLICATES, NULL) : NULL;
+	if (without && json_is_object(value))
+		json_object_del(value, without);
 	char *line = json_is_object(value) ? json_dumps(value, JSON_COMPACT) : NULL;
 	json_decref(value);
 	return line;
@@ -127,7 +130,7 @@ static int receive_event(struct run *run, const struct frame *frame)
 	    charge(run, name.n + json.n) < 0)
 		return -EPROTO;
 	if (!run->ended) {
-		char *line = compact(json);
+		char *line = compact(json, "type");
 		if (line)
 			run_emit(
 			    run, RUN_EVENT_OTHER, name, (struct frame_text){ line, strlen(line) });
@@ -209,14 +212,19 @@ static int read_memory(const struct run *run, struct frame_cursor *cursor, struc
 
 static void take_content(struct run *run, struct frame_text content)
 {
+	struct frame_text none = { 0 };
 	if (!content.p) {
+		size_t before = run->content.length;
 		buf_end_utf8(&run->content, &run->tail);
+		struct frame_text rest = { run->content.data + before,
+			run->content.length - before };
+		if (rest.n) /* a sequence that was cut, and never completed */
+			run_emit(run, RUN_EVENT_DELTA, none, rest);
 		return;
 	}
 	run->content.length = 0;
 	run->tail.n = 0;
 	buf_add_utf8(&run->content, NULL, content.p, content.n);
-	struct frame_text none = { 0 };
 	/* Who reads a stream gets the whole text of every agent, also of one that does not stream. */
 	if (!run->has_deltas && run->content.length)
 		run_emit(run, RUN_EVENT_DELTA, none, run_content(run));
@@ -226,7 +234,7 @@ static void finish_done(
     struct run *run, struct frame_text content, struct frame_text usage, struct memory *memory)
 {
 	take_content(run, content);
-	if (usage.n && !(run->usage = compact(usage)))
+	if (usage.n && !(run->usage = compact(usage, NULL)))
 		complain(run, "the usage is not a JSON object; it is left out");
 	if (memory->count == 1)
 		remember(run, memory,
