@@ -103,6 +103,8 @@ static struct arguments parse_arguments(int argc, char **argv)
 	}
 	arguments.plugins = argv + optind;
 	arguments.plugin_count = (size_t)(argc - optind);
+	if (arguments.plugin_count && arguments.probe)
+		usage_error("--probe takes one file, and nothing else: ", arguments.plugins[0]);
 	if (arguments.plugin_count && arguments.config)
 		usage_error("a config and plugins exclude each other: name the plugins in ",
 		    arguments.config);
@@ -182,6 +184,10 @@ static struct settings *read_settings(const struct arguments *arguments, struct 
 		    arguments->listen, arguments->plugins, arguments->plugin_count, errors);
 	else
 		tree = conf_load(config, NULL, errors);
+	if (tree && conf_errors_incomplete(errors)) {
+		conf_free(tree);
+		return NULL;
+	}
 	return tree ? settings_read(tree, errors) : NULL;
 }
 
@@ -192,7 +198,7 @@ static int serve(struct event_base *base, const struct arguments *arguments, int
 	struct image **images = settings ? plugins_load(base, settings, host_fd, errors) : NULL;
 	struct daemon *daemon = NULL;
 	int code = EX_OSERR;
-	if (images && print_errors(errors)) {
+	if (errors && print_errors(errors)) {
 		code = EX_CONFIG;
 	} else if (images && (arguments->test || arguments->print)) {
 		if (arguments->print)

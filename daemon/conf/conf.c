@@ -179,7 +179,11 @@ static int read_text(
 	if (r == 0 && include)
 		r = include_all(in, include, opened);
 	conf_node_free(part);
-	return r == -EINVAL ? 0 : r;
+	if (r == -EINVAL) { /* a syntax error: the other files may still be read */
+		conf_errors_set_incomplete(in->errors);
+		r = 0;
+	}
+	return r;
 }
 
 /* What to do about a config that cannot be read. */
@@ -235,6 +239,7 @@ static int read_file(
 		return r;
 	if (r < 0) {
 		say_unreadable(in, path, place, -r);
+		conf_errors_set_incomplete(in->errors);
 		return 0;
 	}
 	if (is_open(by, &file)) {

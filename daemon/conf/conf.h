@@ -54,6 +54,9 @@ void conf_error(struct conf_errors *errors, const struct conf_node *node, const 
 void conf_error_at(struct conf_errors *errors, const char *file, unsigned line, unsigned column,
     const char *format, ...) __attribute__((format(printf, 5, 6)));
 size_t conf_errors_count(const struct conf_errors *errors);
+/* Whether a file could not be read to its end, so that what it would have said is not known, and more
+ * mistakes would only be guesses. */
+bool conf_errors_incomplete(const struct conf_errors *errors);
 /* The i-th message, one line each; without a line first, then in the order of files (as first
  * read), then of lines. Borrowed, until the next message comes. */
 const char *conf_errors_get(struct conf_errors *errors, size_t i);

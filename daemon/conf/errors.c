@@ -23,6 +23,7 @@ struct message {
 };
 
 struct conf_errors {
+	bool incomplete;
 	struct message *list;
 	size_t count, capacity;
 	char **files; /* in the order in which they were first read */
@@ -215,4 +216,14 @@ const char *conf_errors_get(struct conf_errors *errors, size_t i)
 	if (i < errors->count)
 		return errors->list[i].text;
 	return i == errors->count && errors->lost ? "out of memory: a message is missing" : NULL;
+}
+
+void conf_errors_set_incomplete(struct conf_errors *errors)
+{
+	errors->incomplete = true;
+}
+
+bool conf_errors_incomplete(const struct conf_errors *errors)
+{
+	return errors->incomplete;
 }

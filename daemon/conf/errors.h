@@ -8,5 +8,7 @@
 
 /* Gives a file its place in the order of messages, before there is any message about it. */
 void conf_errors_file(struct conf_errors *errors, const char *file);
+/* A file was not read to its end. */
+void conf_errors_set_incomplete(struct conf_errors *errors);
 
 #endif

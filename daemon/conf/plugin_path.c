@@ -76,12 +76,15 @@ void plugin_path_find(
 	bool is_path =
 	    strchr(agent->plugin, '/') || (n > 3 && strcmp(agent->plugin + n - 3, ".so") == 0);
 	if (is_path) {
-		agent->plugin_path = resolve(at, agent->plugin);
-		if (agent->plugin_path && access(agent->plugin_path, F_OK) == 0)
+		char *path = resolve(at, agent->plugin);
+		if (!path || access(path, F_OK) < 0) {
+			conf_error(errors, at, "there is no file %s", path ? path : agent->plugin);
+			free(path);
 			return;
-		conf_error(errors, at, "there is no file %s", agent->plugin_path);
-		free(agent->plugin_path);
-		agent->plugin_path = NULL;
+		}
+		free(agent->plugin); /* from now on it says the same wherever it is read */
+		agent->plugin = strdup(path);
+		agent->plugin_path = path;
 		return;
 	}
 	struct buf tried = { 0 };

@@ -16,10 +16,6 @@
 static void read_table(const struct schema *schema, const struct conf_node *section, void *into,
     bool whole, struct conf_errors *errors)
 {
-	if (section && section->kind != CONF_MAP) {
-		conf_error(errors, section, "must be a section of \"key: value\" lines");
-		section = NULL;
-	}
 	struct schema_value *values = schema_check(schema, section, errors);
 	if (!values)
 		return;

@@ -31,13 +31,32 @@ static void print_size(struct buf *out, int64_t bytes)
 	buf_addf(out, "%lld", (long long)bytes);
 }
 
+/* Text as the reader of a config would have to write it: a literal ${ is $${. */
+static void add_escaped(struct buf *out, const char *text)
+{
+	for (const char *at; (at = strstr(text, "${")); text = at + 2) {
+		buf_add(out, text, (size_t)(at - text));
+		buf_add_str(out, "$${");
+	}
+	buf_add_str(out, text);
+}
+
+static void print_text(struct buf *out, const char *text)
+{
+	struct buf quoted = { 0 };
+	buf_add_json_str(&quoted, text);
+	char *whole = buf_take(&quoted);
+	add_escaped(out, whole ? whole : "");
+	free(whole);
+}
+
 static void print_items(struct buf *out, const struct schema_row *row, char **items, size_t count)
 {
 	bool map = row->type == AGENTD_MAP;
 	buf_add_str(out, map ? "{" : "[");
 	for (size_t i = 0; i < count; i++) {
 		buf_add_str(out, i == 0 ? " " : map && i % 2 ? ": " : ", ");
-		buf_add_json_str(out, items[i]);
+		print_text(out, items[i]);
 	}
 	buf_add_str(out, map ? " }" : " ]");
 }
@@ -69,10 +88,10 @@ static void print_value(
 		buf_add_str(out, "\"***\"");
 		return;
 	case AGENTD_JSON: /* JSON is YAML */
-		buf_add_str(out, value->text);
+		add_escaped(out, value->text);
 		return;
 	default:
-		buf_add_json_str(out, value->text ? value->text : "");
+		print_text(out, value->text ? value->text : "");
 		return;
 	}
 }
@@ -124,32 +143,31 @@ static void print_table(struct buf *out, int indent, const struct schema *schema
 	}
 }
 
-static bool has_values(const struct schema *schema)
+/* A section, unless nothing in it is set. */
+static void print_section(
+    struct buf *out, int indent, const char *key, const struct schema *schema, const void *base)
 {
-	for (size_t i = 0; i < schema->count; i++)
-		if (schema->rows[i].type < SCHEMA_SECTION)
-			return true;
-	return false;
+	struct buf rows = { 0 };
+	print_table(&rows, indent + 2, schema, base);
+	if (rows.length)
+		buf_addf(out, "%*s%s:\n", indent, "", key);
+	buf_add(out, rows.data, rows.length);
+	buf_done(&rows);
 }
 
 void settings_print(const struct settings *settings, FILE *file)
 {
 	struct buf out = { 0 };
 	print_table(&out, 0, &settings_top, settings);
-	for (size_t i = 0; i < settings_section_count; i++) {
-		if (!has_values(settings_sections[i].schema))
-			continue;
-		buf_addf(&out, "%s:\n", settings_sections[i].key);
-		print_table(&out, 2, settings_sections[i].schema,
+	for (size_t i = 0; i < settings_section_count; i++)
+		print_section(&out, 0, settings_sections[i].key, settings_sections[i].schema,
 		    (const char *)settings + settings_sections[i].at);
-	}
 	buf_add_str(&out, "agents:\n");
 	for (size_t i = 0; i < settings->agent_count; i++) {
 		const struct agent_settings *agent = &settings->agents[i];
 		buf_addf(&out, "  %s:\n", agent->name);
 		print_table(&out, 4, &settings_agent, agent);
-		buf_add_str(&out, "    limits:\n");
-		print_table(&out, 6, &settings_limits, &agent->limits);
+		print_section(&out, 4, "limits", &settings_limits, &agent->limits);
 		for (size_t j = 0; agent->options && j < agent->option_schema->count; j++)
 			print_row(&out, 4, &agent->option_schema->rows[j], &agent->options[j]);
 	}

@@ -12,6 +12,7 @@
 #include <uthash.h>
 
 #include "daemon/base/id.h"
+#include "daemon/http/gate.h"
 #include "daemon/http/server.h"
 
 #define REQUEST_ID_MAX 64
@@ -33,6 +34,7 @@ struct conn {
 	struct http_request *request; /* the one that is held */
 	bool reading;                 /* the first byte of a request is here */
 	bool replying;                /* an answer is on its way out */
+	struct gate gate;
 	TAILQ_ENTRY(conn) link;
 	UT_hash_handle hh; /* by bev: evhttp has no place for a pointer of ours */
 };
@@ -56,6 +58,7 @@ struct http_server {
 	struct event_base *base; /* borrowed */
 	struct evhttp *http;
 	const struct http_settings *settings; /* borrowed */
+	struct gate_limits gate_limits;
 	bool log_access, draining, paused;
 	http_handler handler;
 	void *arg;

@@ -15,6 +15,7 @@ static const struct {
 	[PROBLEM_SESSION_BUSY] = { 409, "session_busy", "Session Busy" },
 	[PROBLEM_SESSION_MISMATCH] = { 409, "session_mismatch", "Session Mismatch" },
 	[PROBLEM_RUN_CANCELLED] = { 409, "run_cancelled", "Run Cancelled" },
+	[PROBLEM_PAYLOAD_TOO_LARGE] = { 413, "payload_too_large", "Payload Too Large" },
 	[PROBLEM_UNSUPPORTED_MEDIA_TYPE] = { 415, "unsupported_media_type",
 	    "Unsupported Media Type" },
 	[PROBLEM_INTERNAL] = { 500, "internal", "Internal Server Error" },

@@ -77,11 +77,20 @@ void request_log(const struct http_request *request, int status)
 		{ "request_id", request->id, false },
 		{ "run_id", request->run_id[0] ? request->run_id : NULL, false },
 	};
-	log_with(
-	    LOG_LEVEL_INFO, fields, "%s %.512s", http_method_name(request), http_target(request));
+	if (request->conn->gate.status)
+		log_with(LOG_LEVEL_INFO, fields, "refused: %s", request->conn->gate.reason);
+	else
+		log_with(LOG_LEVEL_INFO, fields, "%s %.512s", http_method_name(request),
+		    http_target(request));
 }
 
 /* Reading. */
+
+int http_refused(const struct http_request *request, const char **ret_reason)
+{
+	*ret_reason = request->conn->gate.reason;
+	return request->conn->gate.status;
+}
 
 static const struct {
 	enum evhttp_cmd_type type;
@@ -176,7 +185,7 @@ static void add_common_headers(struct http_request *request, const char *type)
 	if (type)
 		http_add_header(request, "Content-Type", type);
 	http_add_header(request, "X-Request-Id", request->id);
-	if (request->conn->server->draining)
+	if (request->conn->server->draining || request->conn->gate.status)
 		http_add_header(request, "Connection", "close");
 }
 
@@ -203,8 +212,14 @@ void http_reply(struct http_request *request, int status, const char *type, stru
 {
 	struct evhttp_request *evreq = request->evreq;
 	add_common_headers(request, type);
-	if (body) {
+	if (body)
 		request->bytes = body->length;
+	if (body && evhttp_request_get_command(evreq) == EVHTTP_REQ_HEAD) {
+		char length[24]; /* evhttp would send the body */
+		snprintf(length, sizeof(length), "%zu", body->length);
+		http_add_header(request, "Content-Length", length);
+		buf_done(body);
+	} else if (body) {
 		move_into(evhttp_request_get_output_buffer(evreq), body);
 	}
 	request_log(request, status);

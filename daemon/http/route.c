@@ -76,8 +76,16 @@ static void reply_not_allowed(struct http_request *request, unsigned methods)
 void route_request(void *arg, struct http_request *request)
 {
 	struct api *api = arg;
-	const char *target = http_path(request);
+	const char *target = http_path(request), *reason;
 	unsigned methods = 0;
+	int refused = http_refused(request, &reason);
+	if (refused) {
+		enum problem problem = refused == 400   ? PROBLEM_BAD_REQUEST
+				       : refused == 413 ? PROBLEM_PAYLOAD_TOO_LARGE
+							: PROBLEM_INTERNAL;
+		problem_reply(request, problem, "%s", reason);
+		return;
+	}
 	if (!target) {
 		problem_reply(request, PROBLEM_BAD_REQUEST, "the request target is not acceptable");
 		return;
