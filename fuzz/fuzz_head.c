@@ -44,6 +44,7 @@ static void pass(const char *bytes, size_t n, size_t piece, struct buf *out, int
 	gate_init(&gate, &limits);
 	for (size_t i = 0; i < n && !gate.status; i += piece) {
 		size_t step = n - i < piece ? n - i : piece;
+		evbuffer_unfreeze(input, 0); /* as a bufferevent does while it reads */
 		evbuffer_add(input, bytes + i, step);
 		gate_input(&gate, input, step);
 		while (gate.state == GATE_CLOSED && !gate.status) { /* answered at once */
