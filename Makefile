@@ -6,6 +6,7 @@
 #   make test [SAN=…] [TESTS=…]       deps, build, unit tests, end-to-end tests
 #   make lint                         the format, and a second compiler's warnings
 #   make fuzz [SECONDS=60]            the fuzzers, so long each
+#   make bench                        the figures, against their floors
 #   make install [DESTDIR=] [PREFIX=/usr/local]
 #   make clean
 #
@@ -25,6 +26,7 @@ PYTHON     := /usr/bin/python3
 # Debian packages: to build, and to test.
 BUILD_PACKAGES := gcc libc6-dev make pkg-config libevent-dev libjansson-dev libyaml-dev uthash-dev
 TEST_PACKAGES  := libcmocka-dev python3 python3-pytest binutils curl
+BENCH_PACKAGES := wrk python3-fastapi python3-uvicorn python3-uvloop python3-httptools
 LINT_PACKAGES  := clang-14 clang-format-14
 
 comma    := ,
@@ -61,7 +63,7 @@ Q    = $(if $(V),,@)
 
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 
-.PHONY: all deps test-deps lint-deps run test unit e2e lint format fuzz install clean
+.PHONY: all deps test-deps lint-deps bench-deps run test unit e2e lint format fuzz bench install clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -122,6 +124,9 @@ test-deps:
 lint-deps:
 	$(call need,$(BUILD_PACKAGES) $(TEST_PACKAGES) $(LINT_PACKAGES))
 
+bench-deps:
+	$(call need,$(BUILD_PACKAGES) $(BENCH_PACKAGES))
+
 # A second make, since pkg-config is asked when a Makefile is read, and may just have been installed.
 run: deps
 	$(MAKE) all
@@ -139,7 +144,7 @@ e2e: all $(TEST_PLUGINS:%=$(BUILD)/tests/plugins/%.so)
 	AGENTD_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -p no:cacheprovider $(TESTS)
 
 SOURCES = $(wildcard include/agentd/*.h daemon/*.[ch] daemon/*/*.[ch] host/*.[ch] plugins/*/*.[ch] \
-          tests/unit/*.[ch] tests/plugins/*.c fuzz/*.c)
+          tests/unit/*.[ch] tests/plugins/*.c fuzz/*.c bench/*.c)
 
 lint: lint-deps
 	@clang-format-14 --dry-run --Werror $(SOURCES)
@@ -159,6 +164,14 @@ run-fuzz_%: | $(BUILD)/fuzz/corpus
 
 $(BUILD)/fuzz/corpus:
 	$(Q)mkdir -p $@
+
+$(BUILD)/bench/bare: bench/bare.c
+	@mkdir -p $(@D)
+	$(call show,LINK)$(CC) -std=gnu17 -D_GNU_SOURCE $(CFLAGS) $< $(call pkg,libevent_core libevent_extra jansson) -o $@
+
+bench: bench-deps
+	$(MAKE) all $(BUILD)/bench/bare
+	$(PYTHON) bench/bench.py --build $(abspath $(BUILD))
 
 install: all
 	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(PLUGINDIR) \

@@ -59,6 +59,7 @@ struct http_server {
 	struct evhttp *http;
 	const struct http_settings *settings; /* borrowed */
 	struct gate_limits gate_limits;
+	struct timeval slow_reader;
 	bool log_access, draining, paused;
 	http_handler handler;
 	void *arg;

@@ -91,7 +91,7 @@ static void conn_on_close(struct evhttp_connection *evcon, void *arg)
 static void conn_adopt(struct conn *conn)
 {
 	void *evcon = NULL;
-	struct timeval slow = { .tv_sec = conn->server->settings->slow_reader_ms / 1000 + 1 };
+	struct timeval slow = conn->server->slow_reader;
 	bufferevent_getcb(conn->bev, NULL, NULL, NULL, &evcon);
 	conn->evcon = evcon;
 	evhttp_connection_set_closecb(conn->evcon, conn_on_close, conn);
@@ -190,7 +190,7 @@ static void request_on_complete(struct evhttp_request *evreq, void *arg)
 {
 	struct conn *conn = arg;
 	(void)evreq;
-	struct timeval slow = { .tv_sec = conn->server->settings->slow_reader_ms / 1000 + 1 };
+	struct timeval slow = conn->server->slow_reader;
 	bufferevent_setwatermark(conn->bev, EV_READ, 0, 0);
 	bufferevent_set_timeouts(conn->bev, NULL, &slow);
 	conn->replying = false;
@@ -367,6 +367,10 @@ struct http_server *http_server_new(struct event_base *base, const struct http_s
 		return NULL;
 	server->base = base;
 	server->settings = settings;
+	server->slow_reader = (struct timeval){
+		.tv_sec = settings->slow_reader_ms / 1000,
+		.tv_usec = settings->slow_reader_ms % 1000 * 1000,
+	};
 	server->gate_limits = (struct gate_limits){
 		.head = { (size_t)settings->max_head, (size_t)settings->max_fields },
 		.body = (uint64_t)settings->max_body,

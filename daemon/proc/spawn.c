@@ -118,8 +118,10 @@ static _Noreturn void child_main(const struct spawn_request *request, pid_t pare
 	child_limit(RLIMIT_CORE, 0);
 	if (request->files)
 		child_limit(RLIMIT_NOFILE, (rlim_t)request->files);
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) /* their shadow is data, too */
 	if (request->memory_bytes)
 		child_limit(RLIMIT_DATA, (rlim_t)request->memory_bytes);
+#endif
 	char *const argv[] = { "agentd-host", (char *)(uintptr_t)request->name, NULL };
 	fexecve(HOST_FD_EXEC, argv, environment);
 	_exit(HOST_EXIT_NO_EXEC);

@@ -9,20 +9,22 @@
 #include <sys/queue.h>
 #include <uthash.h>
 
-#define MESSAGES_MAX 2000 /* of a session: then the older half goes */
+#define SESSION_MESSAGES_MAX 2000        /* then the older half goes */
+#define SESSION_BYTES_MAX    (16u << 20) /* the same */
+#define STORE_BYTES_MAX      (64u << 20) /* then the sessions that were idle longest go */
 
 struct session {
 	char *id, *agent, *user;
 	uint64_t created_wall_ms, updated_wall_ms;
 	struct store_message *messages; /* each in one piece of memory with its texts */
 	char **texts;                   /* that piece, for each message */
-	size_t count, capacity;
+	size_t count, capacity, bytes;
 	UT_hash_handle hh;
 	TAILQ_ENTRY(session) by_use; /* longest idle first */
 };
 
 struct store {
-	size_t max_sessions;
+	size_t max_sessions, bytes;
 	struct session *sessions;
 	TAILQ_HEAD(, session) by_use;
 };
@@ -53,6 +55,7 @@ static void session_drop(struct store *store, struct session *session)
 {
 	HASH_DEL(store->sessions, session);
 	TAILQ_REMOVE(&store->by_use, session, by_use);
+	store->bytes -= session->bytes;
 	session_free(session);
 }
 
@@ -107,11 +110,16 @@ static struct frame_text keep(char **room, struct frame_text text)
 	return kept;
 }
 
+static size_t message_bytes(const struct store_message *message)
+{
+	return message->role.n + message->content.n + message->tool_calls.n +
+	       message->tool_call_id.n + message->run_id.n;
+}
+
 static int session_add(struct session *session, const struct store_message *message)
 {
 	size_t i = session->count;
-	char *texts = malloc(message->role.n + message->content.n + message->tool_calls.n +
-			     message->tool_call_id.n + message->run_id.n + 1);
+	char *texts = malloc(message_bytes(message) + 1);
 	if (!texts)
 		return -ENOMEM;
 	char *room = texts;
@@ -125,6 +133,7 @@ static int session_add(struct session *session, const struct store_message *mess
 		.at_wall_ms = message->at_wall_ms,
 	};
 	session->count++;
+	session->bytes += message_bytes(message);
 	return 0;
 }
 
@@ -166,17 +175,33 @@ void store_session_get(struct store *store, const char *id, store_session_fn don
 	done(arg, 0, &found);
 }
 
+static bool is_tool(const struct store_message *message)
+{
+	return message->role.n == 4 && memcmp(message->role.p, "tool", 4) == 0;
+}
+
+static void session_drop_first(struct session *session, size_t n)
+{
+	for (size_t i = 0; i < n; i++) {
+		session->bytes -= message_bytes(&session->messages[i]);
+		free(session->texts[i]);
+	}
+	session->count -= n;
+	memmove(session->texts, session->texts + n, session->count * sizeof(*session->texts));
+	memmove(
+	    session->messages, session->messages + n, session->count * sizeof(*session->messages));
+}
+
+/* Keeps a session within its bounds. A tool's answer goes with the call before it. */
 static void session_trim(struct session *session)
 {
-	if (session->count <= MESSAGES_MAX)
-		return;
-	size_t old = session->count / 2;
-	for (size_t i = 0; i < old; i++)
-		free(session->texts[i]);
-	session->count -= old;
-	memmove(session->texts, session->texts + old, session->count * sizeof(*session->texts));
-	memmove(session->messages, session->messages + old,
-	    session->count * sizeof(*session->messages));
+	while (session->count > SESSION_MESSAGES_MAX ||
+	       (session->bytes > SESSION_BYTES_MAX && session->count > 1)) {
+		size_t old = session->count / 2;
+		while (old < session->count && is_tool(&session->messages[old]))
+			old++;
+		session_drop_first(session, old);
+	}
 }
 
 static int append_all(struct session *session, const struct store_append *append)
@@ -185,8 +210,11 @@ static int append_all(struct session *session, const struct store_append *append
 	int error = session_reserve(session, append->count);
 	for (size_t i = 0; error == 0 && i < append->count; i++)
 		error = session_add(session, &append->messages[i]);
-	while (error < 0 && session->count > before)
-		free(session->texts[--session->count]);
+	while (error < 0 && session->count > before) {
+		session->count--;
+		session->bytes -= message_bytes(&session->messages[session->count]);
+		free(session->texts[session->count]);
+	}
 	return error;
 }
 
@@ -197,14 +225,18 @@ void store_session_append(
 	bool is_new = !session;
 	if (is_new)
 		session = session_new(store, append);
+	size_t before = session ? session->bytes : 0;
 	int error = session ? append_all(session, append) : -ENOMEM;
 	if (error < 0 && session && is_new) {
 		session_drop(store, session);
 	} else if (error == 0) {
 		session_trim(session);
 		session->updated_wall_ms = append->at_wall_ms;
+		store->bytes += session->bytes - before;
 		TAILQ_REMOVE(&store->by_use, session, by_use);
 		TAILQ_INSERT_TAIL(&store->by_use, session, by_use);
+		while (store->bytes > STORE_BYTES_MAX && TAILQ_FIRST(&store->by_use) != session)
+			session_drop(store, TAILQ_FIRST(&store->by_use));
 	}
 	done(arg, error);
 }

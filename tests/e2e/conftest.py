@@ -180,6 +180,11 @@ class Agentd:
     def agent(self, name):
         return self.get(f"/agents/{name}").json
 
+    def load(self, name):
+        """How many runs of an agent run, and how many wait."""
+        agent = self.agent(name)
+        return agent["running"], agent["queued"]
+
     def pid_of(self, name):
         return self.agent(name)["pids"][0]
 

@@ -7,7 +7,7 @@ import textwrap
 
 import pytest
 
-from conftest import BUILD, SANITIZED, plugin, run_agentd, wait_for
+from conftest import BUILD, ROOT, SANITIZED, plugin, run_agentd, wait_for
 
 GOOD = f"agents: {{ a: {{ plugin: {plugin('actor')} }} }}\n"
 
@@ -170,7 +170,7 @@ def test_a_good_config_is_good(check):
 @pytest.mark.parametrize("name", ["agent.conf"])
 def test_the_config_that_ships_is_good(name):
     """Promise: what a user tries first works."""
-    result = run_agentd("-t", "-c", str(BUILD.parent / "conf" / name), cwd="/")
+    result = run_agentd("-t", "-c", str(ROOT / "conf" / name), cwd="/")
     assert result.returncode == 0, result.stderr
 
 

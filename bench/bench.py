@@ -1,0 +1,282 @@
+"""The figures of agentd against its floors, as ratios.
+
+Programs are measured in one run, in slices of a second, in turn, the order reversed every round; what
+counts is the median of the rounds. Throughput is requests per CPU-second of the server and all its
+children (utime + stime), which is steady where wall time is not.
+
+    bench.py [--rounds N] [--build DIR] [PART…]      parts: throughput latency stream memory start restart
+"""
+import argparse
+import json
+import os
+import re
+import resource
+import signal
+import socket
+import statistics
+import subprocess
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[1]
+TICK = os.sysconf("SC_CLK_TCK")
+RUN_BODY = json.dumps({"input": "hello there, how are you today"})
+WRK_RUN = f"wrk.method='POST'; wrk.body='{RUN_BODY}'; wrk.headers['Content-Type']='application/json'\n"
+
+parser = argparse.ArgumentParser()
+parser.add_argument("--rounds", type=int, default=9)
+parser.add_argument("--build", default=str(ROOT / "build"))
+parser.add_argument("parts", nargs="*")
+options = parser.parse_args()
+build = Path(options.build)
+folder = Path(tempfile.mkdtemp(prefix="agentd-bench-"))
+(folder / "run.lua").write_text(WRK_RUN)
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+def children(pid):
+    found = [pid]
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        for child in (task / "children").read_text().split():
+            found += children(int(child))
+    return found
+
+
+class Server:
+    def __init__(self, name, command, port):
+        self.name, self.port = name, port
+        self.process = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL,
+                                        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        end = time.monotonic() + 10
+        while time.monotonic() < end:
+            try:
+                socket.create_connection(("127.0.0.1", port)).close()
+                return
+            except ConnectionRefusedError:
+                time.sleep(0.01)
+        raise SystemExit(f"{name} does not listen")
+
+    def cpu(self):
+        """CPU-seconds so far, children included."""
+        ticks = 0
+        for pid in children(self.process.pid):
+            fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+            ticks += int(fields[11]) + int(fields[12])
+        return ticks / TICK
+
+    def pss(self):
+        """KiB, children included."""
+        return sum(int(re.search(r"^Pss: +(\d+)", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.M)[1])
+                   for pid in children(self.process.pid))
+
+    def stop(self):
+        self.process.terminate()
+        self.process.wait()
+
+
+def agentd(config="", echo="", port=None):
+    port = port or free_port()
+    path = folder / f"agent-{port}.conf"
+    path.write_text(f'http: {{ listen: [ "127.0.0.1:{port}" ], max_connections: 20000 }}\n'
+                    f"agents: {{ echo: {{ plugin: echo, concurrency: 4096 {echo} }} }}\n{config}")
+    return Server("agentd", [str(build / "agentd"), "-c", str(path)], port)
+
+
+def bare():
+    port = free_port()
+    return Server("bare evhttp", [str(build / "bench" / "bare"), str(port)], port)
+
+
+def original():
+    port = free_port()
+    return Server("original", ["/usr/bin/python3", str(ROOT / "bench" / "original.py"), str(port)], port)
+
+
+def wrk(server, path, connections, seconds=1):
+    """Requests, requests a second, p50 in µs."""
+    command = ["wrk", "-t1", f"-c{connections}", f"-d{seconds}s", "--latency"]
+    if path == "/run":
+        command += ["-s", str(folder / "run.lua")]
+    text = subprocess.run([*command, f"http://127.0.0.1:{server.port}{path}"], capture_output=True, text=True,
+                          check=True).stdout
+    assert "Non-2xx" not in text and "Socket errors" not in text, text
+    value, unit = re.search(r"50% +([\d.]+)(us|ms|s)", text).groups()
+    return (int(re.search(r"(\d+) requests in", text)[1]), float(re.search(r"Requests/sec: +([\d.]+)", text)[1]),
+            float(value) * {"us": 1, "ms": 1e3, "s": 1e6}[unit])
+
+
+def slices(servers, path, connections):
+    """For each server, a row for each round: requests per CPU-second, requests per second, p50."""
+    rows = {server.name: [] for server in servers}
+    for server in servers:
+        wrk(server, path, connections)  # warm
+    for i in range(options.rounds):
+        for server in servers if i % 2 == 0 else reversed(servers):
+            before = server.cpu()
+            requests, per_second, p50 = wrk(server, path, connections)
+            rows[server.name].append((requests / max(server.cpu() - before, 1 / TICK), per_second, p50))
+    return rows
+
+
+def ratio(rows, other, column):
+    return statistics.median(a[column] / b[column] for a, b in zip(rows["agentd"], rows[other]))
+
+
+def show(what, value, must, aim, good):
+    print(f"{what:<58} {value:>12}   must {must:<10} aim {aim:<10} {'ok' if good else 'MISSED'}", flush=True)
+
+
+def throughput():
+    servers = [agentd(), bare(), original()]
+    for path, must, aim in (("/health", 0.90, 1.25), ("/run", 0.80, 1.0)):
+        rows = slices(servers, path, 64)
+        for name, row in rows.items():
+            print(f"  {path} {name}: {statistics.median(r[0] for r in row):.0f} per CPU-s, "
+                  f"{statistics.median(r[1] for r in row):.0f} req/s")
+        value = ratio(rows, "bare evhttp", 0)
+        show(f"{path} against bare evhttp, per CPU-second", f"{value:.2f}x", f"{must}x", f"{aim}x", value >= must)
+        if path == "/run":
+            value = ratio(rows, "original", 0)
+            show("/run against the original, per CPU-second", f"{value:.2f}x", "2.5x", "4x", value >= 2.5)
+            value = ratio(rows, "original", 1)
+            show("/run against the original, req/s", f"{value:.2f}x", "3x", "5x", value >= 3)
+    for server in servers:
+        server.stop()
+
+
+def latency():
+    servers = [agentd(), bare()]
+    rows = slices(servers, "/run", 1)
+    extra = statistics.median(a[2] - b[2] for a, b in zip(rows["agentd"], rows["bare evhttp"]))
+    show("one connection, p50 of /run: bare evhttp and", f"+{extra:.0f} us", "+50 us", "+25 us", extra <= 50)
+    for server in servers:
+        server.stop()
+
+
+def stream_socket(server, text):
+    s = socket.create_connection(("127.0.0.1", server.port))
+    body = json.dumps({"input": text, "stream": True})
+    s.sendall(f"POST /run HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
+    return s
+
+
+def stream():
+    server = agentd(echo=", chunk: 8, interval: 1ms")
+    events, streams = 500, 32
+    costs = []
+    for _ in range(options.rounds):
+        before = server.cpu()
+        sockets = [stream_socket(server, "12345678" * events) for _ in range(streams)]
+
+        def drain(s):
+            tail = b""
+            while b"event: run.finished" not in tail:
+                tail = tail[-64:] + s.recv(65536)
+            s.close()
+        threads = [threading.Thread(target=drain, args=(s,)) for s in sockets]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        costs.append((server.cpu() - before) * 1e6 / (events * streams))
+    cost = statistics.median(costs)
+    show("SSE, one write per delta: CPU per event", f"{cost:.1f} us", "10 us", "6 us", cost <= 10)
+    server.stop()
+
+
+def memory():
+    server = agentd(echo=", delay: 10m")
+    time.sleep(0.5)
+    idle = server.pss()
+    show("idle memory, daemon and one echo host (PSS)", f"{idle / 1024:.2f} MiB", "6 MiB", "4 MiB", idle <= 6144)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (20000, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
+    held = []
+    for _ in range(10000):
+        s = socket.create_connection(("127.0.0.1", server.port))
+        s.sendall(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
+        held.append(s)
+    for s in held:
+        s.recv(4096)
+    time.sleep(0.5)
+    each = (server.pss() - idle) / len(held)
+    show("memory per idle connection, 10,000 held", f"{each:.2f} KiB", "4 KiB", "2.5 KiB", each <= 4)
+    worst = []
+    for _ in range(500):
+        start = time.monotonic()
+        held[0].sendall(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
+        held[0].recv(4096)
+        worst.append((time.monotonic() - start) * 1e3)
+    p99 = sorted(worst)[int(len(worst) * 0.99)]
+    show("  with them held: p99 of /health", f"{p99:.2f} ms", "10 ms", "", p99 <= 10)
+    for s in held:
+        s.close()
+    server.stop()
+
+    server = agentd(echo=", delay: 10m, timeout: 20m")
+    time.sleep(0.5)
+    idle = server.pss()
+    held = [stream_socket(server, "hi") for _ in range(2000)]
+    for s in held:
+        assert b"run.started" in s.recv(4096) or b"run.started" in s.recv(4096)
+    time.sleep(0.5)
+    each = (server.pss() - idle) / len(held)
+    show("memory per open stream, 2,000 held", f"{each:.2f} KiB", "6 KiB", "4 KiB", each <= 6)
+    for s in held:
+        s.close()
+    server.stop()
+
+
+def start():
+    times = []
+    for _ in range(max(options.rounds, 7)):
+        port = free_port()
+        path = folder / "start.conf"
+        path.write_text(f'http: {{ listen: [ "127.0.0.1:{port}" ] }}\nagents: {{ echo: {{ plugin: echo }} }}\n')
+        begun = time.monotonic()
+        process = subprocess.Popen([str(build / "agentd"), "-c", str(path)], stderr=subprocess.DEVNULL)
+        while True:
+            try:
+                s = socket.create_connection(("127.0.0.1", port))
+                break
+            except ConnectionRefusedError:
+                pass
+        s.sendall(f"POST /run HTTP/1.1\r\nHost: a\r\nContent-Length: {len(RUN_BODY)}\r\n\r\n{RUN_BODY}".encode())
+        assert s.recv(4096).startswith(b"HTTP/1.1 200")
+        times.append((time.monotonic() - begun) * 1e3)
+        s.close()
+        process.terminate()
+        process.wait()
+    value = statistics.median(times)
+    show("exec of agentd to the first 200 of /run", f"{value:.1f} ms", "25 ms", "10 ms", value <= 25)
+
+
+def restart():
+    server = agentd("supervision: { backoff_min: 1ms, backoff_max: 1ms }\n")
+    times = []
+    for _ in range(max(options.rounds, 7)):
+        host = children(server.process.pid)[1]
+        begun = time.monotonic()
+        os.kill(host, signal.SIGKILL)
+        while True:
+            s = socket.create_connection(("127.0.0.1", server.port))
+            s.sendall(f"POST /run HTTP/1.1\r\nHost: a\r\nContent-Length: {len(RUN_BODY)}\r\n\r\n{RUN_BODY}".encode())
+            good = s.recv(4096).startswith(b"HTTP/1.1 200")
+            s.close()
+            if good and children(server.process.pid)[1:] != [host]:
+                break
+        times.append((time.monotonic() - begun) * 1e3)
+    value = statistics.median(times)
+    show("a restart after SIGKILL, first delay of 1 ms included", f"{value:.1f} ms", "50 ms", "15 ms", value <= 50)
+    server.stop()
+
+
+parts = {f.__name__: f for f in (throughput, latency, stream, memory, start, restart)}
+for part in options.parts or parts:
+    parts[part]()
