@@ -59,16 +59,31 @@ void buf_add_str(struct buf *buf, const char *text)
 void buf_addf(struct buf *buf, const char *format, ...)
 {
 	va_list args;
+	char *room = buf_room(buf, 64); /* enough for most: then one pass is all it takes */
+	size_t size = room ? buf->capacity - buf->length : 0;
 	va_start(args, format);
-	int n = vsnprintf(NULL, 0, format, args);
+	int n = vsnprintf(room, size, format, args);
 	va_end(args);
-	char *room = n < 0 ? NULL : buf_room(buf, (size_t)n + 1);
-	if (!room)
-		return;
-	va_start(args, format);
-	vsnprintf(room, (size_t)n + 1, format, args);
-	va_end(args);
-	buf->length += (size_t)n;
+	if (n >= 0 && (size_t)n >= size) {
+		room = buf_room(buf, (size_t)n + 1);
+		size = (size_t)n + 1;
+		va_start(args, format);
+		if (room)
+			vsnprintf(room, size, format, args);
+		va_end(args);
+	}
+	if (room && n > 0)
+		buf->length += (size_t)n;
+}
+
+void buf_add_uint(struct buf *buf, uint64_t value)
+{
+	char digits[20];
+	size_t i = sizeof(digits);
+	do
+		digits[--i] = (char)('0' + value % 10);
+	while (value /= 10);
+	buf_add(buf, digits + i, sizeof(digits) - i);
 }
 
 void buf_drop(struct buf *buf, size_t n)
@@ -177,6 +192,14 @@ static size_t ascii_span(const char *p, size_t n)
 	while (i < n && (unsigned char)p[i] < 0x80)
 		i++;
 	return i;
+}
+
+bool utf8_is_good(const char *text, size_t n)
+{
+	bool whole = true;
+	for (size_t i = 0; whole && (i += ascii_span(text + i, n - i)) < n;)
+		i += utf8_span((const unsigned char *)text + i, n - i, &whole);
+	return whole;
 }
 
 static void utf8_add_wrong(struct buf *buf)

@@ -28,11 +28,15 @@ void buf_grew(struct buf *buf, size_t n);
 void buf_add(struct buf *buf, const void *bytes, size_t n);
 void buf_add_str(struct buf *buf, const char *text);
 void buf_addf(struct buf *buf, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* In decimal. */
+void buf_add_uint(struct buf *buf, uint64_t value);
 /* Drops the first n bytes. */
 void buf_drop(struct buf *buf, size_t n);
 /* The text as a C string on the heap, and the buf emptied; NULL if it had failed. */
 char *buf_take(struct buf *buf);
 
+/* Whether text is UTF-8 already. */
+bool utf8_is_good(const char *text, size_t n);
 /* Text as a JSON string with its quotes (RFC 8259, section 7). The text must be UTF-8. */
 void buf_add_json(struct buf *buf, const char *text, size_t n);
 void buf_add_json_str(struct buf *buf, const char *text);

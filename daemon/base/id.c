@@ -30,16 +30,25 @@ uint64_t clock_wall_ms(void)
 	return clock_ns(CLOCK_REALTIME) / 1000000u;
 }
 
+/* Most calls fall into the second of the one before, whose text is kept. */
 void time_format(uint64_t wall_ms, char out[TIME_SIZE])
 {
-	time_t seconds = (time_t)(wall_ms / 1000u);
-	struct tm utc;
-	gmtime_r(&seconds, &utc);
-	char text[64];
-	snprintf(text, sizeof(text), "%04d-%02d-%02dT%02d:%02d:%02d.%03uZ", utc.tm_year + 1900,
-	    utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min, utc.tm_sec,
-	    (unsigned)(wall_ms % 1000u));
-	memcpy(out, text, TIME_SIZE - 1);
+	static char kept[64];
+	static time_t kept_second = -1;
+	time_t second = (time_t)(wall_ms / 1000u);
+	unsigned ms = (unsigned)(wall_ms % 1000u);
+	if (second != kept_second) {
+		struct tm utc;
+		gmtime_r(&second, &utc);
+		snprintf(kept, sizeof(kept), "%04d-%02d-%02dT%02d:%02d:%02d.000Z",
+		    utc.tm_year + 1900, utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min,
+		    utc.tm_sec);
+		kept_second = second;
+	}
+	memcpy(out, kept, TIME_SIZE - 1);
+	out[20] = (char)('0' + ms / 100);
+	out[21] = (char)('0' + ms / 10 % 10);
+	out[22] = (char)('0' + ms % 10);
 	out[TIME_SIZE - 1] = '\0';
 }
 

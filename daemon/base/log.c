@@ -56,42 +56,55 @@ bool log_enabled(enum log_level level)
 /* Text for a line: what could end or colour it is shown as \n, \t, \xNN. */
 static void add_escaped(struct buf *out, const char *text, size_t n)
 {
-	struct buf clean = { 0 };
-	buf_add_utf8(&clean, NULL, text, n);
-	for (size_t i = 0; i < clean.length; i++) {
-		unsigned char c = (unsigned char)clean.data[i];
-		if (c == '\n')
-			buf_add(out, "\\n", 2);
-		else if (c == '\t')
-			buf_add(out, "\\t", 2);
-		else if (c < 0x20 || c == 0x7f)
-			buf_addf(out, "\\x%02x", c);
+	size_t start = 0;
+	for (size_t i = 0; i < n; i++) {
+		unsigned char c = (unsigned char)text[i];
+		if (c >= 0x20 && c != 0x7f)
+			continue;
+		buf_add_utf8(out, NULL, text + start, i - start);
+		if (c == '\n' || c == '\t')
+			buf_add(out, c == '\n' ? "\\n" : "\\t", 2);
 		else
-			buf_add(out, clean.data + i, 1);
+			buf_addf(out, "\\x%02x", c);
+		start = i + 1;
 	}
-	buf_done(&clean);
+	buf_add_utf8(out, NULL, text + start, n - start);
 }
 
 static void add_json(struct buf *out, const char *text, size_t n)
 {
+	if (utf8_is_good(text, n)) {
+		buf_add_json(out, text, n);
+		return;
+	}
 	struct buf clean = { 0 };
 	buf_add_utf8(&clean, NULL, text, n);
 	buf_add_json(out, clean.data ? clean.data : "", clean.length);
 	buf_done(&clean);
 }
 
-static void add_line_json(struct buf *out, enum log_level level, const struct log_field *fields,
-    size_t count, const char *message, size_t n)
+static void add_time(struct buf *out)
 {
 	char now[TIME_SIZE];
 	time_format(clock_wall_ms(), now);
-	buf_addf(
-	    out, "{\"time\":\"%s\",\"level\":\"%s\",\"message\":", now, level_name[level].json);
+	buf_add(out, now, TIME_SIZE - 1);
+}
+
+static void add_line_json(struct buf *out, enum log_level level, const struct log_field *fields,
+    size_t count, const char *message, size_t n)
+{
+	buf_add_str(out, "{\"time\":\"");
+	add_time(out);
+	buf_add_str(out, "\",\"level\":\"");
+	buf_add_str(out, level_name[level].json);
+	buf_add_str(out, "\",\"message\":");
 	add_json(out, message, n);
 	for (size_t i = 0; i < count; i++) {
 		if (!fields[i].text)
 			continue;
-		buf_addf(out, ",\"%s\":", fields[i].name);
+		buf_add_str(out, ",\"");
+		buf_add_str(out, fields[i].name);
+		buf_add_str(out, "\":");
 		if (fields[i].bare)
 			buf_add_str(out, fields[i].text);
 		else
@@ -106,9 +119,8 @@ static void add_line_text(struct buf *out, enum log_level level, const struct lo
 	if (log_state.format == LOG_FORMAT_JOURNAL) { /* the journal has its own clock */
 		buf_add_str(out, level_name[level].journal);
 	} else {
-		char now[TIME_SIZE];
-		time_format(clock_wall_ms(), now);
-		buf_addf(out, "%s %s ", now, level_name[level].text);
+		add_time(out);
+		buf_addf(out, " %s ", level_name[level].text);
 	}
 	add_escaped(out, message, n);
 	for (size_t i = 0; i < count; i++) {

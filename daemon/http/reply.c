@@ -14,8 +14,13 @@ void reply_write_run(struct buf *out, const struct run *run)
 	buf_add_json(out, content.p, content.n);
 	buf_add_str(out, ",\"session_id\":");
 	buf_add_json_str(out, run_session_id(run));
-	buf_addf(out, ",\"run_id\":\"%s\",\"agent\":\"%s\",\"status\":\"%s\"", run_id(run),
-	    agent_settings(run_agent(run))->name, run_status_name(run_status(run)));
+	buf_add_str(out, ",\"run_id\":\"");
+	buf_add_str(out, run_id(run));
+	buf_add_str(out, "\",\"agent\":\"");
+	buf_add_str(out, agent_settings(run_agent(run))->name);
+	buf_add_str(out, "\",\"status\":\"");
+	buf_add_str(out, run_status_name(run_status(run)));
+	buf_add_str(out, "\"");
 	if (usage) {
 		buf_add_str(out, ",\"usage\":");
 		buf_add_str(out, usage);

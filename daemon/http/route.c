@@ -21,12 +21,10 @@ static const struct {
 };
 #define ROUTES (sizeof(routes) / sizeof(routes[0]))
 
-/* Whether a path fits a pattern. A {…} part takes one segment, which is cut out of `path`: it is
- * ended with a NUL where a "/" was, so a path that fitted may not be matched again. */
-static bool matches(const char *pattern, char *path, struct route_params *params)
+/* Whether a path fits a pattern. A {…} part takes one segment, which is copied into params. */
+static bool matches(const char *pattern, const char *path, struct route_params *params)
 {
 	size_t n = 0;
-	char *cuts[ROUTE_PARAMS_MAX];
 	while (*pattern) {
 		if (*pattern != '{') {
 			if (*pattern++ != *path++)
@@ -34,18 +32,14 @@ static bool matches(const char *pattern, char *path, struct route_params *params
 			continue;
 		}
 		size_t length = strcspn(path, "/");
-		if (length == 0)
+		if (length == 0 || length >= sizeof(params->value[n]))
 			return false;
-		params->value[n] = path;
+		memcpy(params->value[n], path, length);
+		params->value[n++][length] = '\0';
 		path += length;
-		cuts[n++] = path;
 		pattern = strchr(pattern, '}') + 1;
 	}
-	if (*path)
-		return false;
-	for (size_t i = 0; i < n; i++)
-		*cuts[i] = '\0';
-	return true;
+	return *path == '\0';
 }
 
 static void reply_not_allowed(struct http_request *request, unsigned methods)
@@ -91,17 +85,14 @@ void route_request(void *arg, struct http_request *request)
 		return;
 	}
 	for (size_t i = 0; i < ROUTES; i++) {
-		struct route_params params = { 0 };
-		char *path = strdup(target);
-		if (path && matches(routes[i].pattern, path, &params)) {
-			methods |= routes[i].method;
-			if (routes[i].method == http_method(request)) {
-				routes[i].handle(api, request, &params);
-				free(path);
-				return;
-			}
+		struct route_params params;
+		if (!matches(routes[i].pattern, target, &params))
+			continue;
+		methods |= routes[i].method;
+		if (routes[i].method == http_method(request)) {
+			routes[i].handle(api, request, &params);
+			return;
 		}
-		free(path);
 	}
 	if (methods)
 		reply_not_allowed(request, methods);

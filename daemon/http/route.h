@@ -9,9 +9,9 @@
 
 #define ROUTE_PARAMS_MAX 2
 
-/* The values of a pattern's {…} parts, in order; borrowed for the call. */
+/* The values of a pattern's {…} parts, in order. A longer one names nothing that there is. */
 struct route_params {
-	const char *value[ROUTE_PARAMS_MAX];
+	char value[ROUTE_PARAMS_MAX][128];
 };
 
 /* The handler for http_server_new; arg is the struct api. */

@@ -161,7 +161,11 @@ static void sse_on_event(void *arg, struct run *run, const struct run_event *eve
 	default:
 		name = add_end(&data, run);
 	}
-	buf_addf(&sse->out, "id: %u\nevent: %s\ndata: ", event->id, name);
+	buf_add_str(&sse->out, "id: ");
+	buf_add_uint(&sse->out, event->id);
+	buf_add_str(&sse->out, "\nevent: ");
+	buf_add_str(&sse->out, name);
+	buf_add_str(&sse->out, "\ndata: ");
 	buf_add(&sse->out, data.data, data.length);
 	buf_add_str(&sse->out, "\n\n");
 	buf_done(&data);

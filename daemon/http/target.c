@@ -57,11 +57,21 @@ static bool has_dot_segment(const char *path)
 	return false;
 }
 
+/* Nothing to decode, and nothing to refuse. */
+static bool is_plain(const char *text, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		if (text[i] <= ' ' || text[i] == '%' || text[i] == 0x7f)
+			return false;
+	return true;
+}
+
 char *target_path(const char *target)
 {
 	if (!target || target[0] != '/' || target[1] == '/' || strchr(target, '#'))
 		return NULL;
-	char *path = decode(target, strcspn(target, "?"), '/');
+	size_t n = strcspn(target, "?");
+	char *path = is_plain(target, n) ? strndup(target, n) : decode(target, n, '/');
 	if (path && has_dot_segment(path)) {
 		free(path);
 		return NULL;

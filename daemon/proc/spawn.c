@@ -68,7 +68,7 @@ static char *const *host_environment(void)
 	return environment;
 }
 
-static void child_limit(int resource, rlim_t most)
+static void child_limit(__rlimit_resource_t resource, rlim_t most)
 {
 	struct rlimit limit;
 	if (getrlimit(resource, &limit) < 0)

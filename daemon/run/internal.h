@@ -3,6 +3,8 @@
 #define AGENTD_RUN_INTERNAL_H
 
 #define HASH_NONFATAL_OOM 1
+#include <event2/event.h>
+#include <event2/event_struct.h>
 #include <uthash.h>
 
 #include "daemon/base/buf.h"
@@ -10,7 +12,6 @@
 #include "daemon/run/run.h"
 #include "daemon/run/session.h"
 
-struct event;
 struct worker; /* agent.c: a process and what is in flight in it */
 
 struct run {
@@ -19,7 +20,8 @@ struct run {
 	uint64_t number; /* its name in frames */
 	char id[ID_SIZE];
 	struct agent *agent; /* borrowed; agents outlive runs */
-	char *session_id, *user_id, *source;
+	const char *session_id, *user_id,
+	    *source; /* behind the struct, in the same piece of memory */
 	bool session_is_new;
 	struct buf input, metadata;
 	int64_t timeout_ms;
@@ -37,7 +39,7 @@ struct run {
 	unsigned paused;
 	uint32_t debt; /* credit not given back to the host yet */
 
-	struct event *timer; /* the wait first, then the deadline */
+	struct event timer; /* the wait first, then the deadline */
 	TAILQ_HEAD(, run_subscriber) subscribers;
 	struct session_turn turn;
 	TAILQ_ENTRY(run) ready;            /* runs.c: has just got its session's turn */

@@ -108,14 +108,10 @@ struct run *runs_find(struct runs *runs, uint64_t number)
 
 static void run_destroy(struct run *run)
 {
-	if (run->timer)
-		event_free(run->timer);
+	event_del(&run->timer);
 	buf_done(&run->input);
 	buf_done(&run->metadata);
 	buf_done(&run->content);
-	free(run->session_id);
-	free(run->user_id);
-	free(run->source);
 	free(run->error);
 	free(run->usage);
 	free(run);
@@ -154,17 +150,33 @@ static void run_on_timer(evutil_socket_t fd, short what, void *arg)
 static void run_arm(struct run *run, int64_t after_ms)
 {
 	struct timeval after = { .tv_sec = after_ms / 1000, .tv_usec = after_ms % 1000 * 1000 };
-	event_add(run->timer, &after);
+	event_add(&run->timer, &after);
+}
+
+static const char *keep(char **room, const char *text)
+{
+	size_t n = strlen(text) + 1;
+	char *kept = memcpy(*room, text, n);
+	*room += n;
+	return kept;
 }
 
 static struct run *run_new(struct runs *runs, const struct run_request *request)
 {
-	struct run *run = calloc(1, sizeof(*run));
+	const struct agent_settings *settings = agent_settings(request->agent);
+	const char *user = request->user_id ? request->user_id : "";
+	const char *session = request->session_id;
+	uint64_t now = clock_wall_ms();
+	char made[ID_SIZE];
+	if (!session) {
+		id_make(now, made);
+		session = made;
+	}
+	struct run *run =
+	    calloc(1, sizeof(*run) + strlen(session) + strlen(user) + strlen(request->source) + 3);
 	if (!run)
 		return NULL;
-	const struct agent_settings *settings = agent_settings(request->agent);
-	uint64_t now = clock_wall_ms();
-	char session[ID_SIZE];
+	char *room = (char *)(run + 1);
 	run->runs = runs;
 	run->refs = 1;
 	run->agent = request->agent;
@@ -172,20 +184,17 @@ static struct run *run_new(struct runs *runs, const struct run_request *request)
 	run->turn.owner = run;
 	TAILQ_INIT(&run->subscribers);
 	id_make(now, run->id);
-	if (!request->session_id)
-		id_make(now, session);
 	run->session_is_new = !request->session_id;
-	run->session_id = strdup(request->session_id ? request->session_id : session);
-	run->user_id = strdup(request->user_id ? request->user_id : "");
-	run->source = strdup(request->source);
+	run->session_id = keep(&room, session);
+	run->user_id = keep(&room, user);
+	run->source = keep(&room, request->source);
 	buf_add(&run->input, request->input.p, request->input.n);
 	buf_add(&run->metadata, request->metadata.p, request->metadata.n);
 	run->timeout_ms = settings->timeout_ms;
 	if (request->timeout_ms > 0 && request->timeout_ms < run->timeout_ms)
 		run->timeout_ms = request->timeout_ms;
-	run->timer = event_new(runs->base, -1, 0, run_on_timer, run);
-	if (!run->session_id || !run->user_id || !run->source || !run->timer || run->input.failed ||
-	    run->metadata.failed) {
+	event_assign(&run->timer, runs->base, -1, 0, run_on_timer, run);
+	if (run->input.failed || run->metadata.failed) {
 		run_destroy(run);
 		return NULL;
 	}
@@ -343,7 +352,7 @@ void run_succeed(struct run *run, const struct store_message *messages, size_t c
 {
 	run_ref(run);
 	run_leave_worker(run);
-	event_del(run->timer);
+	event_del(&run->timer);
 	struct store_append append = {
 		.session_id = run->session_id,
 		.agent = agent_settings(run->agent)->name,
@@ -396,7 +405,7 @@ void run_end(struct run *run, enum run_status status, enum run_code code, const 
 	run->code = code;
 	if (error && !run->error)
 		run->error = strdup(error);
-	event_del(run->timer);
+	event_del(&run->timer);
 	agent_withdraw(run->agent, run);
 	run_leave_session(run);
 	TAILQ_REMOVE(&runs->live, run, live);

@@ -9,16 +9,23 @@
 #include <sys/queue.h>
 #include <uthash.h>
 
-#define SESSION_MESSAGES_MAX 2000        /* then the older half goes */
+#define SESSION_MESSAGES_MAX 2000        /* then the oldest turns go */
 #define SESSION_BYTES_MAX    (16u << 20) /* the same */
 #define STORE_BYTES_MAX      (64u << 20) /* then the sessions that were idle longest go */
 
+/* The texts of the messages that came in one append, in one piece of memory. */
+struct piece {
+	struct piece *next;
+	size_t count; /* messages whose texts are here */
+	char texts[];
+};
+
 struct session {
-	char *id, *agent, *user;
 	uint64_t created_wall_ms, updated_wall_ms;
-	struct store_message *messages; /* each in one piece of memory with its texts */
-	char **texts;                   /* that piece, for each message */
+	struct store_message *messages;
 	size_t count, capacity, bytes;
+	struct piece *first, **last;
+	const char *id, *agent, *user; /* behind the struct */
 	UT_hash_handle hh;
 	TAILQ_ENTRY(session) by_use; /* longest idle first */
 };
@@ -41,13 +48,12 @@ struct store *store_new_memory(size_t max_sessions)
 
 static void session_free(struct session *session)
 {
-	for (size_t i = 0; i < session->count; i++)
-		free(session->texts[i]);
-	free(session->texts);
+	struct piece *piece, *next;
+	for (piece = session->first; piece; piece = next) {
+		next = piece->next;
+		free(piece);
+	}
 	free(session->messages);
-	free(session->id);
-	free(session->agent);
-	free(session->user);
 	free(session);
 }
 
@@ -76,19 +82,26 @@ static struct session *session_find(struct store *store, const char *id)
 	return session;
 }
 
+static const char *keep_str(char **room, const char *text)
+{
+	size_t n = strlen(text) + 1;
+	char *kept = memcpy(*room, text, n);
+	*room += n;
+	return kept;
+}
+
 static struct session *session_new(struct store *store, const struct store_append *append)
 {
-	struct session *session = calloc(1, sizeof(*session));
+	struct session *session = calloc(1, sizeof(*session) + strlen(append->session_id) +
+						strlen(append->agent) + strlen(append->user) + 3);
 	if (!session)
 		return NULL;
-	session->id = strdup(append->session_id);
-	session->agent = strdup(append->agent);
-	session->user = strdup(append->user);
+	char *room = (char *)(session + 1);
+	session->id = keep_str(&room, append->session_id);
+	session->agent = keep_str(&room, append->agent);
+	session->user = keep_str(&room, append->user);
 	session->created_wall_ms = append->at_wall_ms;
-	if (!session->id || !session->agent || !session->user) {
-		session_free(session);
-		return NULL;
-	}
+	session->last = &session->first;
 	HASH_ADD_KEYPTR(hh, store->sessions, session->id, strlen(session->id), session);
 	if (!session->hh.tbl) { /* uthash had no memory for it */
 		session_free(session);
@@ -116,30 +129,9 @@ static size_t message_bytes(const struct store_message *message)
 	       message->tool_call_id.n + message->run_id.n;
 }
 
-static int session_add(struct session *session, const struct store_message *message)
-{
-	size_t i = session->count;
-	char *texts = malloc(message_bytes(message) + 1);
-	if (!texts)
-		return -ENOMEM;
-	char *room = texts;
-	session->texts[i] = texts;
-	session->messages[i] = (struct store_message){
-		.role = keep(&room, message->role),
-		.content = keep(&room, message->content),
-		.tool_calls = keep(&room, message->tool_calls),
-		.tool_call_id = keep(&room, message->tool_call_id),
-		.run_id = keep(&room, message->run_id),
-		.at_wall_ms = message->at_wall_ms,
-	};
-	session->count++;
-	session->bytes += message_bytes(message);
-	return 0;
-}
-
 static int session_reserve(struct session *session, size_t more)
 {
-	size_t capacity = session->capacity ? session->capacity : 4;
+	size_t capacity = session->capacity ? session->capacity : 2;
 	while (capacity < session->count + more)
 		capacity *= 2;
 	if (capacity == session->capacity)
@@ -148,12 +140,64 @@ static int session_reserve(struct session *session, size_t more)
 	if (!messages)
 		return -ENOMEM;
 	session->messages = messages;
-	void *texts = reallocarray(session->texts, capacity, sizeof(*session->texts));
-	if (!texts)
-		return -ENOMEM;
-	session->texts = texts;
 	session->capacity = capacity;
 	return 0;
+}
+
+static int session_add(struct session *session, const struct store_append *append)
+{
+	size_t bytes = 0;
+	for (size_t i = 0; i < append->count; i++)
+		bytes += message_bytes(&append->messages[i]);
+	struct piece *piece = malloc(sizeof(*piece) + bytes);
+	if (!piece || session_reserve(session, append->count) < 0) {
+		free(piece);
+		return -ENOMEM;
+	}
+	char *room = piece->texts;
+	for (size_t i = 0; i < append->count; i++) {
+		const struct store_message *message = &append->messages[i];
+		session->messages[session->count++] = (struct store_message){
+			.role = keep(&room, message->role),
+			.content = keep(&room, message->content),
+			.tool_calls = keep(&room, message->tool_calls),
+			.tool_call_id = keep(&room, message->tool_call_id),
+			.run_id = keep(&room, message->run_id),
+			.at_wall_ms = message->at_wall_ms,
+		};
+	}
+	piece->next = NULL;
+	piece->count = append->count;
+	*session->last = piece;
+	session->last = &piece->next;
+	session->bytes += bytes;
+	return 0;
+}
+
+/* Drops the messages of the first append. */
+static void session_drop_piece(struct session *session)
+{
+	struct piece *piece = session->first;
+	for (size_t i = 0; i < piece->count; i++)
+		session->bytes -= message_bytes(&session->messages[i]);
+	session->count -= piece->count;
+	memmove(session->messages, session->messages + piece->count,
+	    session->count * sizeof(*session->messages));
+	session->first = piece->next;
+	if (!session->first)
+		session->last = &session->first;
+	free(piece);
+}
+
+/* Keeps a session within its bounds. Whole turns go, so that no tool's answer is left without the
+ * call before it; a good part of them, so that it is not done again at once. */
+static void session_trim(struct session *session)
+{
+	if (session->count <= SESSION_MESSAGES_MAX && session->bytes <= SESSION_BYTES_MAX)
+		return;
+	while (session->first->next && (session->count > SESSION_MESSAGES_MAX * 3 / 4 ||
+					   session->bytes > SESSION_BYTES_MAX * 3 / 4))
+		session_drop_piece(session);
 }
 
 void store_session_get(struct store *store, const char *id, store_session_fn done, void *arg)
@@ -175,49 +219,6 @@ void store_session_get(struct store *store, const char *id, store_session_fn don
 	done(arg, 0, &found);
 }
 
-static bool is_tool(const struct store_message *message)
-{
-	return message->role.n == 4 && memcmp(message->role.p, "tool", 4) == 0;
-}
-
-static void session_drop_first(struct session *session, size_t n)
-{
-	for (size_t i = 0; i < n; i++) {
-		session->bytes -= message_bytes(&session->messages[i]);
-		free(session->texts[i]);
-	}
-	session->count -= n;
-	memmove(session->texts, session->texts + n, session->count * sizeof(*session->texts));
-	memmove(
-	    session->messages, session->messages + n, session->count * sizeof(*session->messages));
-}
-
-/* Keeps a session within its bounds. A tool's answer goes with the call before it. */
-static void session_trim(struct session *session)
-{
-	while (session->count > SESSION_MESSAGES_MAX ||
-	       (session->bytes > SESSION_BYTES_MAX && session->count > 1)) {
-		size_t old = session->count / 2;
-		while (old < session->count && is_tool(&session->messages[old]))
-			old++;
-		session_drop_first(session, old);
-	}
-}
-
-static int append_all(struct session *session, const struct store_append *append)
-{
-	size_t before = session->count;
-	int error = session_reserve(session, append->count);
-	for (size_t i = 0; error == 0 && i < append->count; i++)
-		error = session_add(session, &append->messages[i]);
-	while (error < 0 && session->count > before) {
-		session->count--;
-		session->bytes -= message_bytes(&session->messages[session->count]);
-		free(session->texts[session->count]);
-	}
-	return error;
-}
-
 void store_session_append(
     struct store *store, const struct store_append *append, store_done_fn done, void *arg)
 {
@@ -226,7 +227,7 @@ void store_session_append(
 	if (is_new)
 		session = session_new(store, append);
 	size_t before = session ? session->bytes : 0;
-	int error = session ? append_all(session, append) : -ENOMEM;
+	int error = session ? session_add(session, append) : -ENOMEM;
 	if (error < 0 && session && is_new) {
 		session_drop(store, session);
 	} else if (error == 0) {
