@@ -30,10 +30,10 @@ struct conn {
 	struct http_server *server;      /* borrowed */
 	struct bufferevent *bev;         /* borrowed from evhttp */
 	struct evhttp_connection *evcon; /* borrowed; NULL until adopted */
-	struct event *timer; /* active at once to adopt; then the deadline of the next request */
-	struct http_request *request; /* the one that is held */
-	bool reading;                 /* the first byte of a request is here */
-	bool replying;                /* an answer is on its way out */
+	struct event *timer;             /* see conn_on_timer */
+	struct http_request *request;    /* the one that is held */
+	bool reading;                    /* the first byte of a request is here */
+	bool replying;                   /* an answer is on its way out */
 	struct gate gate;
 	TAILQ_ENTRY(conn) link;
 	UT_hash_handle hh; /* by bev: evhttp has no place for a pointer of ours */

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "daemon/base/log.h"
 #include "daemon/http/internal.h"
@@ -60,16 +61,34 @@ void request_free(struct http_request *request)
 	free(request);
 }
 
+static void put_number(char out[24], uint64_t value)
+{
+	struct buf text = { .data = out, .capacity = 24 };
+	buf_add_uint(&text, value);
+	out[text.length] = '\0';
+}
+
+/* Microseconds as milliseconds with three decimals. */
+static void put_ms(char out[32], uint64_t us)
+{
+	put_number(out, us / 1000);
+	size_t n = strlen(out);
+	out[n] = '.';
+	out[n + 1] = (char)('0' + us / 100 % 10);
+	out[n + 2] = (char)('0' + us / 10 % 10);
+	out[n + 3] = (char)('0' + us % 10);
+	out[n + 4] = '\0';
+}
+
 void request_log(const struct http_request *request, int status)
 {
-	if (!request->conn->server->log_access || !log_enabled(LOG_LEVEL_INFO))
+	const struct conn *conn = request->conn;
+	if (!conn->server->log_access || !log_enabled(LOG_LEVEL_INFO))
 		return;
-	char code[12], bytes[24], ms[32];
-	uint64_t us = clock_monotonic_us() - request->started_us;
-	snprintf(code, sizeof(code), "%d", status);
-	snprintf(bytes, sizeof(bytes), "%zu", request->bytes);
-	snprintf(
-	    ms, sizeof(ms), "%llu.%03u", (unsigned long long)(us / 1000), (unsigned)(us % 1000));
+	char code[24], bytes[24], ms[32];
+	put_number(code, (uint64_t)status);
+	put_number(bytes, request->bytes);
+	put_ms(ms, clock_monotonic_us() - request->started_us);
 	struct log_field fields[] = {
 		{ "status", code, true },
 		{ "bytes", bytes, true },
@@ -77,8 +96,8 @@ void request_log(const struct http_request *request, int status)
 		{ "request_id", request->id, false },
 		{ "run_id", request->run_id[0] ? request->run_id : NULL, false },
 	};
-	if (request->conn->gate.status)
-		log_with(LOG_LEVEL_INFO, fields, "refused: %s", request->conn->gate.reason);
+	if (conn->gate.status)
+		log_with(LOG_LEVEL_INFO, fields, "refused: %s", conn->gate.reason);
 	else
 		log_with(LOG_LEVEL_INFO, fields, "%s %.512s", http_method_name(request),
 		    http_target(request));
@@ -137,7 +156,12 @@ const char *http_path(const struct http_request *request)
 
 const char *http_header(const struct http_request *request, const char *name)
 {
-	return evhttp_find_header(evhttp_request_get_input_headers(request->evreq), name);
+	const struct evkeyval
+	    *field; /* evhttp_find_header compares with a slow strcasecmp of its own */
+	TAILQ_FOREACH(field, evhttp_request_get_input_headers(request->evreq), next)
+	if (strcasecmp(field->key, name) == 0)
+		return field->value;
+	return NULL;
 }
 
 const char *http_body(const struct http_request *request, size_t *ret_length)
@@ -208,6 +232,22 @@ static void move_into(struct evbuffer *into, struct buf *from)
 	buf_done(from);
 }
 
+/*
+ * Writes what is in the output now. Left to itself a bufferevent waits until epoll says that the
+ * socket takes bytes, which it nearly always does: two system calls and a turn of the loop for each
+ * reply. If all of it went out, conn_on_written tells evhttp at the end of this turn; if not, the
+ * usual way goes on.
+ */
+static void write_now(struct conn *conn)
+{
+	struct evbuffer *output = bufferevent_get_output(conn->bev);
+	evbuffer_unfreeze(output, 1); /* a bufferevent lets nobody take from its output */
+	int wrote = evbuffer_write(output, bufferevent_getfd(conn->bev));
+	evbuffer_freeze(output, 1);
+	if (wrote > 0 && evbuffer_get_length(output) == 0)
+		event_active(conn->timer, EV_WRITE, 0);
+}
+
 void http_reply(struct http_request *request, int status, const char *type, struct buf *body)
 {
 	struct evhttp_request *evreq = request->evreq;
@@ -223,9 +263,11 @@ void http_reply(struct http_request *request, int status, const char *type, stru
 		move_into(evhttp_request_get_output_buffer(evreq), body);
 	}
 	request_log(request, status);
-	request->conn->replying = true;
+	struct conn *conn = request->conn;
+	conn->replying = true;
 	request_free(request);
 	evhttp_send_reply(evreq, status, NULL, NULL);
+	write_now(conn);
 }
 
 void http_stream_begin(struct http_request *request, const char *type)
@@ -263,6 +305,7 @@ void http_stream_write(struct http_request *request, struct buf *text)
 	request->bytes += text->length;
 	move_into(scratch, text);
 	evhttp_send_reply_chunk_with_cb(request->evreq, scratch, stream_on_drained, request->conn);
+	write_now(request->conn);
 }
 
 size_t http_stream_backlog(const struct http_request *request)
@@ -274,9 +317,11 @@ void http_stream_end(struct http_request *request)
 {
 	struct evhttp_request *evreq = request->evreq;
 	request_log(request, 200);
-	request->conn->replying = true;
+	struct conn *conn = request->conn;
+	conn->replying = true;
 	request_free(request);
 	evhttp_send_reply_end(evreq);
+	write_now(conn);
 }
 
 void http_stream_cut(struct http_request *request)

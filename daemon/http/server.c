@@ -24,6 +24,7 @@
 
 #define ACCEPT_PAUSE_MS 200 /* after an accept that failed for want of a resource */
 #define LISTEN_BACKLOG  1024
+#define UNSENT_MAX      65536 /* bytes that the kernel may hold beyond the client's window */
 
 /* Connections. */
 
@@ -100,13 +101,23 @@ static void conn_adopt(struct conn *conn)
 		conn_arm(conn, conn->server->settings->request_timeout_ms);
 }
 
+/* What write_now began. By now more may have been put into the output; then its own event goes on. */
+static void conn_on_written(struct conn *conn)
+{
+	if (evbuffer_get_length(bufferevent_get_output(conn->bev)) == 0)
+		bufferevent_trigger(conn->bev, EV_WRITE, BEV_TRIG_IGNORE_WATERMARKS);
+}
+
+/* One event for three things, which never come at once: it is made active by hand for a new
+ * connection, and after a write (no deadline is running then), and is else the deadline. */
 static void conn_on_timer(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
-	(void)what;
 	struct conn *conn = arg;
 	if (!conn->evcon)
 		conn_adopt(conn);
+	else if (what & EV_WRITE)
+		conn_on_written(conn);
 	else if (!conn->request)
 		evhttp_connection_free(conn->evcon); /* too slow, or idle for too long */
 }
@@ -306,6 +317,9 @@ static int server_bind(struct http_server *server, const struct sockaddr *addres
 		/* Accepted sockets inherit it. With Nagle's algorithm a reply of 16 KiB waits 40 ms
 		 * for an acknowledgement. */
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+		/* A reader that stops costs the kernel no more than this, and is noticed soon. */
+		int unsent = UNSENT_MAX;
+		setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent));
 	}
 	listener->bound = evhttp_bind_listener(server->http, listener->listener);
 	evconnlistener_set_error_cb(listener->listener, server_on_accept_error);

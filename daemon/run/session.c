@@ -8,9 +8,9 @@
 #include <uthash.h>
 
 struct session_lane {
-	char *id;
 	TAILQ_HEAD(, session_turn) turns; /* the first has the turn */
 	UT_hash_handle hh;
+	char id[];
 };
 
 struct sessions {
@@ -36,15 +36,14 @@ static struct session_lane *lane_find(const struct sessions *sessions, const cha
 
 static struct session_lane *lane_new(struct sessions *sessions, const char *id)
 {
-	struct session_lane *lane = calloc(1, sizeof(*lane));
-	if (!lane || !(lane->id = strdup(id))) {
-		free(lane);
+	size_t n = strlen(id);
+	struct session_lane *lane = calloc(1, sizeof(*lane) + n + 1);
+	if (!lane)
 		return NULL;
-	}
+	memcpy(lane->id, id, n);
 	TAILQ_INIT(&lane->turns);
-	HASH_ADD_KEYPTR(hh, sessions->lanes, lane->id, strlen(lane->id), lane);
-	if (!lane->hh.tbl) {
-		free(lane->id);
+	HASH_ADD_KEYPTR(hh, sessions->lanes, lane->id, n, lane);
+	if (!lane->hh.tbl) { /* uthash had no memory for it */
 		free(lane);
 		return NULL;
 	}
@@ -81,7 +80,6 @@ struct session_turn *session_leave(struct sessions *sessions, struct session_tur
 	struct session_turn *next = TAILQ_FIRST(&lane->turns);
 	if (!next) {
 		HASH_DEL(sessions->lanes, lane);
-		free(lane->id);
 		free(lane);
 	}
 	return held ? next : NULL;

@@ -17,17 +17,20 @@
 struct piece {
 	struct piece *next;
 	size_t count; /* messages whose texts are here */
-	char texts[];
 };
+
+#define FIRST_MESSAGES 2 /* most sessions have one turn: they take one piece of memory in all */
 
 struct session {
 	uint64_t created_wall_ms, updated_wall_ms;
-	struct store_message *messages;
+	struct store_message *messages; /* `few`, or on the heap */
 	size_t count, capacity, bytes;
 	struct piece *first, **last;
 	const char *id, *agent, *user; /* behind the struct */
 	UT_hash_handle hh;
 	TAILQ_ENTRY(session) by_use; /* longest idle first */
+	struct store_message few[FIRST_MESSAGES];
+	struct piece own; /* of the first append; its texts are behind the struct */
 };
 
 struct store {
@@ -46,14 +49,21 @@ struct store *store_new_memory(size_t max_sessions)
 	return store;
 }
 
+static void piece_free(struct session *session, struct piece *piece)
+{
+	if (piece != &session->own)
+		free(piece);
+}
+
 static void session_free(struct session *session)
 {
 	struct piece *piece, *next;
 	for (piece = session->first; piece; piece = next) {
 		next = piece->next;
-		free(piece);
+		piece_free(session, piece);
 	}
-	free(session->messages);
+	if (session->messages != session->few)
+		free(session->messages);
 	free(session);
 }
 
@@ -82,37 +92,6 @@ static struct session *session_find(struct store *store, const char *id)
 	return session;
 }
 
-static const char *keep_str(char **room, const char *text)
-{
-	size_t n = strlen(text) + 1;
-	char *kept = memcpy(*room, text, n);
-	*room += n;
-	return kept;
-}
-
-static struct session *session_new(struct store *store, const struct store_append *append)
-{
-	struct session *session = calloc(1, sizeof(*session) + strlen(append->session_id) +
-						strlen(append->agent) + strlen(append->user) + 3);
-	if (!session)
-		return NULL;
-	char *room = (char *)(session + 1);
-	session->id = keep_str(&room, append->session_id);
-	session->agent = keep_str(&room, append->agent);
-	session->user = keep_str(&room, append->user);
-	session->created_wall_ms = append->at_wall_ms;
-	session->last = &session->first;
-	HASH_ADD_KEYPTR(hh, store->sessions, session->id, strlen(session->id), session);
-	if (!session->hh.tbl) { /* uthash had no memory for it */
-		session_free(session);
-		return NULL;
-	}
-	TAILQ_INSERT_TAIL(&store->by_use, session, by_use);
-	if (HASH_COUNT(store->sessions) > store->max_sessions)
-		session_drop(store, TAILQ_FIRST(&store->by_use));
-	return session;
-}
-
 static struct frame_text keep(char **room, struct frame_text text)
 {
 	if (!text.p)
@@ -123,38 +102,51 @@ static struct frame_text keep(char **room, struct frame_text text)
 	return kept;
 }
 
+static const char *keep_str(char **room, const char *text)
+{
+	size_t n = strlen(text) + 1;
+	char *kept = memcpy(*room, text, n);
+	*room += n;
+	return kept;
+}
+
 static size_t message_bytes(const struct store_message *message)
 {
 	return message->role.n + message->content.n + message->tool_calls.n +
 	       message->tool_call_id.n + message->run_id.n;
 }
 
+static size_t append_bytes(const struct store_append *append)
+{
+	size_t bytes = 0;
+	for (size_t i = 0; i < append->count; i++)
+		bytes += message_bytes(&append->messages[i]);
+	return bytes;
+}
+
 static int session_reserve(struct session *session, size_t more)
 {
-	size_t capacity = session->capacity ? session->capacity : 2;
+	size_t capacity = session->capacity;
 	while (capacity < session->count + more)
 		capacity *= 2;
 	if (capacity == session->capacity)
 		return 0;
-	void *messages = reallocarray(session->messages, capacity, sizeof(*session->messages));
+	bool inside = session->messages == session->few;
+	struct store_message *messages =
+	    reallocarray(inside ? NULL : session->messages, capacity, sizeof(*messages));
 	if (!messages)
 		return -ENOMEM;
+	if (inside)
+		memcpy(messages, session->few, session->count * sizeof(*messages));
 	session->messages = messages;
 	session->capacity = capacity;
 	return 0;
 }
 
-static int session_add(struct session *session, const struct store_append *append)
+/* Takes the messages over, with their texts from `room` on. Room for the messages is reserved. */
+static void session_take(
+    struct session *session, struct piece *piece, char *room, const struct store_append *append)
 {
-	size_t bytes = 0;
-	for (size_t i = 0; i < append->count; i++)
-		bytes += message_bytes(&append->messages[i]);
-	struct piece *piece = malloc(sizeof(*piece) + bytes);
-	if (!piece || session_reserve(session, append->count) < 0) {
-		free(piece);
-		return -ENOMEM;
-	}
-	char *room = piece->texts;
 	for (size_t i = 0; i < append->count; i++) {
 		const struct store_message *message = &append->messages[i];
 		session->messages[session->count++] = (struct store_message){
@@ -165,12 +157,53 @@ static int session_add(struct session *session, const struct store_append *appen
 			.run_id = keep(&room, message->run_id),
 			.at_wall_ms = message->at_wall_ms,
 		};
+		session->bytes += message_bytes(message);
 	}
 	piece->next = NULL;
 	piece->count = append->count;
 	*session->last = piece;
 	session->last = &piece->next;
-	session->bytes += bytes;
+}
+
+/* A session with its first messages. */
+static struct session *session_new(struct store *store, const struct store_append *append)
+{
+	size_t names =
+	    strlen(append->session_id) + strlen(append->agent) + strlen(append->user) + 3;
+	struct session *session = malloc(sizeof(*session) + names + append_bytes(append));
+	if (!session)
+		return NULL;
+	memset(session, 0, sizeof(*session));
+	char *room = (char *)(session + 1);
+	session->id = keep_str(&room, append->session_id);
+	session->agent = keep_str(&room, append->agent);
+	session->user = keep_str(&room, append->user);
+	session->created_wall_ms = append->at_wall_ms;
+	session->last = &session->first;
+	session->messages = session->few;
+	session->capacity = FIRST_MESSAGES;
+	HASH_ADD_KEYPTR(hh, store->sessions, session->id, strlen(session->id), session);
+	if (!session->hh.tbl) { /* uthash had no memory for it */
+		session_free(session);
+		return NULL;
+	}
+	TAILQ_INSERT_TAIL(&store->by_use, session, by_use);
+	if (session_reserve(session, append->count) < 0) {
+		session_drop(store, session);
+		return NULL;
+	}
+	session_take(session, &session->own, room, append);
+	return session;
+}
+
+static int session_add(struct session *session, const struct store_append *append)
+{
+	struct piece *piece = malloc(sizeof(*piece) + append_bytes(append));
+	if (!piece || session_reserve(session, append->count) < 0) {
+		free(piece);
+		return -ENOMEM;
+	}
+	session_take(session, piece, (char *)(piece + 1), append);
 	return 0;
 }
 
@@ -186,7 +219,7 @@ static void session_drop_piece(struct session *session)
 	session->first = piece->next;
 	if (!session->first)
 		session->last = &session->first;
-	free(piece);
+	piece_free(session, piece);
 }
 
 /* Keeps a session within its bounds. Whole turns go, so that no tool's answer is left without the
@@ -198,6 +231,15 @@ static void session_trim(struct session *session)
 	while (session->first->next && (session->count > SESSION_MESSAGES_MAX * 3 / 4 ||
 					   session->bytes > SESSION_BYTES_MAX * 3 / 4))
 		session_drop_piece(session);
+}
+
+/* Lets go of the sessions that were idle longest; the newest stays, however large. */
+static void store_trim(struct store *store)
+{
+	while (
+	    HASH_COUNT(store->sessions) > 1 &&
+	    (store->bytes > STORE_BYTES_MAX || HASH_COUNT(store->sessions) > store->max_sessions))
+		session_drop(store, TAILQ_FIRST(&store->by_use));
 }
 
 void store_session_get(struct store *store, const char *id, store_session_fn done, void *arg)
@@ -223,21 +265,19 @@ void store_session_append(
     struct store *store, const struct store_append *append, store_done_fn done, void *arg)
 {
 	struct session *session = session_find(store, append->session_id);
-	bool is_new = !session;
-	if (is_new)
-		session = session_new(store, append);
 	size_t before = session ? session->bytes : 0;
-	int error = session ? session_add(session, append) : -ENOMEM;
-	if (error < 0 && session && is_new) {
-		session_drop(store, session);
-	} else if (error == 0) {
+	int error = 0;
+	if (session)
+		error = session_add(session, append);
+	else if (!(session = session_new(store, append)))
+		error = -ENOMEM;
+	if (error == 0) {
 		session_trim(session);
 		session->updated_wall_ms = append->at_wall_ms;
 		store->bytes += session->bytes - before;
 		TAILQ_REMOVE(&store->by_use, session, by_use);
 		TAILQ_INSERT_TAIL(&store->by_use, session, by_use);
-		while (store->bytes > STORE_BYTES_MAX && TAILQ_FIRST(&store->by_use) != session)
-			session_drop(store, TAILQ_FIRST(&store->by_use));
+		store_trim(store);
 	}
 	done(arg, error);
 }
