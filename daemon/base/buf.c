@@ -22,7 +22,7 @@ char *buf_room(struct buf *buf, size_t n)
 		buf->failed = true;
 		return NULL;
 	}
-	size_t capacity = buf->capacity ? buf->capacity : 256;
+	size_t capacity = buf->capacity ? buf->capacity : 64;
 	while (capacity < buf->length + n)
 		capacity *= 2;
 	char *data = realloc(buf->data, capacity);

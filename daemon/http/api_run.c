@@ -148,6 +148,7 @@ static json_t *parse_body(struct http_request *request)
 	const char *text = http_body(request, &length);
 	json_error_t error;
 	json_t *body = json_loadb(text, length, JSON_REJECT_DUPLICATES, &error);
+	http_drop_body(request);
 	if (!body && length == 0)
 		problem_reply(request, PROBLEM_BAD_REQUEST,
 		    "the body is empty; it must be JSON, such as {\"input\":\"hello\"}");

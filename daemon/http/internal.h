@@ -16,7 +16,7 @@
 #include "daemon/http/server.h"
 
 #define REQUEST_ID_MAX 64
-#define SWEEP_MS       250 /* how often held requests are asked whether their client is there */
+#define TICK_MS        250 /* how often deadlines, and clients that wait, are looked at */
 
 struct listener {
 	struct evconnlistener *listener;
@@ -30,10 +30,13 @@ struct conn {
 	struct http_server *server;      /* borrowed */
 	struct bufferevent *bev;         /* borrowed from evhttp */
 	struct evhttp_connection *evcon; /* borrowed; NULL until adopted */
-	struct event *timer;             /* see conn_on_timer */
-	struct http_request *request;    /* the one that is held */
-	bool reading;                    /* the first byte of a request is here */
-	bool replying;                   /* an answer is on its way out */
+	uint64_t deadline_ms;            /* monotonic; for the next request to be whole. 0: none */
+	bool soon,
+	    closing; /* soon: in the server's list of that name; closing: to be freed there */
+	TAILQ_ENTRY(conn) soon_link;
+	struct http_request *request; /* the one that is held */
+	bool reading;                 /* the first byte of a request is here */
+	bool replying;                /* an answer is on its way out */
 	struct gate gate;
 	TAILQ_ENTRY(conn) link;
 	UT_hash_handle hh; /* by bev: evhttp has no place for a pointer of ours */
@@ -68,11 +71,15 @@ struct http_server {
 	TAILQ_HEAD(, listener) listeners;
 	TAILQ_HEAD(, conn) conns;
 	struct conn *by_bev;
-	TAILQ_HEAD(, http_request) held; /* not streaming: the sweep looks at them */
+	TAILQ_HEAD(, conn) soon_list; /* something is to be done for them at the end of this turn */
+	TAILQ_HEAD(, http_request) held; /* not streaming: the tick looks at them */
 	size_t conn_count, held_count;
-	struct event *sweep, *accept_again;
+	struct event *tick, *soon, *accept_again;
 	struct evbuffer *scratch;
 };
+
+/* server.c: calls conn_on_soon at the end of this turn. */
+void conn_soon(struct conn *conn);
 
 /* request.c */
 struct http_request *request_new(struct conn *conn, struct evhttp_request *evreq);

@@ -43,8 +43,7 @@ struct http_request *request_new(struct conn *conn, struct evhttp_request *evreq
 	conn->reading = false;
 	request_name(request);
 	TAILQ_INSERT_TAIL(&server->held, request, held);
-	if (server->held_count++ == 0)
-		event_add(server->sweep, &(struct timeval){ .tv_usec = SWEEP_MS * 1000 });
+	server->held_count++;
 	return request;
 }
 
@@ -53,8 +52,7 @@ void request_free(struct http_request *request)
 	struct http_server *server = request->conn->server;
 	if (!request->streaming) {
 		TAILQ_REMOVE(&server->held, request, held);
-		if (--server->held_count == 0)
-			event_del(server->sweep);
+		server->held_count--;
 	}
 	request->conn->request = NULL;
 	free(request->path);
@@ -171,6 +169,12 @@ const char *http_body(const struct http_request *request, size_t *ret_length)
 	return *ret_length ? (const char *)evbuffer_pullup(body, -1) : "";
 }
 
+void http_drop_body(struct http_request *request)
+{
+	struct evbuffer *body = evhttp_request_get_input_buffer(request->evreq);
+	evbuffer_drain(body, evbuffer_get_length(body));
+}
+
 const char *http_request_id(const struct http_request *request)
 {
 	return request->id;
@@ -220,7 +224,8 @@ static void free_reference(const void *data, size_t length, void *arg)
 	free((void *)(uintptr_t)data);
 }
 
-/* Moves the bytes; a large body is handed over as it is. */
+/* Moves the bytes; a large body is handed over as it is. The buf is empty afterwards, and still the
+ * caller's. */
 static void move_into(struct evbuffer *into, struct buf *from)
 {
 	if (from->length >= REFERENCE_LEAST &&
@@ -229,13 +234,13 @@ static void move_into(struct evbuffer *into, struct buf *from)
 		return;
 	}
 	evbuffer_add(into, from->data, from->length);
-	buf_done(from);
+	from->length = 0;
 }
 
 /*
  * Writes what is in the output now. Left to itself a bufferevent waits until epoll says that the
  * socket takes bytes, which it nearly always does: two system calls and a turn of the loop for each
- * reply. If all of it went out, conn_on_written tells evhttp at the end of this turn; if not, the
+ * reply. If all of it went out, conn_on_soon tells evhttp at the end of this turn; if not, the
  * usual way goes on.
  */
 static void write_now(struct conn *conn)
@@ -245,7 +250,7 @@ static void write_now(struct conn *conn)
 	int wrote = evbuffer_write(output, bufferevent_getfd(conn->bev));
 	evbuffer_freeze(output, 1);
 	if (wrote > 0 && evbuffer_get_length(output) == 0)
-		event_active(conn->timer, EV_WRITE, 0);
+		conn_soon(conn);
 }
 
 void http_reply(struct http_request *request, int status, const char *type, struct buf *body)
@@ -261,6 +266,7 @@ void http_reply(struct http_request *request, int status, const char *type, stru
 		buf_done(body);
 	} else if (body) {
 		move_into(evhttp_request_get_output_buffer(evreq), body);
+		buf_done(body);
 	}
 	request_log(request, status);
 	struct conn *conn = request->conn;
@@ -277,8 +283,7 @@ void http_stream_begin(struct http_request *request, const char *type)
 	http_add_header(request, "Cache-Control", "no-cache");
 	http_add_header(request, "X-Accel-Buffering", "no"); /* nginx: pass it on as it comes */
 	TAILQ_REMOVE(&server->held, request, held);
-	if (--server->held_count == 0)
-		event_del(server->sweep);
+	server->held_count--;
 	request->streaming = true;
 	/* evhttp reads during a stream, and keeps all that it reads. */
 	bufferevent_setwatermark(request->conn->bev, EV_READ, 0, STREAM_READ_MAX);

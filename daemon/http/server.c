@@ -30,8 +30,17 @@
 
 static void conn_arm(struct conn *conn, int64_t after_ms)
 {
-	struct timeval after = { .tv_sec = after_ms / 1000, .tv_usec = after_ms % 1000 * 1000 };
-	event_add(conn->timer, &after);
+	conn->deadline_ms = clock_monotonic_ms() + (uint64_t)after_ms;
+}
+
+void conn_soon(struct conn *conn)
+{
+	struct http_server *server = conn->server;
+	if (conn->soon)
+		return;
+	conn->soon = true;
+	TAILQ_INSERT_TAIL(&server->soon_list, conn, soon_link);
+	event_active(server->soon, EV_TIMEOUT, 0);
 }
 
 static void server_pause(struct http_server *server, bool pause)
@@ -77,10 +86,12 @@ static void conn_on_close(struct evhttp_connection *evcon, void *arg)
 	}
 	TAILQ_REMOVE(&server->conns, conn, link);
 	HASH_DEL(server->by_bev, conn);
-	event_free(conn->timer);
+	if (conn->soon)
+		TAILQ_REMOVE(&server->soon_list, conn, soon_link);
 	gate_done(&conn->gate);
 	free(conn);
-	server->conn_count--;
+	if (--server->conn_count == 0)
+		event_del(server->tick);
 	if (!server->draining && server->conn_count < (size_t)server->settings->max_connections &&
 	    !event_pending(server->accept_again, EV_TIMEOUT, NULL))
 		server_pause(server, false);
@@ -101,25 +112,34 @@ static void conn_adopt(struct conn *conn)
 		conn_arm(conn, conn->server->settings->request_timeout_ms);
 }
 
-/* What write_now began. By now more may have been put into the output; then its own event goes on. */
-static void conn_on_written(struct conn *conn)
+/*
+ * What could not be done where it was found out: a new connection is adopted, one that is over is
+ * freed, and evhttp is told of what write_now has written. By now more may have been put into the
+ * output; then its own event goes on.
+ */
+static void conn_on_soon(struct conn *conn)
 {
-	if (evbuffer_get_length(bufferevent_get_output(conn->bev)) == 0)
-		bufferevent_trigger(conn->bev, EV_WRITE, BEV_TRIG_IGNORE_WATERMARKS);
-}
-
-/* One event for three things, which never come at once: it is made active by hand for a new
- * connection, and after a write (no deadline is running then), and is else the deadline. */
-static void conn_on_timer(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	struct conn *conn = arg;
 	if (!conn->evcon)
 		conn_adopt(conn);
-	else if (what & EV_WRITE)
-		conn_on_written(conn);
-	else if (!conn->request)
-		evhttp_connection_free(conn->evcon); /* too slow, or idle for too long */
+	else if (conn->closing)
+		evhttp_connection_free(conn->evcon);
+	else if (evbuffer_get_length(bufferevent_get_output(conn->bev)) == 0) {
+		bufferevent_disable(conn->bev, EV_WRITE); /* evhttp enables it with every write */
+		bufferevent_trigger(conn->bev, EV_WRITE, BEV_TRIG_IGNORE_WATERMARKS);
+	}
+}
+
+static void server_on_soon(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	struct http_server *server = arg;
+	struct conn *conn;
+	while ((conn = TAILQ_FIRST(&server->soon_list))) {
+		TAILQ_REMOVE(&server->soon_list, conn, soon_link);
+		conn->soon = false;
+		conn_on_soon(conn);
+	}
 }
 
 /* Called with the bytes that have just been read, before evhttp sees them. */
@@ -149,11 +169,7 @@ static struct bufferevent *conn_new(struct event_base *base, void *arg)
 	struct http_server *server = arg;
 	struct conn *conn = calloc(1, sizeof(*conn));
 	struct bufferevent *bev = bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
-	if (conn)
-		conn->timer = event_new(base, -1, 0, conn_on_timer, conn);
-	if (!conn || !bev || !conn->timer) {
-		if (conn && conn->timer)
-			event_free(conn->timer);
+	if (!conn || !bev) {
 		free(conn);
 		return bev; /* served without a deadline; NULL: evhttp makes its own */
 	}
@@ -163,19 +179,18 @@ static struct bufferevent *conn_new(struct event_base *base, void *arg)
 	evbuffer_add_cb(bufferevent_get_input(bev), conn_on_input, conn);
 	TAILQ_INSERT_TAIL(&server->conns, conn, link);
 	HASH_ADD_PTR(server->by_bev, bev, conn);
-	if (++server->conn_count >= (size_t)server->settings->max_connections)
+	if (server->conn_count++ == 0)
+		event_add(server->tick, &(struct timeval){ .tv_usec = TICK_MS * 1000 });
+	if (server->conn_count >= (size_t)server->settings->max_connections)
 		server_pause(server, true);
-	event_active(conn->timer, EV_TIMEOUT, 0);
+	conn_soon(conn);
 	return bev;
 }
 
 /* One poll for all requests that wait for an answer. POLLRDHUP tells of a client that has closed, or
  * shut down its writing, which a client that still wants its answer has no reason to do. */
-static void server_on_sweep(evutil_socket_t fd, short what, void *arg)
+static void check_held(struct http_server *server)
 {
-	(void)fd;
-	(void)what;
-	struct http_server *server = arg;
 	size_t n = 0, count = server->held_count;
 	struct pollfd *fds = calloc(count + 1, sizeof(*fds));
 	struct evhttp_connection **evcons = calloc(count + 1, sizeof(struct evhttp_connection *));
@@ -196,6 +211,27 @@ static void server_on_sweep(evutil_socket_t fd, short what, void *arg)
 	free(evcons);
 }
 
+/* Connections that took too long over a request, or were idle for too long. One timer for all of them
+ * costs less than one for each, which every request would set three times. */
+static void check_deadlines(struct http_server *server)
+{
+	uint64_t now = clock_monotonic_ms();
+	struct conn *conn, *next;
+	for (conn = TAILQ_FIRST(&server->conns); conn; conn = next) {
+		next = TAILQ_NEXT(conn, link);
+		if (conn->deadline_ms && conn->deadline_ms <= now && conn->evcon && !conn->request)
+			evhttp_connection_free(conn->evcon);
+	}
+}
+
+static void server_on_tick(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	check_held(arg);
+	check_deadlines(arg);
+}
+
 /* The reply has left, or the stream has ended: the connection may bring another request. */
 static void request_on_complete(struct evhttp_request *evreq, void *arg)
 {
@@ -208,11 +244,11 @@ static void request_on_complete(struct evhttp_request *evreq, void *arg)
 	gate_next(&conn->gate, bufferevent_get_input(conn->bev));
 	conn->reading =
 	    conn->gate.aside || evbuffer_get_length(bufferevent_get_input(conn->bev)) > 0;
-	if (conn->server->draining)
-		conn_arm(conn, 0); /* it may not be freed here */
-	else
-		conn_arm(conn, conn->reading ? conn->server->settings->request_timeout_ms
-					     : conn->server->settings->keep_alive_ms);
+	conn_arm(conn, conn->reading ? conn->server->settings->request_timeout_ms
+				     : conn->server->settings->keep_alive_ms);
+	conn->closing = conn->server->draining; /* it may not be freed here */
+	if (conn->closing)
+		conn_soon(conn);
 }
 
 static void server_on_request(struct evhttp_request *evreq, void *arg)
@@ -229,7 +265,7 @@ static void server_on_request(struct evhttp_request *evreq, void *arg)
 		evhttp_send_reply(evreq, 503, NULL, NULL);
 		return;
 	}
-	event_del(conn->timer);
+	conn->deadline_ms = 0;
 	evhttp_request_set_on_complete_cb(evreq, request_on_complete, conn);
 	server->handler(server->arg, request);
 }
@@ -394,12 +430,15 @@ struct http_server *http_server_new(struct event_base *base, const struct http_s
 	server->arg = arg;
 	TAILQ_INIT(&server->listeners);
 	TAILQ_INIT(&server->conns);
+	TAILQ_INIT(&server->soon_list);
 	TAILQ_INIT(&server->held);
 	server->http = evhttp_new(base);
-	server->sweep = event_new(base, -1, EV_PERSIST, server_on_sweep, server);
+	server->tick = event_new(base, -1, EV_PERSIST, server_on_tick, server);
+	server->soon = event_new(base, -1, 0, server_on_soon, server);
 	server->accept_again = event_new(base, -1, 0, server_on_accept_again, server);
 	server->scratch = evbuffer_new();
-	if (!server->http || !server->sweep || !server->accept_again || !server->scratch) {
+	if (!server->http || !server->tick || !server->soon || !server->accept_again ||
+	    !server->scratch) {
 		http_server_free(server);
 		return NULL;
 	}
@@ -441,8 +480,10 @@ void http_server_free(struct http_server *server)
 	close_listeners(server);
 	if (server->http)
 		evhttp_free(server->http);
-	if (server->sweep)
-		event_free(server->sweep);
+	if (server->tick)
+		event_free(server->tick);
+	if (server->soon)
+		event_free(server->soon);
 	if (server->accept_again)
 		event_free(server->accept_again);
 	if (server->scratch)

@@ -57,6 +57,8 @@ const char *http_path(const struct http_request *request);   /* decoded; NULL: n
 int http_refused(const struct http_request *request, const char **ret_reason);
 const char *http_header(const struct http_request *request, const char *name); /* NULL: absent */
 const char *http_body(const struct http_request *request, size_t *ret_length);
+/* Frees the body of a request that will be held for long. */
+void http_drop_body(struct http_request *request);
 const char *http_request_id(const struct http_request *request);
 struct event_base *http_base(const struct http_request *request);
 const struct http_settings *http_settings(const struct http_request *request);
@@ -68,12 +70,13 @@ void http_note_run(struct http_request *request, const char *run_id);
 void http_on_gone(struct http_request *request, void (*gone)(void *arg), void *arg);
 
 /* The answer. A header must come before the reply. http_reply and http_stream_end end the request;
- * `body` is emptied. */
+ * `body` is emptied, and freed. */
 void http_add_header(struct http_request *request, const char *name, const char *value);
 void http_reply(struct http_request *request, int status, const char *type, struct buf *body);
 void http_stream_begin(struct http_request *request, const char *type);
 /* `drained` (may be NULL) is called each time when all that was written has left for the network. */
 void http_on_drained(struct http_request *request, void (*drained)(void *arg), void *arg);
+/* `text` is emptied; its memory stays for the next. */
 void http_stream_write(struct http_request *request, struct buf *text);
 size_t http_stream_backlog(const struct http_request *request); /* bytes the client has not taken */
 void http_stream_end(struct http_request *request);
