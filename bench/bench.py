@@ -163,7 +163,7 @@ def latency():
 def stream_socket(server, text):
     s = socket.create_connection(("127.0.0.1", server.port))
     body = json.dumps({"input": text, "stream": True})
-    s.sendall(f"POST /run HTTP/1.1\r\nHost: a\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
+    s.sendall(f"POST /run HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
     return s
 
 
@@ -200,7 +200,7 @@ def memory():
     held = []
     for _ in range(10000):
         s = socket.create_connection(("127.0.0.1", server.port))
-        s.sendall(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
+        s.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
         held.append(s)
     for s in held:
         s.recv(4096)
@@ -210,7 +210,7 @@ def memory():
     worst = []
     for _ in range(500):
         start = time.monotonic()
-        held[0].sendall(b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n")
+        held[0].sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
         held[0].recv(4096)
         worst.append((time.monotonic() - start) * 1e3)
     p99 = sorted(worst)[int(len(worst) * 0.99)]
@@ -247,7 +247,7 @@ def start():
                 break
             except ConnectionRefusedError:
                 pass
-        s.sendall(f"POST /run HTTP/1.1\r\nHost: a\r\nContent-Length: {len(RUN_BODY)}\r\n\r\n{RUN_BODY}".encode())
+        s.sendall(f"POST /run HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(RUN_BODY)}\r\n\r\n{RUN_BODY}".encode())
         assert s.recv(4096).startswith(b"HTTP/1.1 200")
         times.append((time.monotonic() - begun) * 1e3)
         s.close()
@@ -266,7 +266,7 @@ def restart():
         os.kill(host, signal.SIGKILL)
         while True:
             s = socket.create_connection(("127.0.0.1", server.port))
-            s.sendall(f"POST /run HTTP/1.1\r\nHost: a\r\nContent-Length: {len(RUN_BODY)}\r\n\r\n{RUN_BODY}".encode())
+            s.sendall(f"POST /run HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(RUN_BODY)}\r\n\r\n{RUN_BODY}".encode())
             good = s.recv(4096).startswith(b"HTTP/1.1 200")
             s.close()
             if good and children(server.process.pid)[1:] != [host]:

@@ -75,32 +75,43 @@ static const struct conf_node *place(const struct conf_node *section, const char
 	return node->kind == CONF_LIST && i < node->count ? node->items[i] : node;
 }
 
-static void check_listen(const struct settings *settings, struct conf_errors *errors)
+static void check_address(
+    struct settings *settings, const struct conf_node *at, size_t i, struct conf_errors *errors)
+{
+	const struct http_settings *http = &settings->http;
+	const char *address = http->listen.items[i];
+	char host[256];
+	int port;
+	if (settings_parse_address(address, host, sizeof(host), &port) < 0) {
+		conf_error(errors, at,
+		    "\"%s\" is not an address: host:port, [::1]:port or unix:/path", address);
+		return;
+	}
+	if (!settings_is_loopback(host)) {
+		settings->http.loopback_only = false;
+		if (!http->allow_unauthenticated)
+			conf_error(errors, at,
+			    "\"%s\" can be reached from other machines, and there is no auth; listen "
+			    "on 127.0.0.1, or write allow_unauthenticated: true",
+			    address);
+	}
+	for (size_t j = 0; j < i; j++)
+		if (port != 0 && strcmp(address, http->listen.items[j]) == 0)
+			conf_error(errors, at, "\"%s\" is listed twice", address);
+}
+
+static void check_listen(struct settings *settings, struct conf_errors *errors)
 {
 	const struct conf_node *http = conf_get(settings->tree, "http");
 	if (!http)
 		http = settings->tree;
 	const struct schema_list *listen = &settings->http.listen;
+	settings->http.loopback_only = true;
 	if (listen->count == 0)
 		conf_error(
 		    errors, http, "http.listen is empty: name an address, such as 127.0.0.1:8000");
-	for (size_t i = 0; i < listen->count; i++) {
-		char host[256];
-		int port;
-		const struct conf_node *at = place(http, "listen", i);
-		if (settings_parse_address(listen->items[i], host, sizeof(host), &port) < 0)
-			conf_error(errors, at,
-			    "\"%s\" is not an address: host:port, [::1]:port or unix:/path",
-			    listen->items[i]);
-		else if (!settings_is_loopback(host) && !settings->http.allow_unauthenticated)
-			conf_error(errors, at,
-			    "\"%s\" can be reached from other machines, and there is no auth; listen on "
-			    "127.0.0.1, or write allow_unauthenticated: true",
-			    listen->items[i]);
-		for (size_t j = 0; j < i; j++)
-			if (port != 0 && strcmp(listen->items[i], listen->items[j]) == 0)
-				conf_error(errors, at, "\"%s\" is listed twice", listen->items[i]);
-	}
+	for (size_t i = 0; i < listen->count; i++)
+		check_address(settings, place(http, "listen", i), i, errors);
 	if (strcmp(settings->http.enabled_word, "false") == 0)
 		conf_error(errors, place(http, "enabled", 0),
 		    "without HTTP nothing can start a run in this build");

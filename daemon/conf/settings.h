@@ -22,7 +22,8 @@
 enum on_busy { ON_BUSY_ENQUEUE, ON_BUSY_REJECT, ON_BUSY_INTERRUPT };
 
 struct http_settings {
-	struct schema_list listen;
+	struct schema_list listen, hosts;
+	bool loopback_only; /* every address of `listen` is on this machine */
 	char *enabled_word;
 	int64_t max_body, max_head, max_connections, max_fields;
 	int64_t request_timeout_ms, keep_alive_ms, heartbeat_ms, slow_reader_ms;

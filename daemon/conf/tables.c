@@ -35,7 +35,8 @@ static const struct schema_row http_rows[] = {
 	{ "heartbeat", AGENTD_DURATION, false, "15s", NULL, 1, INT32_MAX, "between the comments that keep a stream open", AT(settings, http.heartbeat_ms) },
 	{ "slow_reader", AGENTD_DURATION, false, "30s", NULL, 1, INT32_MAX, "how long a stream's reader may take nothing", AT(settings, http.slow_reader_ms) },
 	{ "allow_unauthenticated", AGENTD_BOOL, false, "false", NULL, 0, 0, "listen beyond this machine without auth", AT(settings, http.allow_unauthenticated) },
-	LATER("auth"), LATER("hosts"), LATER("cors_origins"), LATER("docs"), LATER("metrics_auth"),
+	{ "hosts", AGENTD_LIST, false, NULL, NULL, 0, 0, "names of this server, besides its addresses and localhost", AT(settings, http.hosts) },
+	LATER("auth"), LATER("cors_origins"), LATER("docs"), LATER("metrics_auth"),
 };
 
 static const struct schema_row store_rows[] = {

@@ -30,6 +30,7 @@ struct conn {
 	struct http_server *server;      /* borrowed */
 	struct bufferevent *bev;         /* borrowed from evhttp */
 	struct evhttp_connection *evcon; /* borrowed; NULL until adopted */
+	bool is_local;                   /* over a unix socket */
 	uint64_t deadline_ms;            /* monotonic; for the next request to be whole. 0: none */
 	bool soon,
 	    closing; /* soon: in the server's list of that name; closing: to be freed there */
@@ -48,7 +49,6 @@ struct http_request {
 	char *path;                   /* NULL: not acceptable */
 	char id[REQUEST_ID_MAX + 1], run_id[ID_SIZE];
 	uint64_t started_us;
-	bool streaming;
 	size_t bytes;
 	void (*gone)(void *arg);
 	void *gone_arg;
@@ -72,7 +72,7 @@ struct http_server {
 	TAILQ_HEAD(, conn) conns;
 	struct conn *by_bev;
 	TAILQ_HEAD(, conn) soon_list; /* something is to be done for them at the end of this turn */
-	TAILQ_HEAD(, http_request) held; /* not streaming: the tick looks at them */
+	TAILQ_HEAD(, http_request) held; /* not answered whole: the tick looks for their clients */
 	size_t conn_count, held_count;
 	struct event *tick, *soon, *accept_again;
 	struct evbuffer *scratch;

@@ -10,6 +10,7 @@ static const struct {
 	const char *code, *title;
 } table[PROBLEM_COUNT] = {
 	[PROBLEM_BAD_REQUEST] = { 400, "bad_request", "Bad Request" },
+	[PROBLEM_FORBIDDEN] = { 403, "forbidden", "Forbidden" },
 	[PROBLEM_NOT_FOUND] = { 404, "not_found", "Not Found" },
 	[PROBLEM_METHOD_NOT_ALLOWED] = { 405, "method_not_allowed", "Method Not Allowed" },
 	[PROBLEM_SESSION_BUSY] = { 409, "session_busy", "Session Busy" },

@@ -50,10 +50,8 @@ struct http_request *request_new(struct conn *conn, struct evhttp_request *evreq
 void request_free(struct http_request *request)
 {
 	struct http_server *server = request->conn->server;
-	if (!request->streaming) {
-		TAILQ_REMOVE(&server->held, request, held);
-		server->held_count--;
-	}
+	TAILQ_REMOVE(&server->held, request, held);
+	server->held_count--;
 	request->conn->request = NULL;
 	free(request->path);
 	free(request);
@@ -150,6 +148,11 @@ const char *http_target(const struct http_request *request)
 const char *http_path(const struct http_request *request)
 {
 	return request->path;
+}
+
+bool http_is_local(const struct http_request *request)
+{
+	return request->conn->is_local;
 }
 
 const char *http_header(const struct http_request *request, const char *name)
@@ -278,13 +281,9 @@ void http_reply(struct http_request *request, int status, const char *type, stru
 
 void http_stream_begin(struct http_request *request, const char *type)
 {
-	struct http_server *server = request->conn->server;
 	add_common_headers(request, type);
 	http_add_header(request, "Cache-Control", "no-cache");
 	http_add_header(request, "X-Accel-Buffering", "no"); /* nginx: pass it on as it comes */
-	TAILQ_REMOVE(&server->held, request, held);
-	server->held_count--;
-	request->streaming = true;
 	/* evhttp reads during a stream, and keeps all that it reads. */
 	bufferevent_setwatermark(request->conn->bev, EV_READ, 0, STREAM_READ_MAX);
 	evhttp_send_reply_start(request->evreq, 200, NULL);

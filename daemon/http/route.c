@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/http/origin.h"
 #include "daemon/http/problem.h"
 
 static const struct {
@@ -67,26 +68,48 @@ static void reply_not_allowed(struct http_request *request, unsigned methods)
 		    request, PROBLEM_METHOD_NOT_ALLOWED, "%s takes %s", http_path(request), allow);
 }
 
-void route_request(void *arg, struct http_request *request)
+/* What stands before every route: framing, then who may ask. False: answered. */
+static bool is_acceptable(struct http_request *request)
 {
-	struct api *api = arg;
-	const char *target = http_path(request), *reason;
-	unsigned methods = 0;
+	const struct http_settings *settings = http_settings(request);
+	const char *host = http_header(request, "Host"), *origin = http_header(request, "Origin");
+	const char *reason;
 	int refused = http_refused(request, &reason);
 	if (refused) {
 		enum problem problem = refused == 400   ? PROBLEM_BAD_REQUEST
 				       : refused == 413 ? PROBLEM_PAYLOAD_TOO_LARGE
 							: PROBLEM_INTERNAL;
 		problem_reply(request, problem, "%s", reason);
-		return;
+		return false;
 	}
-	if (!target) {
+	if (host && settings->loopback_only && !http_is_local(request) &&
+	    !origin_host_is_ours(settings, host)) {
+		problem_reply(request, PROBLEM_FORBIDDEN,
+		    "Host \"%.100s\" is not this server; if it is, name it in http.hosts", host);
+		return false;
+	}
+	if (origin && !(host && origin_is_same(origin, host))) {
+		problem_reply(
+		    request, PROBLEM_FORBIDDEN, "a page of %.100s may not use this server", origin);
+		return false;
+	}
+	if (!http_path(request)) {
 		problem_reply(request, PROBLEM_BAD_REQUEST, "the request target is not acceptable");
-		return;
+		return false;
 	}
+	return true;
+}
+
+void route_request(void *arg, struct http_request *request)
+{
+	struct api *api = arg;
+	unsigned methods = 0;
+	if (!is_acceptable(request))
+		return;
+	const char *path = http_path(request);
 	for (size_t i = 0; i < ROUTES; i++) {
 		struct route_params params;
-		if (!matches(routes[i].pattern, target, &params))
+		if (!matches(routes[i].pattern, path, &params))
 			continue;
 		methods |= routes[i].method;
 		if (routes[i].method == http_method(request)) {
@@ -97,5 +120,5 @@ void route_request(void *arg, struct http_request *request)
 	if (methods)
 		reply_not_allowed(request, methods);
 	else
-		problem_reply(request, PROBLEM_NOT_FOUND, "there is nothing at %s", target);
+		problem_reply(request, PROBLEM_NOT_FOUND, "there is nothing at %s", path);
 }

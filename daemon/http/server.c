@@ -98,6 +98,14 @@ static void conn_on_close(struct evhttp_connection *evcon, void *arg)
 	server_check_idle(server);
 }
 
+static bool is_local(int fd)
+{
+	struct sockaddr_storage address;
+	socklen_t length = sizeof(address);
+	return getsockname(fd, (struct sockaddr *)&address, &length) == 0 &&
+	       address.ss_family == AF_UNIX;
+}
+
 /* The bufferevent's argument is its evhttp_connection: there is no other way to it before a request
  * is whole. */
 static void conn_adopt(struct conn *conn)
@@ -106,6 +114,7 @@ static void conn_adopt(struct conn *conn)
 	struct timeval slow = conn->server->slow_reader;
 	bufferevent_getcb(conn->bev, NULL, NULL, NULL, &evcon);
 	conn->evcon = evcon;
+	conn->is_local = is_local(bufferevent_getfd(conn->bev));
 	evhttp_connection_set_closecb(conn->evcon, conn_on_close, conn);
 	bufferevent_set_timeouts(conn->bev, NULL, &slow); /* for reading we have our own */
 	if (!conn->request)
@@ -187,8 +196,11 @@ static struct bufferevent *conn_new(struct event_base *base, void *arg)
 	return bev;
 }
 
-/* One poll for all requests that wait for an answer. POLLRDHUP tells of a client that has closed, or
- * shut down its writing, which a client that still wants its answer has no reason to do. */
+/*
+ * One poll for all requests whose clients wait for an answer, or read one. POLLRDHUP tells of a client
+ * that has closed, or shut down its writing, which one that still wants its answer has no reason to
+ * do. Streams too: evhttp sees their end only while it reads, and it stops when it has read enough.
+ */
 static void check_held(struct http_server *server)
 {
 	size_t n = 0, count = server->held_count;
@@ -272,10 +284,15 @@ static void server_on_request(struct evhttp_request *evreq, void *arg)
 
 /* Listeners. */
 
+/* evhttp takes a listener's argument for its own use, and the error callback gets that: there is no
+ * way but this to know whose listener it is. A process has one server. */
+static struct http_server *accepting;
+
 static void server_on_accept_error(struct evconnlistener *listener, void *arg)
 {
 	(void)listener;
-	struct http_server *server = arg;
+	(void)arg; /* evhttp's */
+	struct http_server *server = accepting;
 	int error = EVUTIL_SOCKET_ERROR();
 	struct timeval pause = { .tv_usec = ACCEPT_PAUSE_MS * 1000 };
 	if (server->paused)
@@ -358,6 +375,7 @@ static int server_bind(struct http_server *server, const struct sockaddr *addres
 		setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent));
 	}
 	listener->bound = evhttp_bind_listener(server->http, listener->listener);
+	accepting = server;
 	evconnlistener_set_error_cb(listener->listener, server_on_accept_error);
 	TAILQ_INSERT_TAIL(&server->listeners, listener, link);
 	return 0;

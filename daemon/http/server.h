@@ -55,6 +55,8 @@ const char *http_path(const struct http_request *request);   /* decoded; NULL: n
 /* Whether the request was refused before anybody could route it: 400, 413 or 500, and why. Nothing
  * else of it means anything then. 0: it was not. */
 int http_refused(const struct http_request *request, const char **ret_reason);
+/* Whether it came over a unix socket, where no browser can send it from. */
+bool http_is_local(const struct http_request *request);
 const char *http_header(const struct http_request *request, const char *name); /* NULL: absent */
 const char *http_body(const struct http_request *request, size_t *ret_length);
 /* Frees the body of a request that will be held for long. */

@@ -374,11 +374,11 @@ def unix(agentd, tmp_path):
     return start
 
 
-def ask(path):
+def ask(path, request=HEALTH):
     with socket.socket(socket.AF_UNIX) as sock:
         sock.settimeout(10 * SLOW)
         sock.connect(str(path))
-        sock.sendall(HEALTH)
+        sock.sendall(request)
         return status(sock.recv(4096))
 
 
@@ -457,3 +457,130 @@ def test_text_of_clients_cannot_forge_log_lines(actor):
     line = actor.wait_log("run failed: ")
     assert line["message"] == "run failed: " + forged and line["session_id"] == forged
     assert {x["level"] for x in actor.log} <= {"info", "warn"}
+
+
+# Who may ask.
+
+@pytest.mark.parametrize("host, expected", [
+    ("localhost", 200), ("LOCALHOST:1", 200), ("127.0.0.1", 200), ("[::1]:80", 200), ("agents.example", 200),
+    ("agents.example:8443", 200), ("evil.example", 403), ("127.0.0.1.evil.example", 403), ("localhost.evil", 403),
+    ("10.0.0.1", 403)])
+def test_host(agentd, host, expected):
+    """DNS rebinding: on this machine only, Host must be a name of this server."""
+    daemon = with_http(agentd, "hosts: [ agents.example ]")
+    assert daemon.request("GET", "/health", headers={"Host": host}).status == expected
+
+
+@pytest.mark.parametrize("origin, expected", [
+    ("http://localhost:80", 200), ("https://LOCALHOST:80", 200), ("http://localhost", 403),
+    ("http://localhost:81", 403), ("http://evil.example", 403), ("null", 403), ("", 403), ("file://", 403)])
+def test_origin(echo, origin, expected):
+    """A page of another origin cannot drive a local daemon, not even with a simple request."""
+    headers = {"Host": "localhost:80", "Origin": origin, "Content-Type": "text/plain"}
+    reply = echo.request("POST", "/run", {"input": "x"}, headers)
+    assert reply.status == expected
+    if expected == 403:
+        assert_problem(reply, 403, "forbidden")
+
+
+def test_host_does_not_matter_over_a_unix_socket(unix):
+    """No browser can reach a unix socket."""
+    unix()
+    assert ask(unix.path, b"GET /health HTTP/1.1\r\nHost: whatever\r\n\r\n") == 200
+
+
+# What evhttp would die of, spin on, or grow by.
+
+def read_until(sock, text):
+    got = b""
+    while text not in got:
+        more = sock.recv(4096)
+        assert more, got
+        got += more
+    return got
+
+
+def cpu_seconds(daemon):
+    with open(f"/proc/{daemon.pid}/stat") as stat:
+        fields = stat.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / 100
+
+
+def rss_kib(daemon):
+    with open(f"/proc/{daemon.pid}/status") as text:
+        return int(re.search(r"VmRSS:\s+(\d+)", text.read())[1])
+
+
+@pytest.mark.skipif(SANITIZED, reason="its memory is not ours")
+def test_bytes_pushed_into_a_stream_stay_out_of_memory(agentd):
+    """Growth: evhttp keeps all that a client sends into a stream; here 60 MB stay in the kernel, or the sender."""
+    daemon = agentd("agents: { hello: { plugin: echo, delay: 1m } }").wait_ready()
+    before = rss_kib(daemon)
+    with daemon.socket() as sock:
+        sock.sendall(post(b"Content-Length: 27\r\n", b'{"input":"x","stream":true}'))
+        read_until(sock, b"run.started")
+        sock.setblocking(False)
+        sent, block = 0, b"x" * 65536
+        while sent < 60_000_000 and select.select([], [sock], [], 0.5)[1]:
+            sent += sock.send(block)
+        assert daemon.get("/health").status == 200
+        assert rss_kib(daemon) - before < 5000
+    wait_for("the run to end", lambda: daemon.agent("hello")["running"] == 0)
+
+
+def test_accept_without_descriptors_does_not_spin(agentd):
+    """EMFILE: the listener pauses, what is open is served, and it recovers by itself."""
+    import resource
+    daemon = with_http(agentd, "max_connections: 1000")
+    resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE, (24, 24))
+    held = [daemon.socket() for _ in range(40)]
+    try:
+        daemon.wait_log("cannot accept a connection: Too many open files")
+        before = cpu_seconds(daemon)
+        time.sleep(1)  # what is measured is what happens while nothing happens
+        assert cpu_seconds(daemon) - before < 0.3 * SLOW
+        held[0].sendall(HEALTH)
+        assert status(held[0].recv(4096)) == 200
+    finally:
+        for sock in held:
+            sock.close()
+    wait_for("connections again", lambda: daemon.get("/health").status == 200)
+
+
+@pytest.mark.parametrize("leave", ["FIN", "RST"])
+def test_client_that_leaves_a_held_request_costs_no_cpu(agentd, leave):
+    """Spin: an event for the end of a held connection made evhttp's loop turn without end after a reset."""
+    daemon = agentd("agents: { hello: { plugin: echo, delay: 1m } }").wait_ready()
+    sock = daemon.socket()
+    sock.sendall(post(b"Content-Length: 13\r\n"))
+    wait_for("the run", lambda: daemon.agent("hello")["running"] == 1)
+    if leave == "RST":
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
+    before = cpu_seconds(daemon)
+    sock.close()
+    wait_for("the run to be cancelled", lambda: daemon.agent("hello")["running"] == 0, 3)
+    assert cpu_seconds(daemon) - before < 0.5 * SLOW
+
+
+@pytest.mark.skipif(SANITIZED, reason="its memory is not ours")
+def test_thousands_of_connections_and_streams(agentd):
+    """2,000 idle connections and 500 open streams are held within their memory, and others are served."""
+    import resource
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8192), hard))
+    daemon = agentd("agents: { hello: { plugin: echo, delay: 1m, concurrency: 1000 } }").wait_ready()
+    before = rss_kib(daemon)
+    idle = [daemon.socket() for _ in range(2000)]
+    for sock in idle:
+        sock.sendall(HEALTH)
+    assert all(status(sock.recv(4096)) == 200 for sock in idle)
+    assert rss_kib(daemon) - before < 2000 * 4
+    before = rss_kib(daemon)
+    streams = [daemon.socket() for _ in range(500)]
+    for sock in streams:
+        sock.sendall(post(b"Content-Length: 27\r\n", b'{"input":"x","stream":true}'))
+    wait_for("all streams", lambda: daemon.agent("hello")["running"] == 500)
+    assert rss_kib(daemon) - before < 500 * 6 + 1000
+    for sock in idle + streams:
+        sock.close()
+    wait_for("all to be let go", lambda: daemon.agent("hello")["running"] == 0)
