@@ -15,8 +15,9 @@
 #include "daemon/http/gate.h"
 #include "daemon/http/server.h"
 
-#define REQUEST_ID_MAX 64
-#define TICK_MS        250 /* how often deadlines, and clients that wait, are looked at */
+#define REQUEST_ID_MAX  64
+#define STREAM_READ_MAX 16384 /* bytes that a client may send while it gets a stream */
+#define TICK_MS         250   /* how often deadlines, and clients that wait, are looked at */
 
 struct listener {
 	struct evconnlistener *listener;

@@ -13,8 +13,7 @@
 #include "daemon/http/internal.h"
 #include "daemon/http/target.h"
 
-#define STREAM_READ_MAX 16384 /* bytes a client may send into a stream that nobody reads */
-#define REFERENCE_LEAST 4096  /* bodies from this size on are handed over, not copied */
+#define REFERENCE_LEAST 4096 /* bodies from this size on are handed over, not copied */
 
 /* A client's request id is taken over if it is short and plain, else we make one. */
 static void request_name(struct http_request *request)
@@ -284,7 +283,7 @@ void http_stream_begin(struct http_request *request, const char *type)
 	add_common_headers(request, type);
 	http_add_header(request, "Cache-Control", "no-cache");
 	http_add_header(request, "X-Accel-Buffering", "no"); /* nginx: pass it on as it comes */
-	/* evhttp reads during a stream, and keeps all that it reads. */
+	/* evhttp reads during a stream, and keeps all that it reads; conn_on_input cuts who sends more. */
 	bufferevent_setwatermark(request->conn->bev, EV_READ, 0, STREAM_READ_MAX);
 	evhttp_send_reply_start(request->evreq, 200, NULL);
 }

@@ -166,6 +166,10 @@ static void conn_on_input(struct evbuffer *input, const struct evbuffer_cb_info 
 		    MSG_DONTWAIT | MSG_NOSIGNAL);
 		conn->gate.wants_continue = false;
 	}
+	if (conn->request && evbuffer_get_length(input) >= STREAM_READ_MAX) {
+		conn->closing = true; /* its end could not be seen any more behind what it sends */
+		conn_soon(conn);
+	}
 	if (conn->reading || conn->request || conn->replying)
 		return;
 	conn->reading = true;
