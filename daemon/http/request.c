@@ -321,10 +321,15 @@ void http_stream_end(struct http_request *request)
 	struct evhttp_request *evreq = request->evreq;
 	request_log(request, 200);
 	struct conn *conn = request->conn;
+	struct http_server *server = conn->server;
+	struct bufferevent *bev = conn->bev;
 	conn->replying = true;
 	request_free(request);
 	evhttp_send_reply_end(evreq);
-	write_now(conn);
+	/* To an HTTP/1.0 client that had read all, this was the end of its connection. */
+	HASH_FIND_PTR(server->by_bev, &bev, conn);
+	if (conn)
+		write_now(conn);
 }
 
 void http_stream_cut(struct http_request *request)

@@ -43,6 +43,13 @@ void conn_soon(struct conn *conn)
 	event_active(server->soon, EV_TIMEOUT, 0);
 }
 
+static void conn_not_soon(struct conn *conn)
+{
+	if (conn->soon)
+		TAILQ_REMOVE(&conn->server->soon_list, conn, soon_link);
+	conn->soon = false;
+}
+
 static void server_pause(struct http_server *server, bool pause)
 {
 	struct listener *listener;
@@ -86,8 +93,7 @@ static void conn_on_close(struct evhttp_connection *evcon, void *arg)
 	}
 	TAILQ_REMOVE(&server->conns, conn, link);
 	HASH_DEL(server->by_bev, conn);
-	if (conn->soon)
-		TAILQ_REMOVE(&server->soon_list, conn, soon_link);
+	conn_not_soon(conn);
 	gate_done(&conn->gate);
 	free(conn);
 	if (--server->conn_count == 0)
@@ -121,6 +127,12 @@ static void conn_adopt(struct conn *conn)
 		conn_arm(conn, conn->server->settings->request_timeout_ms);
 }
 
+static void conn_tell_written(struct conn *conn)
+{
+	bufferevent_disable(conn->bev, EV_WRITE); /* evhttp enables it with every write */
+	bufferevent_trigger(conn->bev, EV_WRITE, BEV_TRIG_IGNORE_WATERMARKS);
+}
+
 /*
  * What could not be done where it was found out: a new connection is adopted, one that is over is
  * freed, and evhttp is told of what write_now has written. By now more may have been put into the
@@ -132,10 +144,8 @@ static void conn_on_soon(struct conn *conn)
 		conn_adopt(conn);
 	else if (conn->closing)
 		evhttp_connection_free(conn->evcon);
-	else if (evbuffer_get_length(bufferevent_get_output(conn->bev)) == 0) {
-		bufferevent_disable(conn->bev, EV_WRITE); /* evhttp enables it with every write */
-		bufferevent_trigger(conn->bev, EV_WRITE, BEV_TRIG_IGNORE_WATERMARKS);
-	}
+	else if (evbuffer_get_length(bufferevent_get_output(conn->bev)) == 0)
+		conn_tell_written(conn);
 }
 
 static void server_on_soon(evutil_socket_t fd, short what, void *arg)
@@ -145,8 +155,7 @@ static void server_on_soon(evutil_socket_t fd, short what, void *arg)
 	struct http_server *server = arg;
 	struct conn *conn;
 	while ((conn = TAILQ_FIRST(&server->soon_list))) {
-		TAILQ_REMOVE(&server->soon_list, conn, soon_link);
-		conn->soon = false;
+		conn_not_soon(conn);
 		conn_on_soon(conn);
 	}
 }
@@ -254,6 +263,7 @@ static void request_on_complete(struct evhttp_request *evreq, void *arg)
 	struct conn *conn = arg;
 	(void)evreq;
 	struct timeval slow = conn->server->slow_reader;
+	conn_not_soon(conn); /* evhttp knows already: told again, it would end the next request */
 	bufferevent_setwatermark(conn->bev, EV_READ, 0, 0);
 	bufferevent_set_timeouts(conn->bev, NULL, &slow);
 	conn->replying = false;
