@@ -156,11 +156,11 @@ bool http_is_local(const struct http_request *request)
 
 const char *http_header(const struct http_request *request, const char *name)
 {
-	const struct evkeyval
-	    *field; /* evhttp_find_header compares with a slow strcasecmp of its own */
-	TAILQ_FOREACH(field, evhttp_request_get_input_headers(request->evreq), next)
-	if (strcasecmp(field->key, name) == 0)
-		return field->value;
+	/* Not evhttp_find_header, which compares with a slow strcasecmp of its own. */
+	const struct evkeyval *field;
+	TAILQ_FOREACH (field, evhttp_request_get_input_headers(request->evreq), next)
+		if (strcasecmp(field->key, name) == 0)
+			return field->value;
 	return NULL;
 }
 

@@ -56,8 +56,7 @@ static void server_pause(struct http_server *server, bool pause)
 	if (server->paused == pause)
 		return;
 	server->paused = pause;
-	TAILQ_FOREACH(listener, &server->listeners, link)
-	{
+	TAILQ_FOREACH (listener, &server->listeners, link) {
 		if (pause)
 			evconnlistener_disable(listener->listener);
 		else
@@ -220,8 +219,7 @@ static void check_held(struct http_server *server)
 	struct pollfd *fds = calloc(count + 1, sizeof(*fds));
 	struct evhttp_connection **evcons = calloc(count + 1, sizeof(struct evhttp_connection *));
 	struct http_request *request;
-	TAILQ_FOREACH(request, &server->held, held)
-	{
+	TAILQ_FOREACH (request, &server->held, held) {
 		if (!fds || !evcons)
 			break;
 		evcons[n] = request->conn->evcon;
@@ -419,9 +417,9 @@ int http_server_listen(struct http_server *server, const char *address)
 const char *http_server_address(const struct http_server *server, size_t i)
 {
 	struct listener *listener;
-	TAILQ_FOREACH(listener, &server->listeners, link)
-	if (i-- == 0)
-		return listener->address;
+	TAILQ_FOREACH (listener, &server->listeners, link)
+		if (i-- == 0)
+			return listener->address;
 	return NULL;
 }
 

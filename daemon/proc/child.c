@@ -55,9 +55,9 @@ static TAILQ_HEAD(, child) children = TAILQ_HEAD_INITIALIZER(children);
 static bool is_child(pid_t pid)
 {
 	const struct child *child;
-	TAILQ_FOREACH(child, &children, link)
-	if (child->pid == pid)
-		return true;
+	TAILQ_FOREACH (child, &children, link)
+		if (child->pid == pid)
+			return true;
 	return false;
 }
 
