@@ -254,7 +254,7 @@ enum head_verdict head_scan(const char *bytes, size_t n, const struct head_limit
 	}
 }
 
-static int hex_digit(char c)
+int head_hex_digit(char c)
 {
 	if (c >= '0' && c <= '9')
 		return c - '0';
@@ -279,7 +279,8 @@ int head_scan_chunk(const char *bytes, size_t n, uint64_t *ret_size)
 	int got = chunk_line(bytes, n, &line);
 	if (got <= 0)
 		return got;
-	for (int digit; digits < line.n && (digit = hex_digit(line.p[digits])) >= 0; digits++) {
+	for (int digit; digits < line.n && (digit = head_hex_digit(line.p[digits])) >= 0;
+	     digits++) {
 		if (digits == CHUNK_DIGITS_MAX)
 			return -1;
 		size = size * 16 + (uint64_t)digit;

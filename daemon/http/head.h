@@ -50,6 +50,9 @@ enum head_verdict head_scan(const char *bytes, size_t n, const struct head_limit
 int head_scan_chunk(const char *bytes, size_t n, uint64_t *ret_size);
 int head_scan_trailer(const char *bytes, size_t n, bool *ret_last);
 
+/* 0 to 15, or -1. */
+int head_hex_digit(char c);
+
 /* No such line is longer. */
 #define HEAD_CHUNK_LINE_MAX 1024u
 

@@ -6,15 +6,7 @@
 #include <string.h>
 
 #include "daemon/base/buf.h"
-
-static int hex(char c)
-{
-	if (c >= '0' && c <= '9')
-		return c - '0';
-	if (c >= 'a' && c <= 'f')
-		return c - 'a' + 10;
-	return c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
-}
+#include "daemon/http/head.h"
 
 /* Decodes n bytes; NULL if an escape is broken, or stands for a byte of `never`, or for NUL, or if
  * the whole is not UTF-8. */
@@ -25,8 +17,8 @@ static char *decode(const char *text, size_t n, char never)
 	for (size_t i = 0; i < n && !bad; i++) {
 		char c = text[i];
 		if (c == '%') {
-			int high = i + 2 < n ? hex(text[i + 1]) : -1,
-			    low = high < 0 ? -1 : hex(text[i + 2]);
+			int high = i + 2 < n ? head_hex_digit(text[i + 1]) : -1,
+			    low = high < 0 ? -1 : head_hex_digit(text[i + 2]);
 			bad = low < 0;
 			c = (char)(high * 16 + low);
 			bad = bad || c == '\0' || c == never;

@@ -1,0 +1,60 @@
+/*
+ * internal: the state of a host, as host.c (what agentd says) and services.c (what the plugin asks for)
+ * share it. There is one plugin in a process, so there is one state.
+ */
+#ifndef AGENTD_HOST_INTERNAL_H
+#define AGENTD_HOST_INTERNAL_H
+
+#define HASH_NONFATAL_OOM 1
+#include <pthread.h>
+#include <stdbool.h>
+#include <uthash.h>
+
+#include "host/host.h"
+
+struct channel;
+struct event;
+struct event_base;
+
+struct agentd_run {
+	uint64_t number;
+	unsigned refs;
+	uint32_t credit, events;
+	bool cancelled, finished, starved, complained;
+	UT_hash_handle hh;
+};
+
+struct host_state {
+	int fd;
+	const struct host_setup *setup;
+	const struct plugin *plugin;
+	void *self;
+	bool ready, opened;
+	struct event_base *base;
+	struct channel *channel;
+	struct event *flush; /* made active by hand: frames leave at the end of the turn */
+	pthread_t loop;
+
+	/* Under the lock. */
+	pthread_mutex_t lock;
+	struct agentd_run *runs;
+	struct buf out;
+	bool woken;
+	int wake_fd;
+};
+
+extern struct host_state host;
+
+/* The table that the plugin gets; its name is set before `open`. */
+extern struct agentd_host host_services;
+
+/* Hands the frames that wait to the channel, which sends them at the end of this turn. An event's
+ * callback; its arguments do not matter. */
+void services_flush(int fd, short what, void *arg);
+/* Says why, after all that was said before, and ends this process. */
+_Noreturn void services_leave(int code, const char *reason);
+/* Ends a run for the plugin; nothing happens if it is finished. */
+void services_fail_run(struct agentd_run *run, const char *why);
+void services_unref(struct agentd_run *run);
+
+#endif
