@@ -48,9 +48,14 @@ def sockets(daemon):
     """How many TCP sockets the daemon has open, its listener among them."""
     with open("/proc/net/tcp") as table:
         inodes = {line.split()[9] for line in table.readlines()[1:]}
-    folder = f"/proc/{daemon.pid}/fd"
-    links = (os.readlink(f"{folder}/{fd}") for fd in os.listdir(folder))
-    return sum(link[8:-1] in inodes for link in links if link.startswith("socket:["))
+    count = 0
+    for fd in os.scandir(f"/proc/{daemon.pid}/fd"):
+        try:
+            link = os.readlink(fd.path)
+        except FileNotFoundError:
+            continue  # closed since it was listed
+        count += link.startswith("socket:[") and link[8:-1] in inodes
+    return count
 
 
 # The shape of a stream.
