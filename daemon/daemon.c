@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -38,7 +37,7 @@ struct daemon {
 	struct api api;
 	struct http_server *http;
 	struct notify *notify;
-	struct event *signals[6];
+	struct event *signals[5];
 	struct event *deadline; /* of the drain, then of the stop */
 	enum phase phase;
 	bool http_idle;
