@@ -30,12 +30,14 @@ enum conf_kind { CONF_SCALAR, CONF_LIST, CONF_MAP };
 
 struct conf_node {
 	enum conf_kind kind;
-	const char *file;         /* as it was opened; borrowed from the tree */
-	unsigned line, column;    /* of the key, or of an item; from 1, in characters; line 0: not
+	const char *file;      /* as it was opened; borrowed from the tree */
+	unsigned line, column; /* of the key, or of an item; from 1, in characters; line 0: not
 				   * from a file (the command line) */
-	char *key;                /* name within a map; NULL in a list and at the root */
-	bool plain;               /* scalar: written without quotes; `key:` alone is plain, "" */
-	char *text;               /* scalar: after expansion, NUL-terminated, without NUL inside */
+	char *key;             /* name within a map; NULL in a list and at the root */
+	bool plain;            /* scalar: written without quotes; `key:` alone is plain, "" */
+	char *text;            /* scalar: after expansion, NUL-terminated, without NUL inside */
+	char *expanded;        /* scalar with ${…}: the paths of its ${file:}, each ended with a
+	                           * newline; NULL: it is as it was written */
 	struct conf_node *parent; /* NULL at the root */
 	struct conf_node **items; /* list and map: children in the order of the file */
 	size_t count;
@@ -79,6 +81,12 @@ void conf_free(struct conf_node *root);
 const struct conf_node *conf_get(const struct conf_node *map, const char *key);
 /* "agents.assistant.model" or "http.listen[1]"; "" for the root. Writes at most size bytes. */
 void conf_path(const struct conf_node *node, char *buffer, size_t size);
+
+/* Whether the node, or one below it, took text from the environment or a file. */
+bool conf_is_expanded(const struct conf_node *node);
+/* Every file that the tree was made of, ${file:} too; some twice. Stops if `each` returns nonzero,
+ * and returns that. */
+int conf_files(const struct conf_node *root, int (*each)(void *arg, const char *path), void *arg);
 
 /* Making a tree without a file (the command line). All return NULL when memory is out. */
 struct conf_node *conf_new(const char *file);

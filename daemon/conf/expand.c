@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/base/buf.h"
 #include "daemon/conf/file.h"
 
 #define FILE_MAX (1u << 20) /* of one ${file:} */
@@ -21,8 +22,9 @@ struct expansion {
 	const struct conf_reader *reader;
 	struct conf_errors *errors;
 	FILE *out;
-	size_t length; /* written to out */
-	bool failed;   /* a mistake has been said */
+	struct buf files; /* paths, each with a newline behind it */
+	size_t length;    /* written to out */
+	bool failed;      /* a mistake has been said */
 };
 
 static const char *look_up(const struct conf_reader *reader, const char *name)
@@ -62,6 +64,8 @@ static int put_file(struct expansion *x, const char *name)
 		    x->errors, x->node, "${file:%s}: has more than %u bytes", name, FILE_MAX);
 	else if (r < 0 && r != -ENOMEM)
 		conf_error(x->errors, x->node, "${file:%s}: %s", name, strerror(-r));
+	if (path)
+		buf_addf(&x->files, "%s\n", path);
 	free(path);
 	if (r < 0) {
 		x->failed = true;
@@ -176,11 +180,17 @@ int conf_expand(
 		r = -ENOMEM;
 	if (fclose(x.out) != 0)
 		r = -ENOMEM;
+	buf_add_str(&x.files, "");
+	char *files = buf_take(&x.files);
+	if (r == 0 && !files)
+		r = -ENOMEM;
 	if (r < 0 || x.failed) {
+		free(files);
 		free(text);
 		return r;
 	}
 	free(node->text);
 	node->text = text;
+	node->expanded = files;
 	return 0;
 }

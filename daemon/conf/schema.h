@@ -27,7 +27,7 @@ struct schema_row {
 	bool required;        /* the config must say it, whatever the default; a secret not empty */
 	const char *fallback; /* the default as it would be written, a list "a, b", a map
 	                       * "k: v, k: v", json as JSON; NULL: none */
-	const char *choices;  /* string: "a|b|c" */
+	const char *choices;  /* string, and each item of a list: "a|b|c" */
 	int64_t min, max;     /* both 0: unbounded */
 	const char *help;
 	size_t at; /* core tables: where schema_store puts it, offsetof(struct x, member) */

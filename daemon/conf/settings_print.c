@@ -50,19 +50,26 @@ static void print_text(struct buf *out, const char *text)
 	free(whole);
 }
 
-static void print_items(struct buf *out, const struct schema_row *row, char **items, size_t count)
+/* A list or map of a plugin has no secret in its table. What it took from the environment or a file
+ * is one, for all that we know. `node` is NULL for the core's own. */
+static void print_items(struct buf *out, const struct schema_row *row, char **items, size_t count,
+    const struct conf_node *node)
 {
 	bool map = row->type == AGENTD_MAP;
 	buf_add_str(out, map ? "{" : "[");
 	for (size_t i = 0; i < count; i++) {
+		size_t nth = map ? i / 2 : i;
+		bool is_key = map && i % 2 == 0;
+		bool hide = node && !is_key &&
+			    conf_is_expanded(nth < node->count ? node->items[nth] : node);
 		buf_add_str(out, i == 0 ? " " : map && i % 2 ? ": " : ", ");
-		print_text(out, items[i]);
+		print_text(out, hide ? "***" : items[i]);
 	}
 	buf_add_str(out, map ? " }" : " ]");
 }
 
-static void print_value(
-    struct buf *out, const struct schema_row *row, const struct schema_value *value)
+static void print_value(struct buf *out, const struct schema_row *row,
+    const struct schema_value *value, const struct conf_node *node)
 {
 	switch (row->type) {
 	case AGENTD_INT:
@@ -82,13 +89,13 @@ static void print_value(
 		return;
 	case AGENTD_LIST:
 	case AGENTD_MAP:
-		print_items(out, row, value->items, value->count);
+		print_items(out, row, value->items, value->count, node);
 		return;
 	case AGENTD_SECRET:
 		buf_add_str(out, "\"***\"");
 		return;
 	case AGENTD_JSON: /* JSON is YAML */
-		add_escaped(out, value->text);
+		add_escaped(out, conf_is_expanded(node) ? "\"***\"" : value->text);
 		return;
 	default:
 		print_text(out, value->text ? value->text : "");
@@ -122,13 +129,13 @@ static struct schema_value value_at(const struct schema_row *row, const void *ba
 	return value;
 }
 
-static void print_row(
-    struct buf *out, int indent, const struct schema_row *row, const struct schema_value *value)
+static void print_row(struct buf *out, int indent, const struct schema_row *row,
+    const struct schema_value *value, const struct conf_node *node)
 {
 	if (!value->set)
 		return;
 	buf_addf(out, "%*s%s: ", indent, "", row->key);
-	print_value(out, row, value);
+	print_value(out, row, value, node);
 	buf_add_str(out, "\n");
 }
 
@@ -139,7 +146,7 @@ static void print_table(struct buf *out, int indent, const struct schema *schema
 		if (row->type == SCHEMA_SECTION || row->type == SCHEMA_LATER)
 			continue;
 		struct schema_value value = value_at(row, base);
-		print_row(out, indent, row, &value);
+		print_row(out, indent, row, &value, NULL);
 	}
 }
 
@@ -169,7 +176,8 @@ void settings_print(const struct settings *settings, FILE *file)
 		print_table(&out, 4, &settings_agent, agent);
 		print_section(&out, 4, "limits", &settings_limits, &agent->limits);
 		for (size_t j = 0; agent->options && j < agent->option_schema->count; j++)
-			print_row(&out, 4, &agent->option_schema->rows[j], &agent->options[j]);
+			print_row(&out, 4, &agent->option_schema->rows[j], &agent->options[j],
+			    conf_get(agent->section, agent->option_schema->rows[j].key));
 	}
 	fwrite(out.data ? out.data : "", 1, out.length, file);
 	buf_done(&out);

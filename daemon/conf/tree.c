@@ -53,6 +53,7 @@ static void clear(struct conf_node *node)
 		conf_node_free(node->items[i]);
 	free(node->items);
 	free(node->text);
+	free(node->expanded);
 	free(node->key);
 }
 
@@ -146,6 +147,41 @@ const char *conf_tree_file(struct conf_node *root, const char *name)
 		return NULL;
 	}
 	return tree->files[tree->file_count++] = copy;
+}
+
+bool conf_is_expanded(const struct conf_node *node)
+{
+	if (!node)
+		return false;
+	bool expanded = node->expanded != NULL;
+	for (size_t i = 0; i < node->count && !expanded; i++)
+		expanded = conf_is_expanded(node->items[i]);
+	return expanded;
+}
+
+static int each_expanded_file(
+    const struct conf_node *node, int (*each)(void *arg, const char *path), void *arg)
+{
+	int r = 0;
+
+	for (const char *at = node->expanded; at && *at && r == 0; at += strcspn(at, "\n") + 1) {
+		char *path = strndup(at, strcspn(at, "\n"));
+		r = path ? each(arg, path) : -ENOMEM;
+		free(path);
+	}
+	for (size_t i = 0; i < node->count && r == 0; i++)
+		r = each_expanded_file(node->items[i], each, arg);
+	return r;
+}
+
+int conf_files(const struct conf_node *root, int (*each)(void *arg, const char *path), void *arg)
+{
+	const struct tree *tree = (const struct tree *)root;
+	int r = 0;
+
+	for (size_t i = 0; i < tree->file_count && r == 0; i++)
+		r = each(arg, tree->files[i]);
+	return r == 0 ? each_expanded_file(root, each, arg) : r;
 }
 
 struct conf_node *conf_new(const char *file)

@@ -175,7 +175,8 @@ static int add_item(
 		return type_refuse(check, item, "expected a single value, found %s",
 		    item->kind == CONF_LIST ? "a list" : "a map");
 
-	int r = item->key ? list_add(list, item->key, strlen(item->key)) : 0;
+	int r =
+	    item->key ? list_add(list, item->key, strlen(item->key)) : check_choice(check, item);
 	return r < 0 ? r : list_add(list, item->text, strlen(item->text));
 }
 
@@ -210,9 +211,12 @@ static int read_list(
 		return read_items(check, node, value);
 
 	struct schema_list items = { 0 };
-	if (list_add(&items, node->text, strlen(node->text)) < 0) {
+	int r = check_choice(check, node);
+	if (r == 0)
+		r = list_add(&items, node->text, strlen(node->text));
+	if (r < 0) {
 		list_done(&items);
-		return -ENOMEM;
+		return r;
 	}
 	value->items = items.items;
 	value->count = items.count;
