@@ -24,7 +24,8 @@ PLUGINDIR  := $(PREFIX)/lib/agentd/plugins
 PYTHON     := /usr/bin/python3
 
 # Debian packages: to build, and to test.
-BUILD_PACKAGES := gcc libc6-dev make pkg-config libevent-dev libjansson-dev libyaml-dev uthash-dev
+BUILD_PACKAGES := gcc libc6-dev make pkg-config libevent-dev libjansson-dev libseccomp-dev libyaml-dev \
+                  uthash-dev
 TEST_PACKAGES  := libcmocka-dev python3 python3-pytest binutils curl
 # Servers, which Debian starts when it installs them: asked for in CI only. Without them their tests skip.
 TEST_PACKAGES  += $(if $(CI),nginx-light haproxy)
@@ -46,7 +47,7 @@ ALL_LDFLAGS := $(if $(SAN),$(SANFLAGS),-pie -Wl,-z,relro,-z,now) -Wl,--as-needed
 
 pkg = $(shell pkg-config --libs $(1) 2>/dev/null)
 DAEMON_LIBS = $(call pkg,libevent_core libevent_extra jansson yaml-0.1)
-HOST_LIBS   = $(call pkg,libevent_core) -ldl -pthread
+HOST_LIBS   = $(call pkg,libevent_core libseccomp) -ldl -pthread
 TEST_LIBS   = $(DAEMON_LIBS) $(call pkg,cmocka)
 
 # What is what. A file in a folder is part of its program: there is no list to keep.
@@ -138,7 +139,8 @@ test: test-deps
 	$(MAKE) unit
 	$(MAKE) e2e
 
-unit: $(UNIT_TESTS:%=$(BUILD)/tests/unit/%) $(FUZZERS:%=$(BUILD)/tests/replay/%)
+unit: $(UNIT_TESTS:%=$(BUILD)/tests/unit/%) $(FUZZERS:%=$(BUILD)/tests/replay/%) \
+      $(BUILD)/agentd-host $(BUILD)/tests/plugins/actor.so
 	@failed=0; for t in $(UNIT_TESTS:%=$(BUILD)/tests/unit/%); do $$t || failed=1; done; \
 	for f in $(FUZZERS:fuzz_%=%); do $(BUILD)/tests/replay/fuzz_$$f fuzz/corpus/$$f/* || failed=1; done; exit $$failed
 
@@ -179,7 +181,7 @@ install: all
 	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(PLUGINDIR) \
 	    $(DESTDIR)$(PREFIX)/include/agentd $(DESTDIR)$(PREFIX)/lib/pkgconfig \
 	    $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/lib/sysusers.d \
-	    $(DESTDIR)/etc/agentd
+	    $(DESTDIR)/etc/agentd/plugins
 	install -m 755 $(BUILD)/agentd $(DESTDIR)$(BINDIR)/agentd
 	install -m 755 $(BUILD)/agentd-host $(DESTDIR)$(LIBEXECDIR)/agentd-host
 	install -m 644 $(PLUGINS:%=$(BUILD)/plugins/%.so) $(DESTDIR)$(PLUGINDIR)

@@ -2,10 +2,12 @@
 #include "daemon/daemon.h"
 
 #include <event2/event.h>
+#include <linux/landlock.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/syscall.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -165,6 +167,16 @@ void daemon_free(struct daemon *daemon)
 
 /* Serving. */
 
+/* Who runs agentd beside what its agents write should know why that fails. */
+static void daemon_say_hidden(const struct settings *settings)
+{
+	if (settings->hidden.count == 0 ||
+	    syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION) < 1)
+		return;
+	const char *file = settings->hidden.items[0];
+	log_info("plugins cannot read %s, nor make or rename files beside it", file);
+}
+
 static void daemon_banner(const struct daemon *daemon)
 {
 	const struct agent *agent;
@@ -177,6 +189,7 @@ static void daemon_banner(const struct daemon *daemon)
 		    plugin->version, agent_settings(agent)->plugin_path,
 		    agent == registry_default(daemon->registry) ? " (default)" : "");
 	}
+	daemon_say_hidden(daemon->settings);
 	log_info("sessions are kept in memory: they end with this process");
 	for (size_t i = 0; (address = http_server_address(daemon->http, i)); i++)
 		log_info("listening on %s%s (no auth)",

@@ -167,15 +167,14 @@ static struct event_base *make_base(void)
 	return base;
 }
 
-static size_t print_errors(struct conf_errors *errors)
+static void print_all(struct conf_errors *messages)
 {
-	size_t count = conf_errors_count(errors);
-	for (size_t i = 0; i < count; i++)
-		fprintf(stderr, "%s\n", conf_errors_get(errors, i));
-	return count;
+	for (size_t i = 0; i < conf_errors_count(messages); i++)
+		fprintf(stderr, "%s\n", conf_errors_get(messages, i));
 }
 
-static struct settings *read_settings(const struct arguments *arguments, struct conf_errors *errors)
+static struct settings *read_settings(
+    const struct arguments *arguments, struct conf_errors *errors, struct conf_errors *notes)
 {
 	const char *config = arguments->config ? arguments->config : DEFAULT_CONFIG;
 	struct conf_node *tree;
@@ -188,36 +187,65 @@ static struct settings *read_settings(const struct arguments *arguments, struct 
 		conf_free(tree);
 		return NULL;
 	}
-	return tree ? settings_read(tree, errors) : NULL;
+	return tree ? settings_read(tree, errors, notes) : NULL;
+}
+
+static int check_only(const struct arguments *arguments, const struct settings *settings)
+{
+	if (arguments->print)
+		settings_print(settings, stdout);
+	else
+		printf("%s is good\n", arguments->config ? arguments->config : "the config");
+	return 0;
+}
+
+static int run_daemon(
+    struct event_base *base, const struct daemon_setup *setup, struct conf_errors *notes)
+{
+	struct daemon *daemon = NULL;
+	open_log(setup->settings);
+	for (size_t i = 0; i < conf_errors_count(notes); i++)
+		log_warn("%s", conf_errors_get(notes, i));
+	int code = daemon_new(base, setup, &daemon);
+	if (code == 0)
+		code = daemon_run(daemon);
+	daemon_free(daemon);
+	return code;
+}
+
+/* `notes`: what is worth a warning, and no mistake. */
+static int serve_or_say(struct event_base *base, const struct arguments *arguments, int host_fd,
+    struct conf_errors *errors, struct conf_errors *notes)
+{
+	struct settings *settings = read_settings(arguments, errors, notes);
+	struct image **images =
+	    settings ? plugins_load(base, settings, host_fd, errors, notes) : NULL;
+	int code = EX_OSERR;
+	if (images)
+		settings_settle(settings, errors);
+	if (conf_errors_count(errors)) {
+		print_all(errors);
+		code = EX_CONFIG;
+	} else if (images && (arguments->test || arguments->print)) {
+		print_all(notes);
+		code = check_only(arguments, settings);
+	} else if (images) {
+		struct daemon_setup setup = { settings, images, host_fd };
+		code = run_daemon(base, &setup, notes);
+	}
+	size_t count = settings ? settings->agent_count : 0;
+	settings_unref(settings); /* before the images: it borrows their option tables */
+	plugins_free(images, count);
+	return code;
 }
 
 static int serve(struct event_base *base, const struct arguments *arguments, int host_fd)
 {
-	struct conf_errors *errors = conf_errors_new();
-	struct settings *settings = errors ? read_settings(arguments, errors) : NULL;
-	struct image **images = settings ? plugins_load(base, settings, host_fd, errors) : NULL;
-	struct daemon *daemon = NULL;
+	struct conf_errors *errors = conf_errors_new(), *notes = conf_errors_new();
 	int code = EX_OSERR;
-	if (errors && print_errors(errors)) {
-		code = EX_CONFIG;
-	} else if (images && (arguments->test || arguments->print)) {
-		if (arguments->print)
-			settings_print(settings, stdout);
-		else
-			printf(
-			    "%s is good\n", arguments->config ? arguments->config : "the config");
-		code = 0;
-	} else if (images) {
-		struct daemon_setup setup = { settings, images, host_fd };
-		open_log(settings);
-		code = daemon_new(base, &setup, &daemon);
-		if (code == 0)
-			code = daemon_run(daemon);
-	}
-	daemon_free(daemon);
-	size_t count = settings ? settings->agent_count : 0;
-	settings_unref(settings); /* before the images: it borrows their option tables */
-	plugins_free(images, count);
+	if (errors && notes)
+		code = serve_or_say(base, arguments, host_fd, errors, notes);
+	conf_errors_free(notes);
 	conf_errors_free(errors);
 	return code;
 }

@@ -30,7 +30,8 @@ static void trial_on_done(void *arg, const char *error)
 }
 
 static void trial_start(struct trial *trial, const char *path, int host_fd,
-    const struct supervision *supervision, const struct agent_limits *limits)
+    const struct supervision *supervision, const struct agent_limits *limits,
+    const struct schema_list *hidden)
 {
 	char reason[256];
 	if (image_load(path, &trial->image, reason, sizeof(reason)) < 0) {
@@ -42,6 +43,7 @@ static void trial_start(struct trial *trial, const char *path, int host_fd,
 		.host_fd = host_fd,
 		.supervision = supervision,
 		.limits = limits,
+		.hidden = hidden,
 		.done = trial_on_done,
 		.arg = trial,
 	};
@@ -70,41 +72,90 @@ static void report(
 	conf_error(errors, at ? at : agent->section, "%s: %s", agent->plugin_path, trial->error);
 }
 
-struct image **plugins_load(
-    struct event_base *base, struct settings *settings, int host_fd, struct conf_errors *errors)
+/* The options that a plugin must be given; false: none. */
+static bool needs_options(const struct schema *schema, struct buf *names)
 {
-	size_t count = settings->agent_count, left = 0;
-	struct trial *trials = calloc(count + 1, sizeof(*trials));
-	struct image **images = calloc(count + 1, sizeof(struct image *));
-	if (!trials || !images) {
-		free(trials);
-		free(images);
-		return NULL;
-	}
-	for (size_t i = 0; i < count; i++) {
+	for (size_t i = 0; i < schema->count; i++)
+		if (schema->rows[i].required)
+			buf_addf(names, "%s%s", names->length ? ", " : "", schema->rows[i].key);
+	return names->length > 0;
+}
+
+/* A plugin of the drop-in folder: whether it is served, or else a note that says why not. */
+static bool is_served(
+    const struct agent_settings *agent, const struct trial *trial, struct conf_errors *notes)
+{
+	struct buf names = { 0 };
+	if (trial->error[0])
+		conf_error_at(
+		    notes, NULL, 0, 0, "%s is not served: %s", agent->plugin_path, trial->error);
+	else if (needs_options(&image_descriptor(trial->image)->options, &names))
+		conf_error_at(notes, NULL, 0, 0,
+		    "%s is available, and not served: it needs options (%.*s); name it in a "
+		    "section of agents",
+		    agent->plugin_path, (int)names.length, names.data);
+	bool served = !trial->error[0] && !names.length;
+	buf_done(&names);
+	return served;
+}
+
+/* One trial for each file; the agents that share it look at the first one's. */
+static void try_all(
+    struct event_base *base, const struct settings *settings, int host_fd, struct trial *trials)
+{
+	size_t left = 0;
+	for (size_t i = 0; i < settings->agent_count; i++) {
 		const struct agent_settings *agent = &settings->agents[i];
 		if (!agent->plugin_path || first_with_same_file(settings, i) != i)
 			continue;
 		trials[i].left = &left;
 		trials[i].base = base;
 		trial_start(&trials[i], agent->plugin_path, host_fd, &settings->supervision,
-		    &agent->limits);
+		    &agent->limits, &settings->hidden);
 	}
 	if (left)
 		event_base_dispatch(base);
-	for (size_t i = 0; i < count; i++) {
-		if (!settings->agents[i].plugin_path)
-			continue; /* is an error already */
-		const struct trial *trial = &trials[first_with_same_file(settings, i)];
-		if (trial->error[0]) {
-			report(&settings->agents[i], trial, errors);
-			continue;
-		}
-		images[i] = image_ref(trial->image);
-		settings_read_options(settings, i, &image_descriptor(images[i])->options, errors);
+}
+
+static struct image *take(
+    struct settings *settings, size_t i, const struct trial *trial, struct conf_errors *errors)
+{
+	if (trial->error[0]) {
+		report(&settings->agents[i], trial, errors);
+		return NULL;
 	}
-	for (size_t i = 0; i < count; i++)
-		image_unref(trials[i].image);
+	settings_read_options(settings, i, &image_descriptor(trial->image)->options, errors);
+	return image_ref(trial->image);
+}
+
+struct image **plugins_load(struct event_base *base, struct settings *settings, int host_fd,
+    struct conf_errors *errors, struct conf_errors *notes)
+{
+	size_t count = settings->agent_count;
+	struct trial *trials = calloc(count + 1, sizeof(*trials));
+	struct image **images = calloc(count + 1, sizeof(struct image *));
+	const struct trial **trial_of = calloc(count + 1, sizeof(struct trial *));
+	if (trials && images && trial_of) {
+		try_all(base, settings, host_fd, trials);
+		for (size_t i = 0; i < count; i++)
+			if (settings->agents[i].plugin_path) /* else it is an error already */
+				trial_of[i] = &trials[first_with_same_file(settings, i)];
+		for (size_t i = 0, kept = 0; i < count; i++) {
+			if (settings->agents[kept].dropped_in &&
+			    !is_served(&settings->agents[kept], trial_of[i], notes))
+				settings_drop(settings, kept);
+			else if (trial_of[i])
+				images[kept] = take(settings, kept, trial_of[i], errors), kept++;
+			else
+				kept++;
+		}
+		for (size_t i = 0; i < count; i++)
+			image_unref(trials[i].image);
+	} else {
+		free(images);
+		images = NULL;
+	}
+	free(trial_of);
 	free(trials);
 	return images;
 }
@@ -137,9 +188,10 @@ int plugins_show(struct event_base *base, const char *path, int host_fd)
 		.ready_ms = 30000, .backoff_min_ms = 1000, .backoff_max_ms = 1000, .kill_ms = 5000
 	};
 	static const struct agent_limits limits = { .files = 256 };
+	static const struct schema_list hidden = { 0 };
 	size_t left = 0;
 	struct trial trial = { .left = &left, .base = base };
-	trial_start(&trial, path, host_fd, &supervision, &limits);
+	trial_start(&trial, path, host_fd, &supervision, &limits, &hidden);
 	if (left)
 		event_base_dispatch(base);
 	if (trial.error[0]) {

@@ -12,11 +12,12 @@ struct event_base;
 
 /*
  * Loads the plugin of every agent, each file once, and checks every agent's options. Runs the loop
- * until all have answered. Returns an image for each agent, in order, NULL where there is none
- * (which is then among the errors); NULL only when memory is out.
+ * until all have answered. A plugin of the drop-in folder that cannot be loaded, or that needs
+ * options, is dropped from the settings with a note; any other that cannot is an error. Returns an
+ * image for each agent, in order, NULL where there is none; NULL only when memory is out.
  */
-struct image **plugins_load(
-    struct event_base *base, struct settings *settings, int host_fd, struct conf_errors *errors);
+struct image **plugins_load(struct event_base *base, struct settings *settings, int host_fd,
+    struct conf_errors *errors, struct conf_errors *notes);
 void plugins_free(struct image **images, size_t count);
 
 /* `agentd --probe FILE`: prints what a plugin says about itself. The exit code. */

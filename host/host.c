@@ -14,6 +14,9 @@
 #include "daemon/base/message.h"
 #include "daemon/proc/channel.h"
 #include "host/internal.h"
+#include "host/pool.h"
+
+#define QUIT_PATIENCE_MS 1000
 
 /* What agentd says. A frame that makes no sense ends this process. */
 
@@ -51,39 +54,96 @@ static struct agentd_run *run_new(uint64_t number)
 	return run;
 }
 
-static int on_run(const struct frame *frame)
+/* One call of the plugin's `run`, on the loop thread or on one of the pool. */
+struct call {
+	struct pool_call pooled; /* first: the pool knows no more of it */
+	struct agentd_run *run;  /* a reference */
+	struct agentd_request request;
+	struct agentd_message *history;
+	char *body; /* what the texts point into, if the frame does not live as long */
+};
+
+/* Reads a RUN frame whose body lives as long as the call. */
+static int call_read(struct call *call, const struct frame *frame)
 {
 	struct frame_cursor cursor = frame_fields(frame);
-	struct agentd_request request = { .size = sizeof(request),
-		.message_size = sizeof(struct agentd_message) };
-	request.attempt = frame_get_u32(&cursor);
-	request.deadline_ms = frame_get_u64(&cursor);
-	request.run_id = get_text(&cursor);
-	request.input = get_text(&cursor);
-	request.session_id = get_text(&cursor);
-	request.user_id = get_text(&cursor);
-	request.claims = get_text(&cursor);
-	request.source = get_text(&cursor);
-	request.trigger = get_text(&cursor);
-	request.metadata = get_text(&cursor);
-	struct agentd_message *history = get_messages(&cursor, &request.history_count);
-	request.history = history;
-	if (!history || frame_end_fields(&cursor) < 0) {
-		free(history);
-		return -EPROTO;
-	}
-	struct agentd_run *run = run_new(frame->run);
-	if (!run)
-		services_leave(HOST_EXIT_FAILED, "out of memory");
-	int refused = host.plugin->agent.run(host.self, run, &request);
+	struct agentd_request *request = &call->request;
+	request->size = sizeof(*request);
+	request->message_size = sizeof(*request->history);
+	request->attempt = frame_get_u32(&cursor);
+	request->deadline_ms = frame_get_u64(&cursor);
+	request->run_id = get_text(&cursor);
+	request->input = get_text(&cursor);
+	request->session_id = get_text(&cursor);
+	request->user_id = get_text(&cursor);
+	request->claims = get_text(&cursor);
+	request->source = get_text(&cursor);
+	request->trigger = get_text(&cursor);
+	request->metadata = get_text(&cursor);
+	request->history = call->history = get_messages(&cursor, &request->history_count);
+	return call->history ? frame_end_fields(&cursor) : -ENOMEM;
+}
+
+static void call_execute(struct call *call)
+{
+	int refused = host.plugin->agent.run(host.self, call->run, &call->request);
 	if (refused) {
 		char why[64];
 		snprintf(why, sizeof(why), "the plugin refused the run (%d)", refused);
-		services_fail_run(run, why);
+		services_fail_run(call->run, why);
 	}
-	services_unref(run);
-	free(history);
-	return 0;
+	services_unref(call->run);
+	free(call->history);
+}
+
+static void call_execute_pooled(struct pool_call *pooled)
+{
+	struct call *call = (struct call *)pooled;
+	call_execute(call);
+	free(call->body);
+	free(call);
+}
+
+static int on_run(const struct frame *frame)
+{
+	struct call call = { 0 };
+	int error = call_read(&call, frame);
+	if (error == 0 && !(call.run = run_new(frame->run)))
+		error = -ENOMEM;
+	if (error == 0)
+		call_execute(&call);
+	else
+		free(call.history);
+	return error;
+}
+
+/* The same for a blocking plugin: the frame's bytes go along to the thread. */
+static int on_run_blocking(const struct frame *frame)
+{
+	struct call *call = calloc(1, sizeof(*call));
+	char *body = malloc(frame->length + 1);
+	int error = call && body ? 0 : -ENOMEM;
+	if (error == 0) {
+		memcpy(body, frame->body, frame->length);
+		call->pooled.execute = call_execute_pooled;
+		call->body = body;
+		struct frame copy = { .body = body, .length = frame->length };
+		error = call_read(call, &copy);
+	}
+	if (error == 0 && !(call->run = run_new(frame->run)))
+		error = -ENOMEM;
+	if (error == 0) {
+		int no_thread = pool_add(&call->pooled, host.setup->threads);
+		if (no_thread == 0)
+			return 0;
+		services_fail_run(call->run, "no thread could be made for it");
+		services_unref(call->run);
+	}
+	if (call)
+		free(call->history);
+	free(body);
+	free(call);
+	return error;
 }
 
 /* A run that is not finished, with a reference for the caller; NULL: its frame came too late. */
@@ -105,6 +165,7 @@ static void on_cancel(uint64_t number)
 		return;
 	pthread_mutex_lock(&host.lock);
 	run->cancelled = true;
+	pthread_cond_broadcast(&host.credit); /* a delta that waits for its reader */
 	pthread_mutex_unlock(&host.lock);
 	if (host.plugin->agent.cancel)
 		host.plugin->agent.cancel(host.self, run);
@@ -122,6 +183,7 @@ static int on_credit(const struct frame *frame)
 		return 0;
 	pthread_mutex_lock(&host.lock);
 	run->credit += bytes;
+	pthread_cond_broadcast(&host.credit);
 	bool room = run->starved && run->credit >= MESSAGE_WINDOW / 2;
 	if (room)
 		run->starved = false;
@@ -134,10 +196,15 @@ static int on_credit(const struct frame *frame)
 
 static _Noreturn void host_quit(void)
 {
-	if (host.opened && host.plugin->agent.close)
+	/* A thread may still be between its finish and its return. One that stays inside the plugin
+	 * rules out `close`, and the destructors of an exit. */
+	bool idle = pool_wait_idle(QUIT_PATIENCE_MS);
+	if (idle && host.opened && host.plugin->agent.close)
 		host.plugin->agent.close(host.self);
 	services_flush(-1, 0, NULL);
 	channel_flush(host.channel);
+	if (!idle)
+		_exit(0);
 	exit(0);
 }
 
@@ -146,7 +213,7 @@ static int on_frame(void *arg, const struct frame *frame)
 	(void)arg;
 	switch (frame->type) {
 	case MESSAGE_RUN:
-		return on_run(frame);
+		return host.blocking ? on_run_blocking(frame) : on_run(frame);
 	case MESSAGE_CANCEL:
 		on_cancel(frame->run);
 		return 0;
@@ -254,6 +321,7 @@ _Noreturn void host_serve(
 	host.setup = setup;
 	host.plugin = plugin;
 	host.loop = pthread_self();
+	host.blocking = plugin->head.flags & AGENTD_BLOCKING;
 	host_services.name = setup->name;
 	host.wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	host.base = event_base_new();

@@ -13,11 +13,14 @@
 #include "agentd/plugin.h"
 #include "daemon/base/frame.h"
 #include "host/load.h"
+#include "host/sandbox.h"
 
 struct host_setup {
 	char *name;
 	uint32_t delta_max, event_max, events_max;
+	uint32_t threads; /* of a blocking plugin */
 	uint64_t content_max;
+	struct sandbox sandbox;
 };
 
 /* Serves until told to quit. `config` is the CONFIG frame; `fd` the channel. Does not return. */

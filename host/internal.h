@@ -29,7 +29,7 @@ struct host_state {
 	const struct host_setup *setup;
 	const struct plugin *plugin;
 	void *self;
-	bool ready, opened;
+	bool ready, opened, blocking; /* blocking: `run` is called on threads of the pool */
 	struct event_base *base;
 	struct channel *channel;
 	struct event *flush; /* made active by hand: frames leave at the end of the turn */
@@ -37,6 +37,7 @@ struct host_state {
 
 	/* Under the lock. */
 	pthread_mutex_t lock;
+	pthread_cond_t credit; /* some run got more, or is cancelled */
 	struct agentd_run *runs;
 	struct buf out;
 	bool woken;

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #define OPTIONS_MAX 256
+#define FLAGS_KNOWN AGENTD_BLOCKING
 
 static int copy_struct(void *into, size_t ours, const void *from, size_t theirs)
 {
@@ -104,7 +105,7 @@ int load_plugin(int fd, struct plugin *ret, char *reason, size_t size)
 	struct plugin plugin = { 0 };
 	const struct agentd_plugin *theirs = found;
 	if (copy_struct(&plugin.head, sizeof(plugin.head), theirs, theirs->size) < 0 ||
-	    plugin.head.flags) {
+	    plugin.head.flags & ~FLAGS_KNOWN) {
 		snprintf(reason, size, "needs a newer agentd");
 		return -1;
 	}

@@ -19,7 +19,6 @@
 #include "daemon/base/message.h"
 #include "host/host.h"
 #include "host/load.h"
-#include "host/sandbox.h"
 
 /* Sends all of it. The socket may be non-blocking by now. */
 static void send_all(int fd, const struct buf *out)
@@ -86,6 +85,17 @@ static struct host_setup read_setup(int fd, const struct frame *frame)
 	setup.event_max = frame_get_u32(&cursor);
 	setup.events_max = frame_get_u32(&cursor);
 	setup.content_max = frame_get_u64(&cursor);
+	setup.threads = frame_get_u32(&cursor);
+	uint32_t allowed = frame_get_u32(&cursor);
+	setup.sandbox.daemon = getppid();
+	setup.sandbox.unix_sockets = allowed & MESSAGE_ALLOW_UNIX;
+	setup.sandbox.files = allowed & MESSAGE_ALLOW_FILES;
+	size_t count = frame_get_count(&cursor, sizeof(uint32_t));
+	char **hidden = calloc(count + 1, sizeof(*hidden));
+	for (size_t i = 0; hidden && i < count; i++)
+		hidden[i] = frame_get_str(&cursor);
+	setup.sandbox.hidden = hidden;
+	setup.sandbox.hidden_count = count;
 	if (frame->type != MESSAGE_SETUP || protocol != MESSAGE_PROTOCOL ||
 	    frame_end_fields(&cursor) < 0)
 		host_leave(fd, HOST_EXIT_REFUSED, "agentd and agentd-host are of different builds");
@@ -138,7 +148,7 @@ int main(int argc, char **argv)
 	struct buf in = { 0 };
 	struct frame frame = receive(fd, &in);
 	struct host_setup setup = read_setup(fd, &frame);
-	int error = sandbox_enter();
+	int error = sandbox_enter(&setup.sandbox);
 	if (error < 0)
 		host_leave(fd, HOST_EXIT_REFUSED, "cannot enter the sandbox: %s", strerror(-error));
 

@@ -19,7 +19,7 @@
 #define LOG_BACKLOG_MAX \
 	(1u << 20) /* log lines beyond it are dropped: they must not become memory */
 
-struct host_state host = { .lock = PTHREAD_MUTEX_INITIALIZER };
+struct host_state host = { .lock = PTHREAD_MUTEX_INITIALIZER, .credit = PTHREAD_COND_INITIALIZER };
 
 struct agentd_timer {
 	struct event *event;
@@ -138,14 +138,22 @@ static void host_fatal(const struct agentd_host *self, const char *reason)
 	services_leave(HOST_EXIT_REFUSED, reason);
 }
 
-/* Takes the price of a delta or event from the run's credit. Locked by the caller. */
-static int run_pay(struct agentd_run *run, size_t length)
+/* Takes the price of a delta or event from the run's credit. A thread of a blocking plugin waits for
+ * it, with the lock given up meanwhile; the loop thread never does. Locked by the caller. */
+static int run_pay(struct agentd_run *run, size_t length, const char *what)
 {
 	uint32_t cost = (uint32_t)length + MESSAGE_COST;
-	if (run->credit < cost) {
-		run->starved = true;
-		return -EAGAIN;
+	bool may_wait = host.blocking && !pthread_equal(pthread_self(), host.loop);
+	while (!run->finished && run->credit < cost) {
+		run->starved = !may_wait;
+		if (!may_wait)
+			return -EAGAIN;
+		if (run->cancelled)
+			return -ECANCELED;
+		pthread_cond_wait(&host.credit, &host.lock);
 	}
+	if (run->finished)
+		return complain(run, what);
 	run->credit -= cost;
 	return 0;
 }
@@ -157,7 +165,7 @@ static int host_delta(struct agentd_run *run, struct agentd_text text)
 	if (text.n == 0)
 		return 0;
 	pthread_mutex_lock(&host.lock);
-	int error = run->finished ? complain(run, "delta") : run_pay(run, text.n);
+	int error = run_pay(run, text.n, "delta");
 	if (error == 0) {
 		struct frame_writer writer = frame_begin(&host.out, MESSAGE_DELTA, run->number);
 		frame_put_rest(&writer, text.p, text.n);
@@ -176,11 +184,9 @@ static int host_event(struct agentd_run *run, const char *type, struct agentd_te
 	if (json.n + type_length > host.setup->event_max)
 		return -EMSGSIZE;
 	pthread_mutex_lock(&host.lock);
-	int error = run->finished ? complain(run, "event") : 0;
-	if (error == 0 && run->events >= host.setup->events_max)
-		error = -ENOSPC;
-	if (error == 0)
-		error = run_pay(run, json.n + type_length);
+	int error = run->events >= host.setup->events_max ? -ENOSPC : 0;
+	if (error == 0 || run->finished)
+		error = run_pay(run, json.n + type_length, "event");
 	if (error == 0) {
 		struct frame_writer writer = frame_begin(&host.out, MESSAGE_EVENT, run->number);
 		frame_put_text(&writer, type, type_length);

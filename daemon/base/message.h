@@ -17,15 +17,20 @@
 #include <stdint.h>
 
 /* Both programs come from one build; this catches a host that does not. Change it with any field. */
-#define MESSAGE_PROTOCOL 1u
+#define MESSAGE_PROTOCOL 2u
 
 #define MESSAGE_WINDOW (256u << 10)
 #define MESSAGE_COST   64u
 
+/* What the sandbox of a host leaves open. */
+#define MESSAGE_ALLOW_UNIX  1u
+#define MESSAGE_ALLOW_FILES 2u
+
 enum message_type {
 	/* agentd → host */
 	MESSAGE_SETUP = 1, /* u32 protocol, str name, bounds: u32 delta, u32 event, u32 events,
-	                    * u64 content */
+	                    * u64 content, u32 threads, u32 what the sandbox allows, count, then
+	                    * hidden files: str path */
 	MESSAGE_CONFIG,    /* count, then per option: u32 set, i64 number, f64 real, text text,
 	                    * count items: text */
 	MESSAGE_QUIT,      /* close the plugin and exit with 0 */

@@ -7,8 +7,11 @@
 #include <string.h>
 
 #include "daemon/base/buf.h"
+#include "daemon/conf/drop_in.h"
+#include "daemon/conf/list.h"
 #include "daemon/conf/plugin_path.h"
 #include "daemon/conf/tables.h"
+#include "daemon/conf/tree.h"
 
 #define NAME_MAX_BYTES 64
 
@@ -119,7 +122,7 @@ static void check_listen(struct settings *settings, struct conf_errors *errors)
 
 /* Agents. */
 
-static bool name_is_good(const char *name)
+bool settings_name_is_good(const char *name)
 {
 	static const char allowed[] =
 	    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
@@ -130,9 +133,14 @@ static bool name_is_good(const char *name)
 static void read_agent(
     struct settings *settings, const struct conf_node *section, struct conf_errors *errors)
 {
-	struct agent_settings *agent = &settings->agents[settings->agent_count++];
-	agent->section = section;
-	if (!name_is_good(section->key))
+	struct agent_settings *agents =
+	    reallocarray(settings->agents, settings->agent_count + 1, sizeof(*settings->agents));
+	if (!agents)
+		return;
+	settings->agents = agents;
+	struct agent_settings *agent = &agents[settings->agent_count++];
+	*agent = (struct agent_settings){ .section = section };
+	if (!settings_name_is_good(section->key))
 		conf_error(errors, section,
 		    "a name may have letters, digits, _ and -, and at most %d of them",
 		    NAME_MAX_BYTES);
@@ -147,6 +155,10 @@ static void read_agent(
 		plugin_path_find(settings, agent, errors);
 	agent->cancel_on_disconnect =
 	    !agent->on_disconnect_word || strcmp(agent->on_disconnect_word, "continue") != 0;
+	for (size_t i = 0; i < agent->allow.count; i++) {
+		bool is_unix = strcmp(agent->allow.items[i], "unix") == 0;
+		*(is_unix ? &agent->limits.allow_unix : &agent->limits.allow_files) = true;
+	}
 	if (agent->on_busy_word)
 		agent->on_busy = strcmp(agent->on_busy_word, "reject") == 0      ? ON_BUSY_REJECT
 				 : strcmp(agent->on_busy_word, "interrupt") == 0 ? ON_BUSY_INTERRUPT
@@ -159,9 +171,22 @@ static const char *agent_name_at(const void *arg, size_t i)
 	return i < settings->agent_count ? settings->agents[i].name : NULL;
 }
 
-static void choose_default(struct settings *settings, struct conf_errors *errors)
+static bool is_section(const struct conf_node *node)
+{
+	return !node || node->kind == CONF_MAP || conf_node_is_nothing(node);
+}
+
+void settings_settle(struct settings *settings, struct conf_errors *errors)
 {
 	const char *word = settings->default_agent_word;
+	const struct conf_node *agents = conf_get(settings->tree, "agents");
+	if (!is_section(agents))
+		return; /* an error already */
+	if (settings->agent_count == 0) {
+		conf_error(errors, agents ? agents : settings->tree,
+		    "nothing to run: name an agent, such as `agents: { hello: { plugin: echo } }`");
+		return;
+	}
 	if (!word) {
 		settings->default_agent = settings->agent_count == 1 ? settings->agents : NULL;
 		return;
@@ -180,22 +205,45 @@ static void choose_default(struct settings *settings, struct conf_errors *errors
 static void read_agents(struct settings *settings, struct conf_errors *errors)
 {
 	const struct conf_node *agents = conf_get(settings->tree, "agents");
-	if (agents && agents->kind != CONF_MAP) {
+	if (!is_section(agents))
 		conf_error(errors, agents, "must be a section of agents, by name");
-		return;
-	}
-	if (!agents || agents->count == 0) {
-		conf_error(errors, agents ? agents : settings->tree,
-		    "nothing to run: name an agent, such as `agents: { hello: { plugin: echo } }`");
-		return;
-	}
-	settings->agents = calloc(agents->count, sizeof(*settings->agents));
-	for (size_t i = 0; settings->agents && i < agents->count; i++)
-		read_agent(settings, agents->items[i], errors);
-	choose_default(settings, errors);
+	else
+		for (size_t i = 0; agents && i < agents->count; i++)
+			read_agent(settings, agents->items[i], errors);
 }
 
-struct settings *settings_read(struct conf_node *tree, struct conf_errors *errors)
+/* A section for each, as if the config had it. */
+static void read_drop_ins(
+    struct settings *settings, struct conf_errors *errors, struct conf_errors *notes)
+{
+	struct schema_list found = { 0 };
+	drop_in_list(settings, errors, notes, &found);
+	/* Under a name that nobody writes, for `agents` may not be there. */
+	struct conf_node *sections = found.count ? conf_add_map(settings->tree, "") : NULL;
+	for (size_t i = 0; sections && i + 1 < found.count; i += 2) {
+		struct conf_node *section = conf_add_map(sections, found.items[i]);
+		if (!section || !conf_add_text(section, "plugin", found.items[i + 1]))
+			break;
+		read_agent(settings, section, errors);
+		settings->agents[settings->agent_count - 1].dropped_in = true;
+	}
+	list_done(&found);
+}
+
+/* Files. */
+
+static int hide(void *arg, const char *path)
+{
+	struct settings *settings = arg;
+	char *real = realpath(path, NULL);
+	if (real) /* a pipe has no path, and needs no hiding */
+		list_add(&settings->hidden, real, strlen(real));
+	free(real);
+	return 0;
+}
+
+struct settings *settings_read(
+    struct conf_node *tree, struct conf_errors *errors, struct conf_errors *notes)
 {
 	struct settings *settings = calloc(1, sizeof(*settings));
 	if (!settings) {
@@ -215,7 +263,9 @@ struct settings *settings_read(struct conf_node *tree, struct conf_errors *error
 		conf_error(errors, conf_get(tree, "supervision"),
 		    "backoff_max is shorter than backoff_min");
 	check_listen(settings, errors);
+	conf_files(tree, hide, settings);
 	read_agents(settings, errors);
+	read_drop_ins(settings, errors, notes);
 	return settings;
 }
 
@@ -252,6 +302,14 @@ static void agent_done(struct agent_settings *agent)
 	free(agent->plugin_path);
 }
 
+void settings_drop(struct settings *settings, size_t i)
+{
+	struct agent_settings *agent = &settings->agents[i];
+	agent_done(agent);
+	settings->agent_count--;
+	memmove(agent, agent + 1, (settings->agent_count - i) * sizeof(*agent));
+}
+
 void settings_unref(struct settings *settings)
 {
 	if (!settings || --settings->refs)
@@ -259,6 +317,7 @@ void settings_unref(struct settings *settings)
 	for (size_t i = 0; i < settings->agent_count; i++)
 		agent_done(&settings->agents[i]);
 	free(settings->agents);
+	list_done(&settings->hidden);
 	for (size_t i = 0; i < settings_section_count; i++)
 		schema_release(
 		    settings_sections[i].schema, (char *)settings + settings_sections[i].at);

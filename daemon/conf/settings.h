@@ -6,8 +6,9 @@
  * bytes. Strings are owned by the settings; texts of the tree are borrowed from it, and it lives as
  * long as they do.
  *
- * Two steps, since a plugin's own options are known only when a host has loaded it: settings_read
- * checks all of the core's, settings_read_options those of one agent.
+ * Three steps, since a plugin's own options are known only when a host has loaded it: settings_read
+ * checks all of the core's, settings_read_options those of one agent, and once it is known which of
+ * the plugins in plugins.dir can be served, settings_settle what depends on all agents.
  */
 #ifndef AGENTD_CONF_SETTINGS_H
 #define AGENTD_CONF_SETTINGS_H
@@ -39,6 +40,8 @@ struct agent_limits {
 	int64_t memory, files;                 /* of the process; 0: none */
 	int64_t content, delta, event, events; /* of a run */
 	int64_t history;                       /* bytes handed over with a run */
+	int64_t threads;                       /* of a blocking plugin's process */
+	bool allow_unix, allow_files;          /* what the sandbox of the process leaves open */
 };
 
 struct agent_settings {
@@ -48,10 +51,12 @@ struct agent_settings {
 	char *plugin_path; /* the file; NULL if it was not found */
 	int64_t timeout_ms, queue_timeout_ms, concurrency, queue, workers, history;
 	char *on_disconnect_word, *on_busy_word;
+	struct schema_list allow;
 	bool cancel_on_disconnect;
 	enum on_busy on_busy;
 	struct agent_limits limits;
 	const struct conf_node *section; /* borrowed from the tree */
+	bool dropped_in;                 /* no section names it: it lies in plugins.dir */
 	/* The plugin's own options, in the order of its table; NULL before settings_read_options. */
 	const struct schema *option_schema; /* borrowed from the plugin's descriptor */
 	struct schema_value *options;
@@ -61,6 +66,8 @@ struct settings {
 	char *name;
 	struct http_settings http;
 	struct schema_list plugin_path; /* empty: the usual places */
+	char *plugin_dir;               /* NULL: none */
+	struct schema_list hidden;      /* files that plugins must not see: absolute, no links */
 	char *default_agent_word;
 	bool store_enabled;
 	struct supervision supervision;
@@ -75,14 +82,21 @@ struct settings {
 	struct conf_node *tree; /* owned */
 };
 
-/* Takes over the tree, also on failure. Mistakes go to `errors`; NULL only when memory is out. */
-struct settings *settings_read(struct conf_node *tree, struct conf_errors *errors);
+/* Takes over the tree, also on failure. Mistakes go to `errors`, files of plugins.dir that are passed
+ * over to `notes`; NULL only when memory is out. */
+struct settings *settings_read(
+    struct conf_node *tree, struct conf_errors *errors, struct conf_errors *notes);
 struct settings *settings_ref(struct settings *settings);
 void settings_unref(struct settings *settings);
 
 /* Checks one agent's section against its plugin's table, which must outlive the settings. */
 void settings_read_options(struct settings *settings, size_t agent, const struct schema *schema,
     struct conf_errors *errors);
+
+/* Takes out an agent that was dropped in. Those behind it move up. */
+void settings_drop(struct settings *settings, size_t agent);
+/* The default agent, and whether there is any. */
+void settings_settle(struct settings *settings, struct conf_errors *errors);
 
 /* A tree for `agentd [--listen ADDR] PLUGIN…`. NULL: memory is out. */
 struct conf_node *settings_tree_for(
@@ -94,6 +108,8 @@ void settings_print(const struct settings *settings, FILE *out);
 /* "127.0.0.1:8000", "[::1]:8000", "unix:/path" taken apart. 0, or -EINVAL. For unix, `host` is the
  * path and *ret_port -1. */
 int settings_parse_address(const char *text, char *host, size_t size, int *ret_port);
+/* Whether it can be the name of an agent. */
+bool settings_name_is_good(const char *name);
 /* Whether only this machine can reach the address. */
 bool settings_is_loopback(const char *host);
 

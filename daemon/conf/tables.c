@@ -48,7 +48,7 @@ static const struct schema_row control_rows[] = { LATER("socket"), LATER("admins
 
 static const struct schema_row plugins_rows[] = {
 	{ "path", AGENTD_LIST, false, NULL, NULL, 0, 0, "folders in which `plugin: NAME` is searched", AT(settings, plugin_path) },
-	LATER("dir"),
+	{ "dir", AGENTD_STRING, false, NULL, NULL, 0, 0, "drop-in folder: a plugin in it is served under its file's name", AT(settings, plugin_dir) },
 };
 
 static const struct schema_row supervision_rows[] = {
@@ -57,7 +57,7 @@ static const struct schema_row supervision_rows[] = {
 	{ "backoff_max", AGENTD_DURATION, false, "60s", NULL, 1, INT32_MAX, "longest restart delay", AT(supervision, backoff_max_ms) },
 	{ "stable", AGENTD_DURATION, false, "60s", NULL, 1, INT32_MAX, "READY for so long: the delay begins anew", AT(supervision, stable_ms) },
 	{ "drain", AGENTD_DURATION, false, "30s", NULL, 1, INT32_MAX, "time for what is in flight when stopping", AT(supervision, drain_ms) },
-	{ "kill", AGENTD_DURATION, false, "5s", NULL, 1, INT32_MAX, "from TERM to KILL", AT(supervision, kill_ms) },
+	{ "kill", AGENTD_DURATION, false, "5s", NULL, 1, INT32_MAX, "from TERM to KILL; and how long a run may outstay its end", AT(supervision, kill_ms) },
 	{ "ping", AGENTD_DURATION, false, "5s", NULL, 1, INT32_MAX, "between pings; three without answer kill", AT(supervision, ping_ms) },
 };
 
@@ -73,10 +73,12 @@ static const struct schema_row agent_rows[] = {
 	{ "queue_timeout", AGENTD_DURATION, false, "30s", NULL, 1, INT32_MAX, "longest wait of a run before it starts", AT(agent_settings, queue_timeout_ms) },
 	{ "concurrency", AGENTD_INT, false, "64", NULL, 1, 100000, "runs at once", AT(agent_settings, concurrency) },
 	{ "queue", AGENTD_INT, false, "1000", NULL, 0, 1000000, "runs that may wait", AT(agent_settings, queue) },
-	{ "workers", AGENTD_INT, false, "1", NULL, 1, 1, "processes; more than one is not in this build yet", AT(agent_settings, workers) },
+	{ "workers", AGENTD_INT, false, "1", NULL, 1, 64, "processes that share its runs", AT(agent_settings, workers) },
+	{ "threads", AGENTD_INT, false, "64", NULL, 1, 1024, "runs at once in a process of a blocking plugin", AT(agent_settings, limits.threads) },
 	{ "on_busy", AGENTD_STRING, false, "enqueue", "enqueue|reject|interrupt", 0, 0, "what a second message to a busy session does", AT(agent_settings, on_busy_word) },
 	{ "on_disconnect", AGENTD_STRING, false, "cancel", "cancel|continue", 0, 0, "what a run does when its client leaves", AT(agent_settings, on_disconnect_word) },
 	{ "history", AGENTD_INT, false, "50", NULL, 0, 100000, "messages of the session handed over with a run", AT(agent_settings, history) },
+	{ "allow", AGENTD_LIST, false, NULL, "unix|files", 0, 0, "what its sandbox leaves open: unix sockets; files that are hidden from plugins", AT(agent_settings, allow) },
 	SECTION("limits", "bounds of the process and its runs"),
 	LATER("triggers"),
 };

@@ -158,6 +158,7 @@ static const char *event_name(const struct run *run, const struct run_event *eve
 	static const char *const name[] = {
 		[RUN_EVENT_STARTED] = "run.started",
 		[RUN_EVENT_DELTA] = "run.delta",
+		[RUN_EVENT_RESTARTED] = "run.restarted",
 		[RUN_EVENT_OTHER] = "run.event",
 	};
 	if (event->type != RUN_EVENT_ENDED)
@@ -175,6 +176,8 @@ static void add_data(struct buf *out, const struct run *run, const struct run_ev
 		add_delta(out, event->text);
 	else if (event->type == RUN_EVENT_OTHER)
 		add_other(out, event->name, event->text);
+	else if (event->type == RUN_EVENT_RESTARTED)
+		buf_addf(out, "{\"attempt\":%.*s}", (int)event->text.n, event->text.p);
 	else if (run_status(run) == RUN_SUCCEEDED)
 		reply_write_run(out, run);
 	else

@@ -211,6 +211,12 @@ static void child_send_setup(struct child *child)
 	frame_put_u32(&writer, (uint32_t)limits->event);
 	frame_put_u32(&writer, (uint32_t)limits->events);
 	frame_put_u64(&writer, (uint64_t)limits->content);
+	frame_put_u32(&writer, (uint32_t)limits->threads);
+	frame_put_u32(&writer, (limits->allow_unix ? MESSAGE_ALLOW_UNIX : 0) |
+				   (limits->allow_files ? MESSAGE_ALLOW_FILES : 0));
+	frame_put_u32(&writer, (uint32_t)child->setup.hidden->count);
+	for (size_t i = 0; i < child->setup.hidden->count; i++)
+		frame_put_str(&writer, child->setup.hidden->items[i]);
 	frame_end(&writer);
 }
 

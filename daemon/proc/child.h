@@ -30,6 +30,7 @@ struct child_setup {
 	const struct buf *config; /* borrowed: a CONFIG frame; NULL: stays at HELLO (a probe) */
 	const struct supervision *times;   /* borrowed */
 	const struct agent_limits *limits; /* borrowed */
+	const struct schema_list *hidden;  /* borrowed: files that the sandbox keeps from it */
 	unsigned *generations;             /* borrowed: the counter of the instance */
 	int host_fd;                       /* borrowed */
 	bool quiet;                        /* its end is not logged: the owner reports it */

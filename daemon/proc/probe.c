@@ -58,6 +58,7 @@ struct probe *probe_new(struct event_base *base, const struct probe_setup *setup
 		.image = setup->image,
 		.times = setup->supervision,
 		.limits = setup->limits,
+		.hidden = setup->hidden,
 		.generations = &probe->generations,
 		.host_fd = setup->host_fd,
 		.quiet = true,

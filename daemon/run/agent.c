@@ -1,8 +1,10 @@
 /*
  * agent: places for runs.
  *
- * A worker is one supervised process and the runs in flight in it. `current` gets the new ones. The
- * queue holds runs whose session's turn has come and that wait for a place.
+ * Its workers (worker.h) are `workers` that serve, and others for a while: a successor of one in which
+ * a run did not end when it was told to, the retired one that it replaced, and the quarantine for runs
+ * in flight when a process died. The queue holds runs whose session's turn has come and that wait for
+ * a place.
  */
 #include "daemon/run/agent.h"
 
@@ -12,28 +14,26 @@
 #include "daemon/base/log.h"
 #include "daemon/base/message.h"
 #include "daemon/run/internal.h"
+#include "daemon/run/worker.h"
 
 #define BACKLOG_MAX (8u << 20) /* bytes a process has not read: then it gets no more runs */
-
-struct worker {
-	struct agent *agent; /* borrowed */
-	struct child *child;
-	TAILQ_HEAD(, run) runs;
-	size_t count;
-};
+#define RETIRED_MAX 4          /* replaced processes that have not ended; then none is replaced */
 
 struct agent {
+	struct event_base *base; /* borrowed */
 	struct agent_setup setup;
 	struct image *image;
 	struct buf config; /* the CONFIG frame */
 	unsigned generations;
-	struct worker current;
+	unsigned restarts; /* of workers that are gone */
+	struct child_exit last_exit;
+	TAILQ_HEAD(, worker) workers;
 	TAILQ_HEAD(, run) queue;
-	bool pumping;
+	TAILQ_HEAD(, run) suspects; /* were in flight when a process died; retried alone */
+	struct worker *quarantine;  /* borrowed: the worker that gets them; NULL: none needed */
+	bool pumping, stopping;
 	size_t waiting; /* started and not begun: in the queue, or before it in their session */
 };
-
-static void agent_pump(struct agent *agent);
 
 /* The checked options as a frame, in the order of the plugin's table. */
 static int encode_config(const struct agent_settings *settings, struct buf *out)
@@ -56,69 +56,37 @@ static int encode_config(const struct agent_settings *settings, struct buf *out)
 
 /* Processes. */
 
-static int worker_on_frame(void *arg, struct child *child, const struct frame *frame)
+static struct worker *agent_add_worker(struct agent *agent, enum worker_role role)
 {
-	(void)child;
-	struct worker *worker = arg;
-	return wire_receive(worker->agent->setup.runs, worker, frame);
+	const struct agent_setup *setup = &agent->setup;
+	struct child_setup child = {
+		.name = setup->settings->name,
+		.label = setup->settings->label,
+		.image = agent->image,
+		.config = &agent->config,
+		.times = setup->supervision,
+		.limits = &setup->settings->limits,
+		.hidden = setup->hidden,
+		.generations = &agent->generations,
+		.host_fd = setup->host_fd,
+	};
+	struct worker *worker = worker_new(agent->base, agent, role, &child);
+	if (worker)
+		TAILQ_INSERT_TAIL(&agent->workers, worker, link);
+	return worker;
 }
 
-static void worker_on_gone(void *arg, struct child *child)
+static void agent_remove_worker(struct agent *agent, struct worker *worker)
 {
-	struct worker *worker = arg;
-	struct run *run;
-	while ((run = TAILQ_FIRST(&worker->runs))) {
-		TAILQ_REMOVE(&worker->runs, run, in_flight);
-		worker->count--;
-		run_lost(run, child_last_exit(child)->reason);
-	}
-}
-
-static void agent_refuse_queued(struct agent *agent)
-{
-	char why[300];
-	snprintf(why, sizeof(why), "%s is not running: %s", agent->setup.settings->label,
-	    child_last_exit(agent->current.child)->reason);
-	struct run *run;
-	while ((run = TAILQ_FIRST(&agent->queue)))
-		run_end(run, RUN_FAILED, RUN_AGENT_UNAVAILABLE, why);
-}
-
-static void worker_on_changed(void *arg, struct child *child)
-{
-	struct worker *worker = arg;
-	struct agent *agent = worker->agent;
-	enum state state = child_state(child);
-	if (state == STATE_READY) {
-		log_info("%s: ready (pid %d, generation %u)", agent->setup.settings->label,
-		    child_pid(child), child_generation(child));
-		agent_pump(agent);
-	}
-	if (state == STATE_BACKOFF || state == STATE_FAILED || state == STATE_DOWN)
-		agent_refuse_queued(agent);
-	if (agent->setup.changed)
-		agent->setup.changed(agent->setup.arg);
-	if (state == STATE_DRAINING && worker->count == 0)
-		child_idle(child);
-}
-
-static void worker_on_drained(void *arg, struct child *child)
-{
-	(void)child;
-	struct worker *worker = arg;
-	agent_pump(worker->agent);
-}
-
-static const struct child_ops worker_ops = {
-	.frame = worker_on_frame,
-	.gone = worker_on_gone,
-	.changed = worker_on_changed,
-	.drained = worker_on_drained,
-};
-
-struct child *worker_child(const struct worker *worker)
-{
-	return worker->child;
+	struct worker *other;
+	TAILQ_REMOVE(&agent->workers, worker, link);
+	TAILQ_FOREACH (other, &agent->workers, link)
+		if (other->successor == worker)
+			other->successor = NULL;
+	if (agent->quarantine == worker)
+		agent->quarantine = NULL;
+	agent->restarts += child_restarts(worker->child);
+	worker_free(worker);
 }
 
 struct agent *agent_new(struct event_base *base, const struct agent_setup *setup)
@@ -126,24 +94,16 @@ struct agent *agent_new(struct event_base *base, const struct agent_setup *setup
 	struct agent *agent = calloc(1, sizeof(*agent));
 	if (!agent)
 		return NULL;
+	agent->base = base;
 	agent->setup = *setup;
 	agent->image = image_ref(setup->image);
-	agent->current.agent = agent;
 	TAILQ_INIT(&agent->queue);
-	TAILQ_INIT(&agent->current.runs);
-	struct child_setup child = {
-		.name = setup->settings->name,
-		.label = setup->settings->label,
-		.image = setup->image,
-		.config = &agent->config,
-		.times = setup->supervision,
-		.limits = &setup->settings->limits,
-		.generations = &agent->generations,
-		.host_fd = setup->host_fd,
-	};
-	if (encode_config(setup->settings, &agent->config) == 0)
-		agent->current.child = child_new(base, &child, &worker_ops, &agent->current);
-	if (!agent->current.child) {
+	TAILQ_INIT(&agent->suspects);
+	TAILQ_INIT(&agent->workers);
+	bool ok = encode_config(setup->settings, &agent->config) == 0;
+	for (int64_t i = 0; ok && i < setup->settings->workers; i++)
+		ok = agent_add_worker(agent, WORKER_SERVING);
+	if (!ok) {
 		agent_free(agent);
 		return NULL;
 	}
@@ -154,9 +114,9 @@ void agent_free(struct agent *agent)
 {
 	if (!agent)
 		return;
-	while (agent->current.count)
-		run_leave_worker(TAILQ_FIRST(&agent->current.runs));
-	child_free(agent->current.child);
+	agent->stopping = true;
+	while (!TAILQ_EMPTY(&agent->workers))
+		agent_remove_worker(agent, TAILQ_FIRST(&agent->workers));
 	image_unref(agent->image);
 	if (agent->config.data)
 		explicit_bzero(agent->config.data, agent->config.length); /* it holds secrets */
@@ -166,47 +126,204 @@ void agent_free(struct agent *agent)
 
 void agent_start(struct agent *agent)
 {
-	child_up(agent->current.child);
+	struct worker *worker;
+	TAILQ_FOREACH (worker, &agent->workers, link)
+		child_up(worker->child);
 }
 
 void agent_stop(struct agent *agent)
 {
-	struct run *run = TAILQ_FIRST(&agent->current.runs), *next;
-	for (; run; run = next) {
-		next = TAILQ_NEXT(run, in_flight);
-		if (run->ended) /* answered, by its deadline or a cancel: nobody waits for it */
-			run_leave_worker(run);
+	struct worker *worker = TAILQ_FIRST(&agent->workers), *next;
+	agent->stopping = true;
+	for (; worker; worker = next) {
+		next = TAILQ_NEXT(worker, link); /* this one may go at once */
+		worker_stop(worker);
 	}
-	child_down(agent->current.child);
 }
 
 bool agent_is_down(const struct agent *agent)
 {
-	return child_state(agent->current.child) == STATE_DOWN;
+	const struct worker *worker;
+	TAILQ_FOREACH (worker, &agent->workers, link)
+		if (child_state(worker->child) != STATE_DOWN)
+			return false;
+	return true;
+}
+
+/* The state of the best of its processes, since one that serves is enough. */
+static enum state agent_state(const struct agent *agent)
+{
+	static const int rank[STATE_COUNT] = {
+		[STATE_READY] = 6,
+		[STATE_STARTING] = 5,
+		[STATE_STOPPING] = 4,
+		[STATE_BACKOFF] = 3,
+		[STATE_FAILED] = 2,
+		[STATE_DRAINING] = 1,
+		[STATE_DOWN] = 0,
+	};
+	enum state best = STATE_DOWN;
+	const struct worker *worker;
+	TAILQ_FOREACH (worker, &agent->workers, link)
+		if (worker->role == WORKER_SERVING && rank[child_state(worker->child)] > rank[best])
+			best = child_state(worker->child);
+	return best;
+}
+
+/* Whether it serves, or is about to. */
+static bool agent_is_available(const struct agent *agent)
+{
+	enum state state = agent_state(agent);
+	return state == STATE_READY || state == STATE_STARTING || state == STATE_STOPPING;
+}
+
+static void agent_refuse_queued(struct agent *agent)
+{
+	char why[300];
+	snprintf(why, sizeof(why), "%s is not running: %s", agent->setup.settings->label,
+	    agent->last_exit.reason);
+	struct run *run = TAILQ_FIRST(&agent->queue), *next;
+	for (; run; run = next) {
+		next = TAILQ_NEXT(run, queued);
+		if (!run->durable) /* those wait as long as they must */
+			run_end(run, RUN_FAILED, RUN_AGENT_UNAVAILABLE, why);
+	}
+}
+
+/* Replacing. */
+
+/* The successor of `worker` serves from now on; without one that is READY only since there is nothing
+ * better. */
+static void agent_hand_over(struct worker *worker)
+{
+	worker->successor->role = WORKER_SERVING;
+	worker_retire(worker);
+}
+
+void agent_on_worker_gone(struct worker *worker)
+{
+	struct agent *agent = worker->agent;
+	agent->last_exit = *child_last_exit(worker->child);
+	if (worker->role == WORKER_RETIRED)
+		snprintf(agent->last_exit.reason, sizeof(agent->last_exit.reason),
+		    "replaced, since a run in it did not end (%.128s)",
+		    child_last_exit(worker->child)->reason);
+	if (worker->successor)
+		agent_hand_over(worker);
+}
+
+static struct worker *agent_predecessor(const struct worker *successor)
+{
+	struct worker *worker;
+	TAILQ_FOREACH (worker, &successor->agent->workers, link)
+		if (worker->successor == successor)
+			return worker;
+	return NULL;
+}
+
+static void agent_on_worker_ready(struct worker *worker)
+{
+	struct agent *agent = worker->agent;
+	log_info("%s: ready (pid %d, generation %u)", agent->setup.settings->label,
+	    child_pid(worker->child), child_generation(worker->child));
+	if (worker->role == WORKER_SUCCESSOR)
+		agent_hand_over(agent_predecessor(worker));
+	agent_pump(agent);
+}
+
+/* May free the worker. */
+void agent_on_worker_changed(struct worker *worker)
+{
+	struct agent *agent = worker->agent;
+	enum state state = child_state(worker->child);
+	bool is_down = state == STATE_BACKOFF || state == STATE_FAILED || state == STATE_DOWN;
+	if (state == STATE_READY)
+		agent_on_worker_ready(worker);
+	else if (state == STATE_DRAINING && worker->count == 0)
+		child_idle(worker->child);
+	else if (worker->role == WORKER_RETIRED && state == STATE_DOWN)
+		agent_remove_worker(agent, worker);
+	else if (worker->role == WORKER_RETIRED && is_down)
+		child_down(worker->child);
+	if (is_down && !agent_is_available(agent))
+		agent_refuse_queued(agent);
+	if (agent->setup.changed)
+		agent->setup.changed(agent->setup.arg);
+}
+
+static size_t agent_count_role(const struct agent *agent, enum worker_role role)
+{
+	const struct worker *worker;
+	size_t count = 0;
+	TAILQ_FOREACH (worker, &agent->workers, link)
+		count += worker->role == role;
+	return count;
+}
+
+bool agent_replace(struct run *run)
+{
+	struct worker *worker = run->worker;
+	struct agent *agent = worker->agent;
+	if (agent->stopping || worker->role == WORKER_RETIRED || worker->successor)
+		return true;
+	if (agent_count_role(agent, WORKER_RETIRED) >= RETIRED_MAX)
+		return false;
+	log_warn("%s: a run in pid %d (generation %u) does not heed its end: it is replaced",
+	    agent->setup.settings->label, child_pid(worker->child),
+	    child_generation(worker->child));
+	if (worker->role == WORKER_QUARANTINE) {
+		agent->quarantine = NULL;
+		worker_retire(worker);
+		agent_pump(agent);
+		return true;
+	}
+	worker->successor = agent_add_worker(agent, WORKER_SUCCESSOR);
+	if (!worker->successor)
+		return false;
+	child_up(worker->successor->child);
+	return true;
 }
 
 /* Places. */
 
+/* Places that are taken. Those that ended runs keep in a retired process count no more. */
+static size_t agent_running(const struct agent *agent)
+{
+	const struct worker *worker;
+	size_t count = 0;
+	TAILQ_FOREACH (worker, &agent->workers, link)
+		count += worker->count - (worker->role == WORKER_RETIRED ? worker->kept : 0);
+	return count;
+}
+
+/* The next try of one that is down while none serves; 0: there is nothing to wait for. */
+static uint64_t agent_retry_at_wall_ms(const struct agent *agent)
+{
+	const struct worker *worker;
+	uint64_t first = 0;
+	if (agent_state(agent) != STATE_BACKOFF)
+		return 0;
+	TAILQ_FOREACH (worker, &agent->workers, link) {
+		uint64_t at = child_retry_at_wall_ms(worker->child);
+		if (worker->role == WORKER_SERVING && at && (!first || at < first))
+			first = at;
+	}
+	return first;
+}
+
 enum run_code agent_admit(const struct agent *agent)
 {
 	const struct agent_settings *settings = agent->setup.settings;
-	switch (child_state(agent->current.child)) {
-	case STATE_BACKOFF:
-	case STATE_FAILED:
-	case STATE_DOWN:
-	case STATE_DRAINING:
+	if (!agent_is_available(agent))
 		return RUN_AGENT_UNAVAILABLE;
-	default:
-		break;
-	}
 	size_t most = (size_t)(settings->concurrency + settings->queue);
-	return agent->current.count + agent->waiting < most ? RUN_OK : RUN_OVERLOADED;
+	return agent_running(agent) + agent->waiting < most ? RUN_OK : RUN_OVERLOADED;
 }
 
 unsigned agent_retry_after_s(const struct agent *agent)
 {
-	uint64_t at = child_retry_at_wall_ms(agent->current.child), now = clock_wall_ms();
-	if (child_state(agent->current.child) == STATE_FAILED)
+	uint64_t now = clock_wall_ms(), at = agent_retry_at_wall_ms(agent);
+	if (agent_state(agent) == STATE_FAILED)
 		return 60; /* until somebody does something */
 	return at > now ? (unsigned)((at - now + 999) / 1000) : 1;
 }
@@ -217,57 +334,121 @@ void agent_count(struct agent *agent, struct run *run)
 	agent->waiting++;
 }
 
-static bool agent_has_place(const struct agent *agent)
+/* The one with the fewest runs; NULL: no process has a place. */
+static struct worker *agent_find_place(const struct agent *agent)
 {
-	return child_state(agent->current.child) == STATE_READY &&
-	       agent->current.count < (size_t)agent->setup.settings->concurrency &&
-	       child_backlog(agent->current.child) < BACKLOG_MAX;
+	const struct agent_settings *settings = agent->setup.settings;
+	bool blocking = image_descriptor(agent->image)->flags & AGENTD_BLOCKING;
+	size_t most = (size_t)(blocking ? settings->limits.threads : settings->concurrency);
+	struct worker *worker, *found = NULL;
+	if (agent_running(agent) >= (size_t)settings->concurrency)
+		return NULL;
+	TAILQ_FOREACH (worker, &agent->workers, link)
+		if (worker->role == WORKER_SERVING && child_state(worker->child) == STATE_READY &&
+		    worker->count < most && child_backlog(worker->child) < BACKLOG_MAX &&
+		    (!found || worker->count < found->count))
+			found = worker;
+	return found;
 }
 
-static void agent_pump(struct agent *agent)
+static void agent_begin(struct agent *agent, struct run *run, struct worker *worker)
 {
+	agent_withdraw(agent, run);
+	worker_add(worker, run);
+	run_begin(run, worker);
+}
+
+/* The next suspect, if the one before is through; the process for them comes and goes. */
+static void agent_pump_suspects(struct agent *agent)
+{
+	struct run *run = TAILQ_FIRST(&agent->suspects);
+	if (agent->stopping)
+		return;
+	if (run && !agent->quarantine) {
+		agent->quarantine = agent_add_worker(agent, WORKER_QUARANTINE);
+		if (agent->quarantine)
+			child_up(agent->quarantine->child);
+	}
+	struct worker *worker = agent->quarantine;
+	if (!worker || worker->count)
+		return;
+	if (run && child_state(worker->child) == STATE_READY) {
+		agent_begin(agent, run, worker);
+	} else if (!run) {
+		agent->quarantine = NULL;
+		worker_retire(worker);
+	}
+}
+
+void agent_pump(struct agent *agent)
+{
+	struct worker *worker;
 	struct run *run;
 	if (agent->pumping)
 		return; /* a run that ended in run_begin: the loop below goes on */
 	agent->pumping = true;
-	while (agent_has_place(agent) && (run = TAILQ_FIRST(&agent->queue))) {
-		agent_withdraw(agent, run);
-		TAILQ_INSERT_TAIL(&agent->current.runs, run, in_flight);
-		agent->current.count++;
-		run_begin(run, &agent->current);
-	}
+	while ((run = TAILQ_FIRST(&agent->queue)) && (worker = agent_find_place(agent)))
+		agent_begin(agent, run, worker);
+	if (!TAILQ_EMPTY(&agent->suspects) || agent->quarantine)
+		agent_pump_suspects(agent);
 	agent->pumping = false;
 }
 
 void agent_submit(struct agent *agent, struct run *run)
 {
-	enum state state = child_state(agent->current.child);
-	run->is_queued = true;
+	run->waits_in = RUN_IN_QUEUE;
 	TAILQ_INSERT_TAIL(&agent->queue, run, queued);
-	if (state == STATE_BACKOFF || state == STATE_FAILED || state == STATE_DOWN)
-		agent_refuse_queued(agent);
-	else
+	if (agent_is_available(agent))
 		agent_pump(agent);
+	else
+		agent_refuse_queued(agent);
+}
+
+void agent_suspect(struct agent *agent, struct run *run)
+{
+	agent_count(agent, run);
+	run->waits_in = RUN_IN_SUSPECTS;
+	TAILQ_INSERT_TAIL(&agent->suspects, run, queued);
+	agent_pump(agent);
 }
 
 void agent_withdraw(struct agent *agent, struct run *run)
 {
-	if (run->is_queued)
+	if (run->waits_in == RUN_IN_QUEUE)
 		TAILQ_REMOVE(&agent->queue, run, queued);
+	if (run->waits_in == RUN_IN_SUSPECTS)
+		TAILQ_REMOVE(&agent->suspects, run, queued);
 	if (run->counted)
 		agent->waiting--;
-	run->is_queued = run->counted = false;
+	run->waits_in = RUN_NOWHERE;
+	run->counted = false;
+}
+
+void agent_keep(struct run *run)
+{
+	run->worker->kept++;
+	worker_check_retired(run->worker);
 }
 
 void agent_release(struct run *run)
 {
 	struct worker *worker = run->worker;
-	TAILQ_REMOVE(&worker->runs, run, in_flight);
-	worker->count--;
-	run->worker = NULL;
+	struct agent *agent = worker->agent;
+	worker_remove(worker, run);
 	if (worker->count == 0)
 		child_idle(worker->child);
-	agent_pump(worker->agent);
+	worker_check_retired(worker);
+	agent_pump(agent);
+}
+
+struct runs *agent_runs(const struct agent *agent)
+{
+	return agent->setup.runs;
+}
+
+int64_t agent_patience_ms(const struct agent *agent)
+{
+	return agent->setup.supervision->kill_ms;
 }
 
 /* Showing. */
@@ -282,18 +463,27 @@ const struct descriptor *agent_descriptor(const struct agent *agent)
 	return image_descriptor(agent->image);
 }
 
+static void look_at_worker(const struct worker *worker, struct agent_view *view)
+{
+	const struct child *child = worker->child;
+	view->restarts += child_restarts(child);
+	if (child_pid(child) && view->pid_count < AGENT_PIDS_MAX)
+		view->pids[view->pid_count++] = child_pid(child);
+	if (worker->role == WORKER_SERVING && child_generation(child) > view->generation)
+		view->generation = child_generation(child);
+}
+
 void agent_look(const struct agent *agent, struct agent_view *ret)
 {
-	const struct child *child = agent->current.child;
+	const struct worker *worker;
 	*ret = (struct agent_view){
-		.state = child_state(child),
-		.generation = child_generation(child),
-		.restarts = child_restarts(child),
-		.running = agent->current.count,
+		.state = agent_state(agent),
+		.restarts = agent->restarts,
+		.running = agent_running(agent),
 		.queued = agent->waiting,
-		.last_exit = child_last_exit(child),
-		.retry_at_wall_ms = child_retry_at_wall_ms(child),
+		.last_exit = &agent->last_exit,
+		.retry_at_wall_ms = agent_retry_at_wall_ms(agent),
 	};
-	if (child_pid(child))
-		ret->pids[ret->pid_count++] = child_pid(child);
+	TAILQ_FOREACH (worker, &agent->workers, link)
+		look_at_worker(worker, ret);
 }

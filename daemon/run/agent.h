@@ -1,6 +1,6 @@
 /*
- * agent: one agent of the config: its processes (one serves, older ones may still be finishing), the
- * runs in them, and those that wait for a place.
+ * agent: one agent of the config: its processes (those that serve, and older ones that may still be
+ * finishing), the runs in them, and those that wait for a place.
  *
  * One thread. What run.c asks of it is in internal.h.
  */
@@ -19,6 +19,7 @@ struct agent_setup {
 	const struct supervision *supervision; /* borrowed */
 	struct image *image;                   /* a reference is taken */
 	int host_fd;                           /* borrowed */
+	const struct schema_list *hidden;      /* borrowed: files that its processes must not see */
 	struct runs *runs;                     /* borrowed */
 	/* Some process of the agent is gone or came; borrowed, may be NULL. */
 	void (*changed)(void *arg);
@@ -40,13 +41,15 @@ unsigned agent_retry_after_s(const struct agent *agent);
 const struct agent_settings *agent_settings(const struct agent *agent);
 const struct descriptor *agent_descriptor(const struct agent *agent);
 
+#define AGENT_PIDS_MAX 144 /* 64 workers, as many successors, and a few that are retired */
+
 /* What people are shown. */
 struct agent_view {
 	enum state state;
-	unsigned generation; /* of the process that serves */
+	unsigned generation; /* of the newest process that serves */
 	unsigned restarts;
 	size_t running, queued;
-	pid_t pids[8];
+	pid_t pids[AGENT_PIDS_MAX];
 	size_t pid_count;
 	const struct child_exit *last_exit;
 	uint64_t retry_at_wall_ms;

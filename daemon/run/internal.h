@@ -12,7 +12,10 @@
 #include "daemon/run/run.h"
 #include "daemon/run/session.h"
 
-struct worker; /* agent.c: a process and what is in flight in it */
+struct worker;
+
+/* Where a run waits in its agent. */
+enum run_place { RUN_NOWHERE, RUN_IN_QUEUE, RUN_IN_SUSPECTS };
 
 struct run {
 	struct runs *runs; /* borrowed */
@@ -29,7 +32,9 @@ struct run {
 	enum run_status status;
 	enum run_code code;
 	char *error;
-	bool ended; /* whoever asked has been answered */
+	bool ended;       /* whoever asked has been answered */
+	bool durable;     /* tried again when its process dies, and waits as long as it must */
+	unsigned attempt; /* from 1 */
 	struct buf content;
 	struct utf8_tail tail;
 	char *usage;
@@ -39,12 +44,13 @@ struct run {
 	unsigned paused;
 	uint32_t debt; /* credit not given back to the host yet */
 
-	struct event timer; /* the wait first, then the deadline */
+	struct event timer; /* the wait, then the deadline, then the patience with one that ended */
 	TAILQ_HEAD(, run_subscriber) subscribers;
 	struct session_turn turn;
-	TAILQ_ENTRY(run) ready;            /* runs.c: has just got its session's turn */
-	TAILQ_ENTRY(run) queued;           /* agent.c: waits for a place */
-	bool is_ready, is_queued, counted; /* counted: among its agent's waiting ones */
+	TAILQ_ENTRY(run) ready;  /* runs.c: has just got its session's turn */
+	TAILQ_ENTRY(run) queued; /* agent.c: waits for a place, see waits_in */
+	bool is_ready, counted;  /* counted: among its agent's waiting ones */
+	enum run_place waits_in;
 	struct worker *worker; /* where it is in flight; stays set after its end until FINISH */
 	TAILQ_ENTRY(run) in_flight;
 	UT_hash_handle by_number; /* while it is in flight */
@@ -54,11 +60,25 @@ struct run {
 /* agent.c, called by run.c. */
 void agent_count(struct agent *agent, struct run *run);    /* from now it counts as waiting */
 void agent_submit(struct agent *agent, struct run *run);   /* its session's turn came: wait here */
+void agent_suspect(struct agent *agent, struct run *run);  /* its process died: try it alone */
 void agent_withdraw(struct agent *agent, struct run *run); /* it waits no longer, here or before */
-void agent_release(struct run *run);                       /* it is out of its process */
+void agent_keep(struct run *run);    /* it has ended, and is in its process still */
+void agent_release(struct run *run); /* it is out of its process */
+/* How long a run may stay in its process after its end. */
+int64_t agent_patience_ms(const struct agent *agent);
+/* It stayed longer: another process takes over. False: not now, ask again. */
+bool agent_replace(struct run *run);
+
+/* agent.c, called by worker.c. */
+struct runs *agent_runs(const struct agent *agent);
+void agent_pump(struct agent *agent);             /* there may be a place for a run */
+void agent_on_worker_gone(struct worker *worker); /* its process ended; its runs are not told yet */
+void agent_on_worker_changed(struct worker *worker); /* may free it */
+
+/* worker.c, called by wire.c. */
 struct child *worker_child(const struct worker *worker);
 
-/* run.c, called by agent.c. */
+/* run.c, called by agent.c and worker.c. */
 void run_begin(struct run *run, struct worker *worker); /* it got a place */
 void run_end(struct run *run, enum run_status status, enum run_code code, const char *error);
 void run_lost(struct run *run, const char *reason); /* its process died */

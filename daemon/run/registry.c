@@ -23,6 +23,7 @@ struct registry *registry_new(struct event_base *base, const struct registry_set
 			.supervision = &setup->settings->supervision,
 			.image = setup->images[i],
 			.host_fd = setup->host_fd,
+			.hidden = &setup->settings->hidden,
 			.runs = setup->runs,
 			.changed = setup->changed,
 			.arg = setup->arg,

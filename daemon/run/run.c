@@ -11,6 +11,8 @@
 #include "daemon/run/agent.h"
 #include "daemon/run/internal.h"
 
+#define ATTEMPTS_MAX 2 /* of a run under which processes die */
+
 struct runs {
 	struct event_base *base; /* borrowed */
 	struct store *store;     /* borrowed */
@@ -129,7 +131,14 @@ void run_unref(struct run *run)
 		run_destroy(run);
 }
 
-/* One timer: while the run waits it ends the waiting, while it runs it is the deadline. */
+static void run_arm(struct run *run, int64_t after_ms)
+{
+	struct timeval after = { .tv_sec = after_ms / 1000, .tv_usec = after_ms % 1000 * 1000 };
+	event_add(&run->timer, &after);
+}
+
+/* One timer: while the run waits it ends the waiting, while it runs it is the deadline, and when it
+ * has ended and its agent does not let go of it, the agent's process is replaced. */
 static void run_on_timer(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
@@ -137,6 +146,11 @@ static void run_on_timer(evutil_socket_t fd, short what, void *arg)
 	struct run *run = arg;
 	const struct agent_settings *settings = agent_settings(run->agent);
 	char why[128];
+	if (run->ended) {
+		if (!agent_replace(run))
+			run_arm(run, agent_patience_ms(run->agent));
+		return;
+	}
 	if (run->status == RUN_QUEUED) {
 		snprintf(why, sizeof(why), "waited %.3g s for a place, longer than queue_timeout",
 		    (double)settings->queue_timeout_ms / 1000);
@@ -145,12 +159,6 @@ static void run_on_timer(evutil_socket_t fd, short what, void *arg)
 	}
 	snprintf(why, sizeof(why), "no answer within %.3g s", (double)run->timeout_ms / 1000);
 	run_end(run, RUN_FAILED, RUN_TIMEOUT, why);
-}
-
-static void run_arm(struct run *run, int64_t after_ms)
-{
-	struct timeval after = { .tv_sec = after_ms / 1000, .tv_usec = after_ms % 1000 * 1000 };
-	event_add(&run->timer, &after);
 }
 
 static const char *keep(char **room, const char *text)
@@ -185,6 +193,8 @@ static struct run *run_new(struct runs *runs, const struct run_request *request)
 	TAILQ_INIT(&run->subscribers);
 	id_make(now, run->id);
 	run->session_is_new = !request->session_id;
+	run->durable = request->durable;
+	run->attempt = 1;
 	run->session_id = keep(&room, session);
 	run->user_id = keep(&room, user);
 	run->source = keep(&room, request->source);
@@ -205,7 +215,7 @@ enum run_code run_create(struct runs *runs, const struct run_request *request, s
 {
 	if (runs->draining)
 		return RUN_DRAINING;
-	enum run_code code = agent_admit(request->agent);
+	enum run_code code = request->durable ? RUN_OK : agent_admit(request->agent);
 	if (code != RUN_OK)
 		return code;
 	if (request->session_id && agent_settings(request->agent)->on_busy == ON_BUSY_REJECT &&
@@ -239,7 +249,7 @@ void run_start(struct run *run)
 	run_ref(run);
 	if (now)
 		agent_submit(run->agent, run);
-	if (run->status == RUN_QUEUED)
+	if (run->status == RUN_QUEUED && !run->durable)
 		run_arm(run, agent_settings(run->agent)->queue_timeout_ms);
 	run_unref(run);
 }
@@ -279,6 +289,7 @@ void run_leave_worker(struct run *run)
 	if (!run->worker)
 		return;
 	HASH_DELETE(by_number, run->runs->in_flight, run);
+	event_del(&run->timer);
 	agent_release(run);
 	run_unref(run);
 }
@@ -305,7 +316,8 @@ static void run_on_history(void *arg, int error, const struct store_session *ses
 		run->status = RUN_RUNNING;
 		run_arm(run, run->timeout_ms);
 		struct frame_text none = { 0 };
-		run_emit(run, RUN_EVENT_STARTED, none, none);
+		if (run->attempt == 1)
+			run_emit(run, RUN_EVENT_STARTED, none, none);
 	}
 	run_unref(run);
 }
@@ -322,13 +334,35 @@ void run_begin(struct run *run, struct worker *worker)
 		store_session_get(run->runs->store, run->session_id, run_on_history, run);
 }
 
+/* Its process died, and it may be the cause: once more, and alone. Readers of its stream are told that
+ * what they have read is void. */
+static void run_restart(struct run *run)
+{
+	char attempt[16];
+	run->attempt++;
+	run->status = RUN_QUEUED;
+	run->content.length = 0;
+	run->tail.n = 0;
+	run->has_deltas = false;
+	run->debt = 0;
+	event_del(&run->timer);
+	int n = snprintf(attempt, sizeof(attempt), "%u", run->attempt);
+	struct frame_text none = { 0 }, text = { attempt, (size_t)n };
+	run_emit(run, RUN_EVENT_RESTARTED, none, text);
+	agent_suspect(run->agent, run);
+}
+
 void run_lost(struct run *run, const char *reason)
 {
 	char why[320];
 	HASH_DELETE(by_number, run->runs->in_flight, run);
-	run->worker = NULL;
-	snprintf(why, sizeof(why), "the agent's process ended: %s", reason);
-	run_end(run, RUN_FAILED, RUN_AGENT_CRASHED, why);
+	event_del(&run->timer);
+	snprintf(why, sizeof(why), "the agent's process ended%s: %s",
+	    run->durable ? " twice with this run in it" : "", reason);
+	if (run->durable && !run->ended && run->attempt < ATTEMPTS_MAX)
+		run_restart(run);
+	else
+		run_end(run, RUN_FAILED, RUN_AGENT_CRASHED, why);
 	run_unref(run);
 }
 
@@ -410,8 +444,11 @@ void run_end(struct run *run, enum run_status status, enum run_code code, const 
 	run_leave_session(run);
 	TAILQ_REMOVE(&runs->live, run, live);
 	runs->live_count--;
-	if (run->worker)
-		wire_send_cancel(run); /* its place stays taken until the agent says FINISH */
+	if (run->worker) { /* its place stays taken until the agent says FINISH */
+		wire_send_cancel(run);
+		run_arm(run, agent_patience_ms(run->agent));
+		agent_keep(run);
+	}
 	run_log_end(run);
 	struct frame_text none = { 0 };
 	run_emit(run, RUN_EVENT_ENDED, none, none);

@@ -53,13 +53,17 @@ struct run_request {
 	const char *source;
 	struct frame_text metadata; /* JSON object */
 	int64_t timeout_ms;         /* 0: the agent's; longer than the agent's: the agent's */
+	/* It waits as long as it must, whatever state the agent is in; if the agent's process dies
+	 * with it, it is tried once more, in a process of its own. */
+	bool durable;
 };
 
 enum run_event_type {
 	RUN_EVENT_STARTED,
-	RUN_EVENT_DELTA, /* text: what was added to the content */
-	RUN_EVENT_OTHER, /* name and text (a JSON object): what the agent reports */
-	RUN_EVENT_ENDED, /* the last; the subscriber is out of the list before it is called */
+	RUN_EVENT_DELTA,     /* text: what was added to the content */
+	RUN_EVENT_RESTARTED, /* text: the number of the attempt; what was said before is void */
+	RUN_EVENT_OTHER,     /* name and text (a JSON object): what the agent reports */
+	RUN_EVENT_ENDED,     /* the last; the subscriber is out of the list before it is called */
 };
 
 struct run_event {

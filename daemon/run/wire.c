@@ -39,7 +39,7 @@ int wire_send_run(struct run *run, const struct store_session *session)
 {
 	struct frame_writer writer =
 	    child_begin(worker_child(run->worker), MESSAGE_RUN, run->number);
-	frame_put_u32(&writer, 1);
+	frame_put_u32(&writer, run->attempt);
 	frame_put_u64(&writer, clock_monotonic_ms() + (uint64_t)run->timeout_ms);
 	frame_put_str(&writer, run->id);
 	frame_put_text(&writer, run->input.data, run->input.length);

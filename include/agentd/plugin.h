@@ -17,9 +17,10 @@
  * Text is UTF-8, pointer and length, not terminated. A sequence cut between two deltas is held
  * together; bytes that are not UTF-8 become U+FFFD.
  *
- * Threads. A plugin is called on one thread, the loop thread, and must not block it. These may
- * be called from any thread: delta, event, finish, cancelled, ref, unref, log. Everything else
- * belongs to the loop thread.
+ * Threads. A plugin is called on one thread, the loop thread, and must not block it. A plugin that
+ * says AGENTD_BLOCKING has its `run`, and nothing else, called on threads of a pool. These may be
+ * called from any thread: delta, event, finish, cancelled, ref, unref, log. Everything else belongs
+ * to the loop thread.
  *
  * Errors. Functions return 0, or a negative errno (-EAGAIN, -EALREADY …).
  *
@@ -42,6 +43,10 @@ extern "C" {
 
 /* The kinds of plugin. */
 #define AGENTD_AGENT 1u
+
+/* Flags of a plugin. Blocking: `run` is called on threads of agentd's, several at once (`threads`
+ * in agent.conf), and may wait there as it likes. */
+#define AGENTD_BLOCKING 1u
 
 /* Option types. What each becomes in struct agentd_value stands beside it. */
 #define AGENTD_STRING   1u  /* text */
@@ -88,7 +93,7 @@ struct agentd_option {
 	uint32_t type;
 	uint32_t required;    /* 1: the section must name it */
 	const char *fallback; /* default, written as in the config; NULL: none */
-	const char *choices;  /* for a string: "a|b|c"; NULL: anything */
+	const char *choices;  /* for a string, or each item of a list: "a|b|c"; NULL: anything */
 	int64_t min, max;     /* bounds of a number, in its unit; both 0: none */
 	const char *help;     /* one line */
 };
@@ -177,8 +182,9 @@ struct agentd_host {
 
 	/*
 	 * Any thread. Text to stream. -EAGAIN: the reader is slow; keep the text and wait for
-	 * `writable`. -EMSGSIZE: more than a delta may have (64 KiB). -EALREADY: the run is
-	 * finished.
+	 * `writable`. A thread of a blocking plugin waits here instead, and gets -ECANCELED if
+	 * the run is cancelled meanwhile. -EMSGSIZE: more than a delta may have (64 KiB).
+	 * -EALREADY: the run is finished.
 	 */
 	int (*delta)(struct agentd_run *run, struct agentd_text text);
 	/* Any thread. Something to report: a type ("tool_call") and a JSON object. Errors as
@@ -214,7 +220,8 @@ struct agentd_host {
 #define AGENTD_HAS(host, member) \
 	((host)->size >= offsetof(struct agentd_host, member) + sizeof((host)->member))
 
-/* What an agent does for agentd. All on the loop thread; none may block. */
+/* What an agent does for agentd. All on the loop thread, where none may block; `run` of a blocking
+ * agent is called on other threads, and `cancel` beside it. */
 struct agentd_agent_ops {
 	uint32_t size; /* sizeof(struct agentd_agent_ops) */
 	uint32_t reserved;
@@ -223,7 +230,8 @@ struct agentd_agent_ops {
 	    const struct agentd_host *host, const struct agentd_options *options, void **ret_self);
 	/*
 	 * Begins a run and returns. 0 promises exactly one `finish`, which may come before the
-	 * return, or later, from any thread. Anything else: agentd ends the run as failed.
+	 * return, or later, from any thread. Anything else: agentd ends the run as failed. What
+	 * `request` points to is there until the return.
 	 */
 	int (*run)(void *self, struct agentd_run *run, const struct agentd_request *request);
 	/* Optional. The run is no longer wanted: finish it soon, as AGENTD_CANCELLED. */
@@ -241,7 +249,7 @@ struct agentd_plugin {
 	uint32_t size;
 	uint32_t option_size;
 	uint32_t kind;
-	uint32_t flags; /* none yet: 0 */
+	uint32_t flags; /* AGENTD_BLOCKING, or 0 */
 	const char *name;
 	const char *version;
 	const char *summary; /* one line */

@@ -59,7 +59,7 @@ def code_of(document, name):
     return re.search(rf"```c {name}\n(.*?)```", (ROOT / document).read_text(), re.S).group(1)
 
 
-@pytest.mark.parametrize("name", ["shout", "countdown"])
+@pytest.mark.parametrize("name", ["shout", "countdown", "patient"])
 def test_the_plugins_of_the_docs_build_and_run(name, tmp_path, agentd):
     """docs/plugins.md alone is enough to write a plugin that builds without a warning, loads and runs."""
     (tmp_path / f"{name}.c").write_text(code_of("docs/plugins.md", f"{name}.c"))
@@ -70,10 +70,11 @@ def test_the_plugins_of_the_docs_build_and_run(name, tmp_path, agentd):
     daemon = agentd(arguments=["--listen", "127.0.0.1:0", f"./{name}.so"]).wait_ready(name)
     if name == "shout":
         assert daemon.run("hello").json["content"] == "HELLO"
-    else:
-        events = list(daemon.stream("go"))
-        assert [e.data["text"] for e in events if e.name == "run.delta"] == ["3… ", "2… ", "1… "]
-        assert events[-1].data["content"] == "3… 2… 1… "
+        return
+    deltas = ["3… ", "2… ", "1… "] if name == "countdown" else ["step 1\n", "step 2\n", "step 3\n"]
+    events = list(daemon.stream("go"))
+    assert [e.data["text"] for e in events if e.name == "run.delta"] == deltas
+    assert events[-1].data["content"] == "".join(deltas)
 
 
 def test_every_option_is_documented(tmp_path, agentd):

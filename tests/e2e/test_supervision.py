@@ -330,7 +330,6 @@ def test_a_deadline_holds_while_the_plugin_blocks_its_loop(actor):
     assert answer(stuck)[0] == 200
 
 
-@pytest.mark.xfail(strict=True, reason="architecture.md, Supervision: the second watchdog is half built")
 def test_a_place_that_a_run_keeps_for_itself_comes_back(agentd):
     """Promise: if a plugin ignores the end of a run, a new generation takes over, and the agent serves."""
     daemon = agentd("""

@@ -4,6 +4,7 @@
  *
  *	say TEXT         finishes with TEXT
  *	request          finishes with all it was given, as JSON-like lines "name=value"
+ *	attempt          hangs at the first attempt, later as request
  *	history          finishes with the session's messages, "role:content" lines
  *	deltas A B C     says each word as a delta, and finishes without content
  *	bytes HEX…       each word of hex digits is one delta of those bytes
@@ -29,6 +30,8 @@
  *	stdout TEXT      writes TEXT to stdout, then finishes
  *	fork             leaves a child in its process group, which sleeps; finishes with its pid
  *	orphan           as fork, but the child is in a session of its own
+ *	read PATH        finishes with the file's text, or with why it cannot be read
+ *	socket KIND      finishes with what comes of a socket: unix, inet or pair
  *	log TEXT         logs TEXT, then finishes
  *	fatal TEXT       host->fatal(TEXT)
  *	env              finishes with its environment, arguments and fds ("fd N what it is")
@@ -42,9 +45,11 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -54,8 +59,8 @@ static const struct agentd_option options[] = {
 	{ .key = "start",
 	    .type = AGENTD_STRING,
 	    .fallback = "ready",
-	    .choices = "ready|later|never|fail|fatal|crash|exit78",
-	    .help = "what open does" },
+	    .choices = "ready|later|never|fail|fatal|crash|exit78|once",
+	    .help = "what open does" }, /* once: fails if the file `text` is there, and makes it */
 	{ .key = "text", .type = AGENTD_STRING },
 	{ .key = "number", .type = AGENTD_INT, .fallback = "7", .min = -10, .max = 100 },
 	{ .key = "real", .type = AGENTD_NUMBER, .fallback = "0.5" },
@@ -309,6 +314,33 @@ static void say_environment(struct agentd_run *run)
 	free(text);
 }
 
+static void say_file(struct agentd_run *run, const char *path)
+{
+	char text[4096];
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	ssize_t n = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
+	if (n < 0)
+		finish(run, strerror(errno));
+	else
+		finish(run, (text[n] = '\0', text));
+	if (fd >= 0)
+		close(fd);
+}
+
+static void say_socket(struct agentd_run *run, const char *kind)
+{
+	int fds[2] = { -1, -1 };
+	bool pair = strcmp(kind, "pair") == 0;
+	if (pair)
+		fds[0] = socketpair(AF_UNIX, SOCK_STREAM, 0, fds) < 0 ? -1 : fds[0];
+	else
+		fds[0] = socket(strcmp(kind, "unix") ? AF_INET : AF_UNIX, SOCK_STREAM, 0);
+	finish(run, fds[0] < 0 ? strerror(errno) : "ok");
+	for (int i = 0; i < 2; i++)
+		if (fds[i] >= 0)
+			close(fds[i]);
+}
+
 static void leave_child(struct agentd_run *run, int own_session)
 {
 	char text[32];
@@ -369,6 +401,10 @@ static int actor_open(
 		return -ENOENT;
 	if (strcmp(start, "never") == 0)
 		return AGENTD_PENDING;
+	if (strcmp(start, "once") == 0)
+		return open(agentd_get_text(values, "text"), O_CREAT | O_EXCL | O_WRONLY, 0600) < 0
+			   ? -EEXIST
+			   : 0;
 	if (strcmp(start, "later") == 0) {
 		host->timer_set(host->timer_new(host, on_ready_timer, NULL), 200);
 		return AGENTD_PENDING;
@@ -400,6 +436,10 @@ static int act_now(
 		say_bytes(run, rest);
 	else if (strcmp(act, "env") == 0)
 		say_environment(run);
+	else if (strcmp(act, "read") == 0)
+		say_file(run, rest);
+	else if (strcmp(act, "socket") == 0)
+		say_socket(run, rest);
 	else if (strcmp(act, "late") == 0)
 		late(run);
 	else if (strcmp(act, "fork") == 0 || strcmp(act, "orphan") == 0)
@@ -502,11 +542,14 @@ static int actor_run(void *self, struct agentd_run *run, const struct agentd_req
 	char *rest = line + strcspn(line, " ");
 	if (*rest)
 		*rest++ = '\0';
-	int done = act_now(run, request, line, rest);
+	const char *name = line;
+	if (strcmp(line, "attempt") == 0)
+		name = request->attempt == 1 ? "hang" : "request";
+	int done = act_now(run, request, name, rest);
 	if (done > 0)
-		done = act_and_finish(run, line, rest);
+		done = act_and_finish(run, name, rest);
 	if (done > 0)
-		done = act_later(run, line, rest);
+		done = act_later(run, name, rest);
 	free(line);
 	return done;
 }

@@ -1,0 +1,102 @@
+"""What a host may not do, seen from programs that try. The zoo (test_zoo.py) has the attempts of bad
+plugins; here is what the sandbox leaves open, and what opens it."""
+import ctypes
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from conftest import SANITIZED, plugin
+
+LANDLOCK = ctypes.CDLL(None, use_errno=True).syscall(444, None, 0, 1)  # its ABI, or -1
+needs_landlock = pytest.mark.skipif(LANDLOCK < 1, reason="this kernel has no Landlock")
+
+
+def status(daemon, agent="a"):
+    text = Path(f"/proc/{daemon.pid_of(agent)}/status").read_text()
+    return dict(re.findall(r"^(\w+):\t(.*)$", text, re.M))
+
+
+def test_a_host_has_no_rights_to_lose(actor):
+    """Promise: no_new_privs, a system call filter, and no capability, effective or to be had."""
+    now = status(actor, "actor")
+    assert now["NoNewPrivs"] == "1" and now["Seccomp"] == "2"
+    for name in ("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"):
+        if name != "CapBnd" or os.geteuid() == 0:  # only root can, and need, drop its bounding set
+            assert int(now[name], 16) == 0, name
+
+
+@pytest.mark.skipif(SANITIZED, reason="its leak check attaches to its own process")
+def test_daemon_and_host_are_not_dumpable(actor):
+    """Promise: nobody of the same user reads their memory: their /proc entries are root's."""
+    for pid in (actor.pid, actor.pid_of("actor")):
+        assert os.stat(f"/proc/{pid}/mem").st_uid == 0
+        assert os.geteuid() == 0 or not os.access(f"/proc/{pid}/environ", os.R_OK)
+
+
+@pytest.fixture
+def read(agentd, tmp_path):
+    """read(path, section, extra config) → what an agent gets that tries to read the file."""
+    def start(path, section="", extra=""):
+        daemon = agentd(f"agents: {{ a: {{ plugin: PLUGIN(actor){section} }} }}\n{extra}").wait_ready()
+        return daemon.run(f"read {path}").json["content"]
+    return start
+
+
+@needs_landlock
+def test_the_config_is_hidden_and_all_that_it_was_made_of(read, tmp_path):
+    """Promise: agent.conf, what it includes, and its ${file:}s cannot be read by a plugin."""
+    (tmp_path / "conf.d").mkdir()
+    (tmp_path / "conf.d" / "more.conf").write_text("log: { level: debug }\n")
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "token").write_text("hunter2\n")
+    extra = "include: [ conf.d/*.conf ]\nname: ${file:secrets/token}\n"
+    assert read(tmp_path / "agent.conf", extra=extra) == "Permission denied"
+    assert read(tmp_path / "conf.d" / "more.conf", extra=extra) == "Permission denied"
+    assert read(tmp_path / "secrets" / "token", extra=extra) == "Permission denied"
+    (tmp_path / "link").symlink_to(tmp_path / "secrets" / "token")
+    assert read(tmp_path / "link", extra=extra) == "Permission denied"
+
+
+def test_other_files_are_the_users(read, tmp_path):
+    """Promise: nothing else is taken away: files beside the config, folders, what comes later in them."""
+    (tmp_path / "beside").write_text("here")
+    (tmp_path / "data").mkdir()
+    assert read(tmp_path / "beside") == "here"
+    assert read("/etc/hostname") == Path("/etc/hostname").read_text()
+    (tmp_path / "data" / "late").write_text("later")
+    assert read(tmp_path / "data" / "late") == "later"
+    assert read("/nowhere") == "No such file or directory"
+
+
+@needs_landlock
+def test_a_section_may_open_the_files(read, tmp_path):
+    """Promise: `allow: [ files ]` takes the fence away for that agent."""
+    assert "PLUGIN" not in read(tmp_path / "agent.conf", ", allow: [ files ]")
+    assert read(tmp_path / "agent.conf", ", allow: [ files ]").startswith("http:")
+
+
+@needs_landlock
+def test_the_log_says_what_is_hidden(actor):
+    """Who runs agentd beside what its agents write is told why they cannot."""
+    actor.wait_log(r"plugins cannot read \S+/agent\.conf, nor make or rename files beside it")
+
+
+@pytest.mark.parametrize("section, result", [
+    ("", "Address family not supported by protocol"), (", allow: unix", "ok"), (", allow: [ files ]", "Address family"),
+])
+def test_unix_sockets_are_for_those_who_ask(agentd, section, result):
+    """Promise: socket(AF_UNIX) only with `allow: [ unix ]`; socketpair always."""
+    daemon = agentd(f"agents: {{ a: {{ plugin: PLUGIN(actor){section} }} }}").wait_ready()
+    assert daemon.run("socket unix").json["content"].startswith(result)
+    assert daemon.run("socket inet").json["content"] == "ok"
+    assert daemon.run("socket pair").json["content"] == "ok"
+
+
+def test_what_a_sandbox_may_be_told(agentd):
+    """A word that `allow` does not know is a mistake in the config."""
+    daemon = agentd("agents: { a: { plugin: PLUGIN(actor), allow: [ unix, everything ] } }", listening=False)
+    assert daemon.wait() == 78
+    assert any(re.search(r"agent\.conf:2: agents\.a\.allow\[1\]: expected one of unix\|files, found \"everything\"", line)
+               for line in daemon.raw), daemon.raw
