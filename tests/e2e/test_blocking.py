@@ -60,10 +60,11 @@ def test_threads_are_made_when_they_are_needed(blocker):
     daemon = blocker("threads: 8")
     idle = threads(daemon, "b")
     daemon.run("say one")
-    assert threads(daemon, "b") == idle + 1
+    first = threads(daemon, "b")
+    assert first == idle + 1 or SANITIZED  # a sanitizer may make one of its own with the first
     for connection in [daemon.start_run("sleep 20") for _ in range(40)]:
         assert answer(connection)[0] == 200
-    assert threads(daemon, "b") == idle + 8
+    assert threads(daemon, "b") == first + 7
 
 
 def test_a_run_is_cancelled_where_it_blocks(blocker):
