@@ -6,6 +6,7 @@
 #   make test [SAN=…] [TESTS=…]       deps, build, unit tests, end-to-end tests
 #   make lint                         the format, and a second compiler's warnings
 #   make fuzz [SECONDS=60]            the fuzzers, so long each
+#   make zoo [SECONDS=60]             every bad plugin at once, under load, so long
 #   make bench                        the figures, against their floors
 #   make install [DESTDIR=] [PREFIX=/usr/local]
 #   make clean
@@ -26,7 +27,7 @@ PYTHON     := /usr/bin/python3
 # Debian packages: to build, and to test.
 BUILD_PACKAGES := gcc libc6-dev make pkg-config libevent-dev libjansson-dev libseccomp-dev libyaml-dev \
                   uthash-dev
-TEST_PACKAGES  := libcmocka-dev python3 python3-pytest binutils curl
+TEST_PACKAGES  := libcmocka-dev python3 python3-pytest binutils curl nodejs
 # Servers, which Debian starts when it installs them: asked for in CI only. Without them their tests skip.
 TEST_PACKAGES  += $(if $(CI),nginx-light haproxy)
 BENCH_PACKAGES := wrk python3-fastapi python3-uvicorn python3-uvloop python3-httptools
@@ -49,6 +50,8 @@ pkg = $(shell pkg-config --libs $(1) 2>/dev/null)
 DAEMON_LIBS = $(call pkg,libevent_core libevent_extra jansson yaml-0.1)
 HOST_LIBS   = $(call pkg,libevent_core libseccomp) -ldl -pthread
 TEST_LIBS   = $(DAEMON_LIBS) $(call pkg,cmocka)
+# PLUGIN_LIBS_NAME: what plugins/NAME is linked with.
+PLUGIN_LIBS_exec = $(call pkg,jansson)
 
 # What is what. A file in a folder is part of its program: there is no list to keep.
 DAEMON_SOURCES := $(wildcard daemon/*.c daemon/*/*.c)
@@ -57,6 +60,7 @@ HOST_SOURCES   := $(wildcard host/*.c) daemon/base/buf.c daemon/base/frame.c dae
                   daemon/proc/channel.c
 PLUGINS        := $(patsubst plugins/%/,%,$(wildcard plugins/*/))
 TEST_PLUGINS   := $(patsubst tests/plugins/%.c,%,$(wildcard tests/plugins/*.c))
+ANIMALS        := $(patsubst tests/zoo/%.c,%,$(wildcard tests/zoo/*.c))
 UNIT_TESTS     := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 FUZZERS        := $(patsubst fuzz/%.c,%,$(wildcard fuzz/fuzz_*.c))
 
@@ -66,7 +70,7 @@ Q    = $(if $(V),,@)
 
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 
-.PHONY: all deps test-deps lint-deps bench-deps run test unit e2e lint format fuzz bench install clean
+.PHONY: all deps test-deps lint-deps bench-deps run test unit e2e zoo lint format fuzz bench install clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -91,10 +95,13 @@ PLUGIN_CFLAGS = -std=gnu17 -D_GNU_SOURCE -Iinclude $(WARNINGS) $(CFLAGS) $(SANFL
                 -fvisibility=hidden -shared $(if $(SAN),,-Wl,-z,defs) -MMD -MP
 
 .SECONDEXPANSION:
-$(BUILD)/plugins/%.so: $$(wildcard plugins/$$*/*.c) | $(BUILD)/plugins
-	$(call show,LINK)$(CC) $(PLUGIN_CFLAGS) $(filter %.c,$^) -o $@
+$(BUILD)/plugins/%.so: $$(wildcard plugins/$$*/*.[ch]) | $(BUILD)/plugins
+	$(call show,LINK)$(CC) $(PLUGIN_CFLAGS) $(filter %.c,$^) $(PLUGIN_LIBS_$*) -o $@
 
 $(BUILD)/tests/plugins/%.so: tests/plugins/%.c | $(BUILD)/tests/plugins
+	$(call show,LINK)$(CC) $(PLUGIN_CFLAGS) $< -o $@ -pthread
+
+$(BUILD)/tests/zoo/%.so: tests/zoo/%.c | $(BUILD)/tests/zoo
 	$(call show,LINK)$(CC) $(PLUGIN_CFLAGS) $< -o $@ -pthread
 
 $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/daemon.a | $(BUILD)/tests/unit
@@ -104,7 +111,7 @@ $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/daemon.a | $(BUILD)/
 $(BUILD)/tests/replay/%: $(BUILD)/obj/fuzz/%.o $(BUILD)/obj/fuzz/replay.o $(BUILD)/daemon.a | $(BUILD)/tests/replay
 	$(call show,LINK)$(CC) $(ALL_LDFLAGS) $^ $(DAEMON_LIBS) -o $@
 
-$(BUILD)/plugins $(BUILD)/tests/plugins $(BUILD)/tests/unit $(BUILD)/tests/replay:
+$(BUILD)/plugins $(BUILD)/tests/plugins $(BUILD)/tests/zoo $(BUILD)/tests/unit $(BUILD)/tests/replay:
 	$(Q)mkdir -p $@
 
 # Installing what is missing, and asking for nothing when nothing is.
@@ -144,11 +151,15 @@ unit: $(UNIT_TESTS:%=$(BUILD)/tests/unit/%) $(FUZZERS:%=$(BUILD)/tests/replay/%)
 	@failed=0; for t in $(UNIT_TESTS:%=$(BUILD)/tests/unit/%); do $$t || failed=1; done; \
 	for f in $(FUZZERS:fuzz_%=%); do $(BUILD)/tests/replay/fuzz_$$f fuzz/corpus/$$f/* || failed=1; done; exit $$failed
 
-e2e: all $(TEST_PLUGINS:%=$(BUILD)/tests/plugins/%.so)
+e2e: all $(TEST_PLUGINS:%=$(BUILD)/tests/plugins/%.so) $(ANIMALS:%=$(BUILD)/tests/zoo/%.so)
 	AGENTD_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -p no:cacheprovider $(TESTS)
 
+zoo: export AGENTD_ZOO_SECONDS = $(SECONDS)
+zoo: TESTS = tests/e2e/test_zoo.py
+zoo: e2e
+
 SOURCES = $(wildcard include/agentd/*.h daemon/*.[ch] daemon/*/*.[ch] host/*.[ch] plugins/*/*.[ch] \
-          tests/unit/*.[ch] tests/plugins/*.c fuzz/*.c bench/*.c)
+          tests/unit/*.[ch] tests/plugins/*.c tests/zoo/*.[ch] fuzz/*.c bench/*.c)
 
 lint: lint-deps
 	@clang-format-14 --dry-run --Werror $(SOURCES)

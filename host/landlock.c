@@ -48,7 +48,7 @@ struct fence {
 	uint64_t handled; /* the rights that this kernel knows */
 };
 
-static int abi(void)
+int sandbox_landlock_abi(void)
 {
 	return (int)syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
 }
@@ -109,7 +109,7 @@ static void allow_all_but_hidden(const struct fence *fence, const char *path)
 
 int sandbox_hide_files(const struct sandbox *sandbox)
 {
-	int version = abi();
+	int version = sandbox_landlock_abi();
 	if (version < 1)
 		return 0; /* an old kernel, or one without Landlock */
 	struct fence fence = { .sandbox = sandbox, .handled = FILE_RIGHTS | FOLDER_RIGHTS };

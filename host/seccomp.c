@@ -3,13 +3,16 @@
  * made of with every new libc; what is listed here is what reaches other processes, the kernel or
  * more rights, and what would go round the list.
  */
+#include <asm/sockios.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <sched.h>
 #include <seccomp.h>
 #include <signal.h>
 #include <stdint.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -99,8 +102,18 @@ static const int on_process[] = {
 	SCMP_SYS(sched_setattr),
 };
 
-/* Calls whose second argument is, if the first says so. */
-static const int on_which_process[] = { SCMP_SYS(setpriority), SCMP_SYS(ioprio_set) };
+/* Calls that name by their first argument what the second is: a process, or (refused altogether) a
+ * group or a user, to whom the daemon belongs, too. */
+static const struct {
+	int call, process, group, user;
+} on_which[] = {
+	{ SCMP_SYS(setpriority), PRIO_PROCESS, PRIO_PGRP, PRIO_USER },
+	{ SCMP_SYS(ioprio_set), 1, 2, 3 }, /* IOPRIO_WHO_… of <linux/ioprio.h> */
+};
+
+/* What has the kernel send signals to whom it names. */
+static const unsigned owner_commands[] = { F_SETOWN, F_SETOWN_EX };
+static const unsigned owner_requests[] = { FIOSETOWN, SIOCSPGRP };
 
 #define COUNT(list) (sizeof(list) / sizeof((list)[0]))
 
@@ -136,9 +149,22 @@ static int guard_daemon(scmp_filter_ctx ctx, pid_t daemon, pid_t group)
 		struct scmp_arg_cmp is_daemon = arg_is(0, daemon);
 		error = refuse(ctx, on_process[i], 1, &is_daemon);
 	}
-	for (size_t i = 0; error == 0 && i < COUNT(on_which_process); i++) {
-		struct scmp_arg_cmp is_daemon = arg_is(1, daemon);
-		error = refuse(ctx, on_which_process[i], 1, &is_daemon);
+	for (size_t i = 0; error == 0 && i < COUNT(on_which); i++) {
+		struct scmp_arg_cmp one[] = { arg_is(0, on_which[i].process), arg_is(1, daemon) };
+		struct scmp_arg_cmp of_group = arg_is(0, on_which[i].group);
+		struct scmp_arg_cmp of_user = arg_is(0, on_which[i].user);
+		error = refuse(ctx, on_which[i].call, 2, one);
+		if (error == 0)
+			error = refuse(ctx, on_which[i].call, 1, &of_group);
+		if (error == 0)
+			error = refuse(ctx, on_which[i].call, 1, &of_user);
+	}
+	for (size_t i = 0; error == 0 && i < COUNT(owner_commands); i++) {
+		struct scmp_arg_cmp is_command = arg_is(1, (int32_t)owner_commands[i]);
+		struct scmp_arg_cmp is_request = arg_is(1, (int32_t)owner_requests[i]);
+		error = refuse(ctx, SCMP_SYS(fcntl), 1, &is_command);
+		if (error == 0)
+			error = refuse(ctx, SCMP_SYS(ioctl), 1, &is_request);
 	}
 	struct scmp_arg_cmp is_all = arg_is(0, -1), is_group = arg_is(0, -group);
 	if (error == 0)
@@ -202,6 +228,9 @@ int sandbox_filter_calls(const struct sandbox *sandbox)
 		error = seccomp_rule_add_array(
 		    ctx, SCMP_ACT_ERRNO(EAFNOSUPPORT), SCMP_SYS(socket), 1, &is_unix);
 	}
+	/* Landlock learned of this call with its third ABI only. */
+	if (error == 0 && sandbox->hidden_count && !sandbox->files && sandbox_landlock_abi() < 3)
+		error = refuse(ctx, SCMP_SYS(truncate), 0, NULL);
 	if (error == 0)
 		error = seccomp_load(ctx);
 	seccomp_release(ctx);

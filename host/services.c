@@ -16,6 +16,7 @@
 #include "host/internal.h"
 
 #define RUNS_RETIRED 1024
+#define ERROR_MAX    4096 /* one line for the caller: agentd shows no more of it */
 #define LOG_BACKLOG_MAX \
 	(1u << 20) /* log lines beyond it are dropped: they must not become memory */
 
@@ -58,6 +59,7 @@ void services_flush(int fd, short what, void *arg)
 	host.woken = false;
 	channel_add(host.channel, host.out.data, host.out.length);
 	host.out.length = 0;
+	host.backlog = channel_backlog(host.channel);
 	if (host.out.capacity > LOG_BACKLOG_MAX)
 		buf_done(&host.out);
 	pthread_mutex_unlock(&host.lock);
@@ -73,8 +75,10 @@ static void run_unref_locked(struct agentd_run *run)
 
 static void put_log(uint32_t level, const char *text)
 {
-	if (host.out.length > LOG_BACKLOG_MAX)
+	if (host.out.length + host.backlog > LOG_BACKLOG_MAX) {
+		wake_loop(); /* which looks how much agentd has taken since */
 		return;
+	}
 	struct frame_writer writer = frame_begin(&host.out, MESSAGE_LOG, 0);
 	frame_put_u32(&writer, level > AGENTD_LOG_DEBUG ? AGENTD_LOG_DEBUG : level);
 	frame_put_str(&writer, text);
@@ -283,6 +287,8 @@ static int host_finish(struct agentd_run *run, const struct agentd_result *resul
 	char why[96] = "a result that is too long for agentd";
 	struct agentd_result ours = { 0 };
 	memcpy(&ours, result, result->size < sizeof(ours) ? result->size : sizeof(ours));
+	if (ours.error.n > ERROR_MAX)
+		ours.error.n = ERROR_MAX;
 	pthread_mutex_lock(&host.lock);
 	int error = run->finished ? complain(run, "finish") : check_result(&ours, why, sizeof(why));
 	if (!run->finished) {

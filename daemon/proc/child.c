@@ -43,6 +43,7 @@ struct child {
 	struct event *ended;
 	struct channel *channel; /* NULL once it was read to its end */
 	struct output *output;
+	bool configured;    /* it was sent its settings, so READY may come */
 	unsigned pings;     /* not answered yet */
 	char reason[256];   /* what it said before it left, or why it was killed */
 	struct buf nowhere; /* takes frames for a process that is gone */
@@ -91,7 +92,8 @@ static int child_on_hello(struct child *child, const struct frame *frame)
 		    child, "describes itself in a way that does not fit its first start");
 		return -EPROTO;
 	}
-	if (child->setup.config)
+	child->configured = child->setup.config != NULL;
+	if (child->configured)
 		channel_add(child->channel, child->setup.config->data, child->setup.config->length);
 	if (child->ops->hello)
 		child->ops->hello(child->arg, child);
@@ -117,7 +119,7 @@ static int child_on_frame(void *arg, const struct frame *frame)
 	case MESSAGE_HELLO:
 		return child_on_hello(child, frame);
 	case MESSAGE_READY:
-		if (child->state != STATE_STARTING || frame->length)
+		if (child->state != STATE_STARTING || !child->configured || frame->length)
 			return child->state == STATE_STOPPING ? 0 : -EPROTO;
 		child_step(child, EVENT_READY);
 		return 0;
@@ -237,6 +239,7 @@ static int child_spawn(struct child *child)
 	child->pid = spawned.pid;
 	child->pidfd = spawned.pidfd;
 	child->pings = 0;
+	child->configured = false;
 	child->channel = channel_new(child->base, spawned.channel_fd, &child_channel_ops, child);
 	child->output = output_new(child->base, spawned.output_fd, child->setup.label);
 	child->ended =
@@ -276,6 +279,21 @@ static void child_end_leftovers(const struct child *child)
 		log_warn("%s: ended %u processes that it left behind", child->setup.label, ended);
 }
 
+/* The first n bytes of a text as UTF-8, terminated: a plugin may have had a part in it, and people
+ * and JSON get to see it. */
+static void make_shown(char *text, size_t size)
+{
+	struct buf clean = { 0 };
+	buf_add_utf8(&clean, NULL, text, strlen(text));
+	size_t n = clean.length < size ? clean.length : size - 1;
+	while (n < clean.length && n && (clean.data[n] & 0xc0) == 0x80)
+		n--; /* not inside a character */
+	if (n)
+		memcpy(text, clean.data, n);
+	text[n] = '\0';
+	buf_done(&clean);
+}
+
 /* How it ended, in words. */
 static void child_describe_exit(struct child *child)
 {
@@ -293,6 +311,7 @@ static void child_describe_exit(struct child *child)
 	else
 		snprintf(last->reason, sizeof(last->reason), "exited with code %d%s%.200s",
 		    last->code, line[0] ? ": " : "", line);
+	make_shown(last->reason, sizeof(last->reason));
 }
 
 static void child_log_exit(const struct child *child)

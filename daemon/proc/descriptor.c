@@ -7,6 +7,7 @@
 
 #include "daemon/base/message.h"
 
+#define SHOWN_MAX    4096
 #define OPTION_LEAST 40 /* bytes of an option row in a frame, without its texts */
 
 /* A text that people will see, and JSON will carry. */
@@ -16,6 +17,8 @@ static char *read_shown(struct frame_cursor *cursor)
 	char *text = frame_get_str(cursor);
 	if (!text)
 		return NULL;
+	if (strlen(text) > SHOWN_MAX)
+		cursor->bad = true;
 	buf_add_utf8(&clean, NULL, text, strlen(text));
 	free(text);
 	return buf_take(&clean);

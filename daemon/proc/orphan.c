@@ -2,14 +2,35 @@
  * without that list there is nothing to be done, and nothing is. */
 #include "daemon/proc/orphan.h"
 
+#include <poll.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
+#include <sys/pidfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define ROUNDS_MAX 64 /* a killed leftover may leave children of its own to us */
+#include "daemon/base/id.h"
 
-static unsigned end_round(bool (*is_ours)(pid_t pid))
+/* The killed are gone at once, but for those that the kernel holds up; each may leave children of its
+ * own to us. What is not gone by then is ended with the next host that ends. */
+#define PATIENCE_MS 200
+
+/* Reaps one that was killed. */
+static bool await(pid_t pid, uint64_t until_ms)
+{
+	siginfo_t info = { 0 };
+	int fd = pidfd_open(pid, 0);
+	uint64_t now = clock_monotonic_ms();
+	if (fd >= 0) {
+		struct pollfd ended = { .fd = fd, .events = POLLIN };
+		poll(&ended, 1, now < until_ms ? (int)(until_ms - now) : 0);
+		close(fd);
+	}
+	return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG) == 0 && info.si_pid;
+}
+
+static unsigned end_round(bool (*is_ours)(pid_t pid), uint64_t until_ms)
 {
 	char path[64];
 	unsigned ended = 0;
@@ -22,8 +43,7 @@ static unsigned end_round(bool (*is_ours)(pid_t pid))
 		if (is_ours(pid))
 			continue;
 		kill(pid, SIGKILL); /* it is our child and not reaped: the number is its own */
-		waitid(P_PID, (id_t)pid, &(siginfo_t){ 0 }, WEXITED);
-		ended++;
+		ended += await(pid, until_ms);
 	}
 	fclose(children);
 	return ended;
@@ -31,8 +51,11 @@ static unsigned end_round(bool (*is_ours)(pid_t pid))
 
 unsigned orphans_end(bool (*is_ours)(pid_t pid))
 {
+	uint64_t until_ms = clock_monotonic_ms() + PATIENCE_MS;
 	unsigned all = 0, ended;
-	for (int i = 0; i < ROUNDS_MAX && (ended = end_round(is_ours)) > 0; i++)
+	do {
+		ended = end_round(is_ours, until_ms);
 		all += ended;
+	} while (ended && clock_monotonic_ms() < until_ms);
 	return all;
 }

@@ -12,7 +12,7 @@
 #include <sys/types.h>
 
 /* Kills and reaps all children of this process but those that are ours; returns how many. Waits for
- * those that it has killed, which are gone at once. */
+ * those that it has killed, which are gone at once; at most 200 ms in all. */
 unsigned orphans_end(bool (*is_ours)(pid_t pid));
 
 #endif

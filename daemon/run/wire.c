@@ -14,6 +14,9 @@
 #include "daemon/run/agent.h"
 #include "daemon/run/internal.h"
 
+#define MESSAGES_MAX 1000 /* that a run adds to its session */
+#define ERROR_MAX    4096 /* bytes of what the client reads of a failure */
+
 static void put(struct frame_writer *writer, struct frame_text text)
 {
 	frame_put_text(writer, text.p, text.n);
@@ -183,11 +186,13 @@ static void remember(const struct run *run, struct memory *memory, struct store_
 	memory->messages[memory->count++] = message;
 }
 
-/* Reads the messages of a FINISH. -EPROTO: broken; -EINVAL: a slip of the plugin's. */
+/* Reads the messages of a FINISH. -EPROTO: broken; -EINVAL, -E2BIG: a slip of the plugin's. */
 static int read_memory(const struct run *run, struct frame_cursor *cursor, struct memory *memory)
 {
 	uint32_t count = frame_get_count(cursor, 4 * sizeof(uint32_t));
 	int error = 0;
+	if (count > MESSAGES_MAX)
+		return -E2BIG;
 	memory->messages = calloc(count + 2, sizeof(*memory->messages));
 	if (!memory->messages ||
 	    !buf_room(&memory->texts, 3 * (size_t)(cursor->end - cursor->p) + 1))
@@ -234,7 +239,9 @@ static void finish_done(
     struct run *run, struct frame_text content, struct frame_text usage, struct memory *memory)
 {
 	take_content(run, content);
-	if (usage.n && !(run->usage = compact(usage, NULL)))
+	if (usage.n > (size_t)agent_settings(run->agent)->limits.event)
+		complain(run, "the usage is longer than limits.event; it is left out");
+	else if (usage.n && !(run->usage = compact(usage, NULL)))
 		complain(run, "the usage is not a JSON object; it is left out");
 	if (memory->count == 1)
 		remember(run, memory,
@@ -246,7 +253,7 @@ static void finish_done(
 static void finish_not_done(struct run *run, uint32_t status, struct frame_text error)
 {
 	struct buf why = { 0 };
-	buf_add_utf8(&why, NULL, error.p, error.n);
+	buf_add_utf8(&why, NULL, error.p, error.n < ERROR_MAX ? error.n : ERROR_MAX);
 	char *text = buf_take(&why);
 	bool said = text && text[0];
 	run_leave_worker(run);
@@ -275,8 +282,9 @@ static int receive_finish(struct run *run, const struct frame *frame)
 	if (run->ended) {
 		run_leave_worker(run); /* its place is free at last */
 	} else if (got < 0) {
-		const char *why =
-		    got == -EINVAL ? "a message of its result has no known role" : "out of memory";
+		const char *why = got == -EINVAL  ? "a message of its result has no known role"
+				  : got == -E2BIG ? "its result has more than 1000 messages"
+						  : "out of memory";
 		finish_not_done(run, AGENTD_FAILED, (struct frame_text){ why, strlen(why) });
 	} else if (status == AGENTD_DONE) {
 		finish_done(run, content, usage, &memory);

@@ -1,0 +1,11 @@
+/* Introduces itself again when it is ready. agentd must kill it: 502, and it starts again. */
+#include "raw.h"
+
+static int bite(void *self, struct agentd_run *run, const struct agentd_request *request)
+{
+	(void)self, (void)run, (void)request;
+	raw_frame(MESSAGE_HELLO, 0, "\1\0\0\0", 4);
+	return 0;
+}
+
+ANIMAL(.open = animal_open, .run = bite);
