@@ -152,6 +152,8 @@ void daemon_free(struct daemon *daemon)
 		event_free(daemon->deadline);
 	notify_free(daemon->notify);
 	if (daemon->runs)
+		runs_drain(daemon->runs, NULL, NULL); /* whoever waited for it is gone */
+	if (daemon->runs)
 		runs_cancel_all(daemon->runs, RUN_DRAINING, "agentd has stopped");
 	http_server_free(daemon->http);
 	registry_free(daemon->registry);

@@ -21,6 +21,7 @@
 #include "daemon/proc/spawn.h"
 
 #define PINGS_UNANSWERED 3
+#define LEFTOVERS_MS     100 /* until what a host left behind is looked for again */
 
 struct child {
 	struct event_base *base; /* borrowed */
@@ -272,11 +273,33 @@ static void child_bury(struct child *child)
 	child->pid = 0;
 }
 
+/* What could not be ended at once is tried again, whatever becomes of the child that left it. */
+static struct event *leftovers_timer;
+
+static void on_leftovers_timer(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	unsigned ended = 0;
+	if (!orphans_end(is_child, &ended))
+		arm(leftovers_timer, LEFTOVERS_MS);
+	if (ended)
+		log_warn("ended %u more processes that a host had left behind", ended);
+}
+
 static void child_end_leftovers(const struct child *child)
 {
-	unsigned ended = orphans_end(is_child);
+	unsigned ended = 0;
+	bool all = orphans_end(is_child, &ended);
 	if (ended)
 		log_warn("%s: ended %u processes that it left behind", child->setup.label, ended);
+	if (all)
+		return;
+	if (!leftovers_timer)
+		leftovers_timer = event_new(child->base, -1, 0, on_leftovers_timer, NULL);
+	if (leftovers_timer)
+		arm(leftovers_timer, LEFTOVERS_MS);
 }
 
 /* The first n bytes of a text as UTF-8, terminated: a plugin may have had a part in it, and people
@@ -505,6 +528,10 @@ void child_free(struct child *child)
 	image_unref(child->setup.image);
 	buf_done(&child->nowhere);
 	free(child);
+	if (TAILQ_EMPTY(&children) && leftovers_timer) {
+		event_free(leftovers_timer);
+		leftovers_timer = NULL;
+	}
 }
 
 void child_up(struct child *child)

@@ -13,7 +13,7 @@
 #include "daemon/base/id.h"
 
 /* The killed are gone at once, but for those that the kernel holds up; each may leave children of its
- * own to us. What is not gone by then is ended with the next host that ends. */
+ * own to us. */
 #define PATIENCE_MS 200
 
 /* Reaps one that was killed. */
@@ -30,32 +30,32 @@ static bool await(pid_t pid, uint64_t until_ms)
 	return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG) == 0 && info.si_pid;
 }
 
-static unsigned end_round(bool (*is_ours)(pid_t pid), uint64_t until_ms)
+/* False: there was none. */
+static bool end_round(bool (*is_ours)(pid_t pid), uint64_t until_ms, unsigned *count)
 {
 	char path[64];
-	unsigned ended = 0;
+	bool found = false;
 	int pid;
 	snprintf(path, sizeof(path), "/proc/self/task/%d/children", getpid());
 	FILE *children = fopen(path, "re");
 	if (!children)
-		return 0;
+		return false;
 	while (fscanf(children, "%d", &pid) == 1) {
 		if (is_ours(pid))
 			continue;
 		kill(pid, SIGKILL); /* it is our child and not reaped: the number is its own */
-		ended += await(pid, until_ms);
+		*count += await(pid, until_ms);
+		found = true;
 	}
 	fclose(children);
-	return ended;
+	return found;
 }
 
-unsigned orphans_end(bool (*is_ours)(pid_t pid))
+bool orphans_end(bool (*is_ours)(pid_t pid), unsigned *count)
 {
 	uint64_t until_ms = clock_monotonic_ms() + PATIENCE_MS;
-	unsigned all = 0, ended;
-	do {
-		ended = end_round(is_ours, until_ms);
-		all += ended;
-	} while (ended && clock_monotonic_ms() < until_ms);
-	return all;
+	while (end_round(is_ours, until_ms, count))
+		if (clock_monotonic_ms() >= until_ms)
+			return false;
+	return true;
 }

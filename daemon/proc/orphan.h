@@ -11,8 +11,9 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
-/* Kills and reaps all children of this process but those that are ours; returns how many. Waits for
- * those that it has killed, which are gone at once; at most 200 ms in all. */
-unsigned orphans_end(bool (*is_ours)(pid_t pid));
+/* Kills and reaps all children of this process but those that are ours, and adds how many they were.
+ * Waits for those that it has killed, which are gone at once, but at most 200 ms in all. False: that
+ * was not long enough, and some may be left. */
+bool orphans_end(bool (*is_ours)(pid_t pid), unsigned *count);
 
 #endif

@@ -81,7 +81,8 @@ struct run_subscriber {
 
 struct runs *runs_new(struct event_base *base, struct store *store);
 void runs_free(struct runs *runs); /* after every run has ended */
-/* Refuses new runs from now on. `idle` is called once none is left, maybe before this returns. */
+/* Refuses new runs from now on. `idle` (may be NULL) is called once none is left, maybe before this
+ * returns; it takes the place of an earlier one. */
 void runs_drain(struct runs *runs, void (*idle)(void *arg), void *arg);
 /* Ends all that are left. */
 void runs_cancel_all(struct runs *runs, enum run_code code, const char *why);

@@ -238,7 +238,7 @@ def test_timeout_spares_the_neighbours(actor):
     """`timeout` ends this run with 504 at its deadline; a run beside it in the same host finishes."""
     pid, neighbour, began = actor.pid_of("actor"), actor.start_run("timer 800"), time.monotonic()
     body = assert_problem(actor.run("hang", timeout=0.2), 504, "timeout")
-    assert 0.2 <= time.monotonic() - began < 5 * SLOW
+    assert 0.19 <= time.monotonic() - began < 5 * SLOW
     assert "0.2 s" in body["detail"] and UUID7.fullmatch(body["run_id"])
     assert json.loads(neighbour.getresponse().read())["content"] == "timer"
     assert actor.pid_of("actor") == pid
