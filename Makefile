@@ -7,6 +7,7 @@
 #   make lint                         the format, and a second compiler's warnings
 #   make fuzz [SECONDS=60]            the fuzzers, so long each
 #   make zoo [SECONDS=60]             every bad plugin at once, under load, so long
+#   make chaos [ROUNDS=500]           SIGKILL for agentd and its hosts under load, so often
 #   make bench                        the figures, against their floors
 #   make install [DESTDIR=] [PREFIX=/usr/local]
 #   make clean
@@ -15,6 +16,7 @@
 
 PREFIX  ?= /usr/local
 SECONDS ?= 60
+ROUNDS  ?= 500
 TESTS   ?= tests/e2e
 SAN     ?=
 
@@ -25,8 +27,8 @@ PLUGINDIR  := $(PREFIX)/lib/agentd/plugins
 PYTHON     := /usr/bin/python3
 
 # Debian packages: to build, and to test.
-BUILD_PACKAGES := gcc libc6-dev make pkg-config libevent-dev libjansson-dev libseccomp-dev libyaml-dev \
-                  uthash-dev
+BUILD_PACKAGES := gcc libc6-dev make pkg-config libevent-dev libjansson-dev libseccomp-dev libsqlite3-dev \
+                  libyaml-dev uthash-dev
 TEST_PACKAGES  := libcmocka-dev python3 python3-pytest binutils curl nodejs
 # Servers, which Debian starts when it installs them: asked for in CI only. Without them their tests skip.
 TEST_PACKAGES  += $(if $(CI),nginx-light haproxy)
@@ -47,7 +49,7 @@ ALL_CFLAGS := -std=gnu17 -D_GNU_SOURCE -I. -Iinclude $(WARNINGS) $(CFLAGS) \
 ALL_LDFLAGS := $(if $(SAN),$(SANFLAGS),-pie -Wl,-z,relro,-z,now) -Wl,--as-needed $(LDFLAGS)
 
 pkg = $(shell pkg-config --libs $(1) 2>/dev/null)
-DAEMON_LIBS = $(call pkg,libevent_core libevent_extra jansson yaml-0.1)
+DAEMON_LIBS = $(call pkg,libevent_core libevent_extra jansson sqlite3 yaml-0.1) -pthread
 HOST_LIBS   = $(call pkg,libevent_core libseccomp) -ldl -pthread
 TEST_LIBS   = $(DAEMON_LIBS) $(call pkg,cmocka)
 # PLUGIN_LIBS_NAME: what plugins/NAME is linked with.
@@ -70,7 +72,7 @@ Q    = $(if $(V),,@)
 
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 
-.PHONY: all deps test-deps lint-deps bench-deps run test unit e2e zoo lint format fuzz bench install clean
+.PHONY: all deps test-deps lint-deps bench-deps run test unit e2e zoo chaos lint format fuzz bench install clean
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -157,6 +159,10 @@ e2e: all $(TEST_PLUGINS:%=$(BUILD)/tests/plugins/%.so) $(ANIMALS:%=$(BUILD)/test
 zoo: export AGENTD_ZOO_SECONDS = $(SECONDS)
 zoo: TESTS = tests/e2e/test_zoo.py
 zoo: e2e
+
+chaos: export AGENTD_CHAOS_ROUNDS = $(ROUNDS)
+chaos: TESTS = tests/e2e/test_chaos.py
+chaos: e2e
 
 SOURCES = $(wildcard include/agentd/*.h daemon/*.[ch] daemon/*/*.[ch] host/*.[ch] plugins/*/*.[ch] \
           tests/unit/*.[ch] tests/plugins/*.c tests/zoo/*.[ch] fuzz/*.c bench/*.c)

@@ -1,6 +1,7 @@
 /* daemon: builds the parts, and stops them in order. */
 #include "daemon/daemon.h"
 
+#include <errno.h>
 #include <event2/event.h>
 #include <linux/landlock.h>
 #include <signal.h>
@@ -18,7 +19,7 @@
 #include "daemon/proc/notify.h"
 #include "daemon/run/registry.h"
 #include "daemon/run/run.h"
-#include "daemon/store/store.h"
+#include "daemon/store/sqlite.h"
 #include "daemon/version.h"
 
 #define MEMORY_SESSIONS 10000 /* kept without a store; those idle longest go first */
@@ -89,6 +90,81 @@ static int daemon_listen(struct daemon *daemon)
 	return 0;
 }
 
+/* The store. */
+
+static void daemon_on_trouble(void *arg, const char *what)
+{
+	const struct daemon *daemon = arg;
+	log_error(
+	    "the store %s is damaged (%s) and is not used any more: stop agentd, and put a backup "
+	    "in its place, or move it away to begin anew",
+	    daemon->settings->store.path, what);
+}
+
+static int daemon_open_store(struct daemon *daemon)
+{
+	const struct store_settings *settings = &daemon->settings->store;
+	char reason[256];
+	struct sqlite_setup setup = {
+		.path = settings->path,
+		.retention_ms = settings->retention_ms,
+		.max_bytes = settings->max_size,
+		.trouble = daemon_on_trouble,
+		.arg = daemon,
+	};
+	if (!settings->enabled)
+		return (daemon->store = store_new_memory(MEMORY_SESSIONS)) ? 0 : EX_OSERR;
+	int error = store_open_sqlite(daemon->base, &setup, &daemon->store, reason, sizeof(reason));
+	if (error == 0)
+		return 0;
+	log_error("cannot open the store %s: %s%s", settings->path, reason,
+	    error == -EBADMSG ? "; put a backup in its place, or move it away to begin anew"
+	    : error == -EBUSY ? "; give this one another store.path, or store: { enabled: false }"
+			      : "");
+	return EX_UNAVAILABLE;
+}
+
+/* What was going on when agentd ended last. */
+
+struct daemon_recovery {
+	struct daemon *daemon;
+	struct runs_recovered result;
+	bool done;
+};
+
+static struct agent *recovery_find(void *arg, const char *name)
+{
+	struct daemon_recovery *recovery = arg;
+	return registry_find(recovery->daemon->registry, name);
+}
+
+static void recovery_done(void *arg, const struct runs_recovered *result)
+{
+	struct daemon_recovery *recovery = arg;
+	recovery->result = *result;
+	recovery->done = true;
+}
+
+/* Before anybody can ask for anything: so the runs of a session stay in their order. */
+static int daemon_recover(struct daemon *daemon)
+{
+	struct daemon_recovery recovery = { .daemon = daemon };
+	struct runs_recovery setup = {
+		.find = recovery_find, .done = recovery_done, .arg = &recovery
+	};
+	runs_recover(daemon->runs, &setup);
+	while (!recovery.done)
+		event_base_loop(daemon->base, EVLOOP_ONCE);
+	if (recovery.result.error < 0) {
+		log_error("cannot read the store: %s", strerror(-recovery.result.error));
+		return EX_UNAVAILABLE;
+	}
+	if (recovery.result.resumed || recovery.result.interrupted)
+		log_info("%zu runs are begun again, %zu ended as interrupted",
+		    recovery.result.resumed, recovery.result.interrupted);
+	return 0;
+}
+
 int daemon_new(struct event_base *base, const struct daemon_setup *setup, struct daemon **ret)
 {
 	struct daemon *daemon = calloc(1, sizeof(*daemon));
@@ -102,8 +178,9 @@ int daemon_new(struct event_base *base, const struct daemon_setup *setup, struct
 	if (!(daemon->log_flush = event_new(base, -1, 0, on_log_flush, NULL)))
 		goto fail;
 	log_on_pending(on_log_pending, daemon);
-	if (!(daemon->store = store_new_memory(MEMORY_SESSIONS)))
+	if ((error = daemon_open_store(daemon)))
 		goto fail;
+	error = EX_OSERR;
 	if (!(daemon->runs = runs_new(base, daemon->store)))
 		goto fail;
 	struct registry_setup registry = {
@@ -116,9 +193,13 @@ int daemon_new(struct event_base *base, const struct daemon_setup *setup, struct
 	};
 	if (!(daemon->registry = registry_new(base, &registry)))
 		goto fail;
-	daemon->api = (struct api){
-		.settings = settings, .registry = daemon->registry, .runs = daemon->runs
-	};
+	if ((error = daemon_recover(daemon)))
+		goto fail;
+	error = EX_OSERR;
+	daemon->api = (struct api){ .settings = settings,
+		.registry = daemon->registry,
+		.runs = daemon->runs,
+		.store = daemon->store };
 	if (!(daemon->http = http_server_new(
 		  base, &settings->http, settings->log_access, route_request, &daemon->api)))
 		goto fail;
@@ -155,6 +236,8 @@ void daemon_free(struct daemon *daemon)
 		runs_drain(daemon->runs, NULL, NULL); /* whoever waited for it is gone */
 	if (daemon->runs)
 		runs_cancel_all(daemon->runs, RUN_DRAINING, "agentd has stopped");
+	if (daemon->store)
+		store_close(daemon->store); /* who waits for it is answered now */
 	http_server_free(daemon->http);
 	registry_free(daemon->registry);
 	runs_free(daemon->runs);
@@ -192,7 +275,11 @@ static void daemon_banner(const struct daemon *daemon)
 		    agent == registry_default(daemon->registry) ? " (default)" : "");
 	}
 	daemon_say_hidden(daemon->settings);
-	log_info("sessions are kept in memory: they end with this process");
+	if (daemon->settings->store.enabled)
+		log_info("runs and sessions are kept in %s", daemon->settings->store.path);
+	else
+		log_info("sessions are kept in memory: they end with this process; runs are not "
+			 "kept, so no background runs and no Idempotency-Key");
 	for (size_t i = 0; (address = http_server_address(daemon->http, i)); i++)
 		log_info("listening on %s%s (no auth)",
 		    strncmp(address, "unix:", 5) ? "http://" : "", address);

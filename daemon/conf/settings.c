@@ -3,11 +3,15 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "daemon/base/buf.h"
 #include "daemon/conf/drop_in.h"
+#include "daemon/conf/file.h"
 #include "daemon/conf/list.h"
 #include "daemon/conf/plugin_path.h"
 #include "daemon/conf/tables.h"
@@ -232,14 +236,72 @@ static void read_drop_ins(
 
 /* Files. */
 
+/* The path without links, also of a file that is not there yet. NULL: it has none. */
+static char *real_path(const char *path)
+{
+	char *real = realpath(path, NULL), *folder = strdup(path);
+	char *slash = folder ? strrchr(folder, '/') : NULL;
+	if (!real && errno == ENOENT && slash && slash != folder) {
+		*slash = '\0';
+		char *above = real_path(folder);
+		if (!above || asprintf(&real, "%s/%s", above, slash + 1) < 0)
+			real = NULL;
+		free(above);
+	}
+	free(folder);
+	return real;
+}
+
 static int hide(void *arg, const char *path)
 {
 	struct settings *settings = arg;
-	char *real = realpath(path, NULL);
+	char *real = real_path(path);
 	if (real) /* a pipe has no path, and needs no hiding */
 		list_add(&settings->hidden, real, strlen(real));
 	free(real);
 	return 0;
+}
+
+/* The store's file, unless the config names it: what systemd gives, or the user's own folder. */
+static char *default_store_path(void)
+{
+	const char *state = getenv("STATE_DIRECTORY"), *home = getenv("HOME");
+	const char *xdg = getenv("XDG_STATE_HOME");
+	struct buf path = { 0 };
+	if (state && state[0] == '/')
+		buf_addf(&path, "%.*s/agentd.db", (int)strcspn(state, ":"), state);
+	else if (xdg && xdg[0] == '/')
+		buf_addf(&path, "%s/agentd/agentd.db", xdg);
+	else if (home && home[0] == '/')
+		buf_addf(&path, "%s/.local/state/agentd/agentd.db", home);
+	else
+		return NULL;
+	return buf_take(&path);
+}
+
+static void find_store(struct settings *settings, struct conf_errors *errors)
+{
+	const struct conf_node *node = conf_get(conf_get(settings->tree, "store"), "path");
+	char *given = settings->store.path, *path = NULL, folder[PATH_MAX];
+	if (!settings->store.enabled)
+		return;
+	settings->store.path = NULL;
+	path = given ? conf_file_beside(node->file, given) : default_store_path();
+	free(given);
+	if (path && path[0] != '/' && getcwd(folder, sizeof(folder)) &&
+	    asprintf(&settings->store.path, "%s/%s", folder, path) >= 0)
+		free(path);
+	else
+		settings->store.path = path;
+	static const char *const beside[] = { "", "-wal", "-shm", ".lock" };
+	for (size_t i = 0; settings->store.path && i < sizeof(beside) / sizeof(beside[0]); i++)
+		if (asprintf(&path, "%s%s", settings->store.path, beside[i]) >= 0) {
+			hide(settings, path);
+			free(path);
+		}
+	if (!settings->store.path)
+		conf_error(errors, settings->tree,
+		    "store.path is needed: neither STATE_DIRECTORY nor HOME is set");
 }
 
 struct settings *settings_read(
@@ -256,14 +318,12 @@ struct settings *settings_read(
 	for (size_t i = 0; i < settings_section_count; i++)
 		read_table(settings_sections[i].schema, conf_get(tree, settings_sections[i].key),
 		    (char *)settings + settings_sections[i].at, true, errors);
-	if (settings->store_enabled)
-		conf_error(errors, conf_get(conf_get(tree, "store"), "enabled"),
-		    "this build keeps runs and sessions in memory only; write enabled: false");
 	if (settings->supervision.backoff_max_ms < settings->supervision.backoff_min_ms)
 		conf_error(errors, conf_get(tree, "supervision"),
 		    "backoff_max is shorter than backoff_min");
 	check_listen(settings, errors);
 	conf_files(tree, hide, settings);
+	find_store(settings, errors);
 	read_agents(settings, errors);
 	read_drop_ins(settings, errors, notes);
 	return settings;
@@ -345,7 +405,9 @@ struct conf_node *settings_tree_for(
 	struct conf_node *tree = conf_new("command line");
 	struct conf_node *http = tree ? conf_add_map(tree, "http") : NULL;
 	struct conf_node *agents = http ? conf_add_map(tree, "agents") : NULL;
-	bool ok = agents && (!listen || conf_add_text(http, "listen", listen));
+	struct conf_node *store = agents ? conf_add_map(tree, "store") : NULL;
+	bool ok = store && conf_add_text(store, "enabled", "false") &&
+		  (!listen || conf_add_text(http, "listen", listen));
 	for (size_t i = 0; ok && i < count; i++) {
 		char *name = name_of_plugin(plugins[i]);
 		if (name && conf_get(agents, name)) {

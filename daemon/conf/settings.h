@@ -62,6 +62,12 @@ struct agent_settings {
 	struct schema_value *options;
 };
 
+struct store_settings {
+	bool enabled;
+	char *path; /* absolute once the settings are read, if enabled */
+	int64_t retention_ms, max_size;
+};
+
 struct settings {
 	char *name;
 	struct http_settings http;
@@ -69,7 +75,7 @@ struct settings {
 	char *plugin_dir;               /* NULL: none */
 	struct schema_list hidden;      /* files that plugins must not see: absolute, no links */
 	char *default_agent_word;
-	bool store_enabled;
+	struct store_settings store;
 	struct supervision supervision;
 	char *log_level_word;  /* error, warn, info, debug */
 	char *log_format_word; /* auto, text, json, journal */

@@ -40,8 +40,10 @@ static const struct schema_row http_rows[] = {
 };
 
 static const struct schema_row store_rows[] = {
-	{ "enabled", AGENTD_BOOL, false, "false", NULL, 0, 0, "keep runs and sessions on disk", AT(settings, store_enabled) },
-	LATER("path"), LATER("retention"),
+	{ "enabled", AGENTD_BOOL, false, "true", NULL, 0, 0, "keep runs and sessions on disk", AT(settings, store.enabled) },
+	{ "path", AGENTD_STRING, false, NULL, NULL, 0, 0, "the file; without it, agentd.db in the state folder", AT(settings, store.path) },
+	{ "retention", AGENTD_DURATION, false, "30d", NULL, 0, INT64_MAX, "how long runs and sessions are kept; 0s: for ever", AT(settings, store.retention_ms) },
+	{ "max_size", AGENTD_SIZE, false, "0", NULL, 0, INT64_MAX, "of the file: then the oldest runs go; 0: no limit", AT(settings, store.max_size) },
 };
 
 static const struct schema_row control_rows[] = { LATER("socket"), LATER("admins") };

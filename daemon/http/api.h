@@ -13,6 +13,7 @@ struct api {
 	const struct settings *settings;
 	struct registry *registry;
 	struct runs *runs;
+	struct store *store;
 	bool draining;
 };
 
@@ -25,9 +26,26 @@ api_handler api_health, api_ready;
 api_handler api_agents_list, api_agents_get;
 /* api_run.c */
 api_handler api_run, api_agents_run;
+/* api_runs.c */
+api_handler api_runs_list, api_runs_get, api_runs_events, api_runs_cancel;
+/* api_sessions.c */
+api_handler api_sessions_list, api_sessions_get, api_sessions_delete;
 
 /* The agent that a path names; NULL after answering 404. */
 struct agent *api_agent(struct api *api, struct http_request *request, const char *name);
+/* A request that waits for the store: `request` is NULL once its client has left. */
+struct api_wait {
+	struct api *api;              /* borrowed */
+	struct http_request *request; /* borrowed */
+	int status;                   /* of a list: only these; -1: any */
+};
+/* NULL: memory is out, and the request is answered. To be freed by the callback. */
+struct api_wait *api_wait_new(struct api *api, struct http_request *request);
+/* Reads limit (1 to 1000, default 50), cursor, and what else is asked for; the texts are to be freed
+ * with api_page_done. False: answered. */
+bool api_page_read(
+    struct http_request *request, struct store_page *page, const char *const *filters);
+void api_page_done(struct store_page *page);
 /* A JSON answer with status 200. */
 void api_reply_json(struct http_request *request, struct buf *body);
 

@@ -1,9 +1,9 @@
 /* api_agents: what the agents are and how they do. Their options are not shown: some are secrets. */
 #include <string.h>
 
-#include "daemon/base/id.h"
 #include "daemon/http/api.h"
 #include "daemon/http/problem.h"
+#include "daemon/http/reply.h"
 #include "daemon/http/route.h"
 
 struct agent *api_agent(struct api *api, struct http_request *request, const char *name)
@@ -12,17 +12,6 @@ struct agent *api_agent(struct api *api, struct http_request *request, const cha
 	if (!agent)
 		problem_reply(request, PROBLEM_NOT_FOUND, "there is no agent \"%s\"", name);
 	return agent;
-}
-
-static void add_time(struct buf *out, uint64_t wall_ms)
-{
-	char text[TIME_SIZE];
-	if (!wall_ms) {
-		buf_add_str(out, "null");
-		return;
-	}
-	time_format(wall_ms, text);
-	buf_addf(out, "\"%s\"", text);
 }
 
 static void add_last_exit(struct buf *out, const struct child_exit *last)
@@ -36,7 +25,7 @@ static void add_last_exit(struct buf *out, const struct child_exit *last)
 		buf_addf(out, "{\"signal\":\"SIG%s\",\"at\":", signal ? signal : "?");
 	else
 		buf_addf(out, "{\"code\":%d,\"at\":", last->code);
-	add_time(out, last->at_wall_ms);
+	reply_add_time(out, last->at_wall_ms);
 	buf_add_str(out, ",\"reason\":");
 	struct buf reason = { 0 };
 	buf_add_utf8(&reason, NULL, last->reason, strlen(last->reason));
@@ -77,7 +66,7 @@ static void add_agent(struct buf *out, const struct agent *agent)
 	buf_addf(out, "],\"restarts\":%u,\"last_exit\":", view.restarts);
 	add_last_exit(out, view.last_exit);
 	buf_add_str(out, ",\"next_retry_at\":");
-	add_time(out, view.retry_at_wall_ms);
+	reply_add_time(out, view.retry_at_wall_ms);
 	buf_addf(out, ",\"running\":%zu,\"queued\":%zu,\"limits\":", view.running, view.queued);
 	add_limits(out, settings);
 	buf_add_str(out, "}");

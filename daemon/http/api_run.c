@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "daemon/http/answer.h"
 #include "daemon/http/api.h"
 #include "daemon/http/problem.h"
 #include "daemon/http/reply.h"
@@ -14,51 +15,6 @@
 #include "daemon/http/sse.h"
 
 #define ID_MAX_BYTES 256 /* of a session_id or user_id that a client chooses */
-
-/* The answer to a client that waits for the whole result. */
-struct waiter {
-	struct http_request *request; /* borrowed */
-	struct run *run;
-	struct run_subscriber subscriber;
-};
-
-static void waiter_free(struct waiter *waiter)
-{
-	run_unref(waiter->run);
-	free(waiter);
-}
-
-static void waiter_on_event(void *arg, struct run *run, const struct run_event *event)
-{
-	struct waiter *waiter = arg;
-	if (event->type != RUN_EVENT_ENDED)
-		return;
-	reply_run(waiter->request, run);
-	waiter_free(waiter);
-}
-
-static void waiter_on_gone(void *arg)
-{
-	struct waiter *waiter = arg;
-	run_unsubscribe(waiter->run, &waiter->subscriber);
-	if (agent_settings(run_agent(waiter->run))->cancel_on_disconnect)
-		run_cancel(waiter->run, "its client left");
-	waiter_free(waiter);
-}
-
-static bool wait_for(struct http_request *request, struct run *run)
-{
-	struct waiter *waiter = calloc(1, sizeof(*waiter));
-	if (!waiter)
-		return false;
-	waiter->request = request;
-	waiter->run = run_ref(run);
-	waiter->subscriber.event = waiter_on_event;
-	waiter->subscriber.arg = waiter;
-	run_subscribe(run, &waiter->subscriber);
-	http_on_gone(request, waiter_on_gone, waiter);
-	return true;
-}
 
 /* JSON is taken whatever text or form type it is declared as, so that a plain curl -d works; what is
  * certainly something else is not. */
@@ -129,9 +85,10 @@ static bool body_is_good(struct http_request *request, const json_t *body)
 		    "\"input\" is required: a string that is not empty");
 		return false;
 	}
-	if (json_is_true(json_object_get(body, "background"))) {
+	if (json_is_true(json_object_get(body, "background")) &&
+	    json_is_true(json_object_get(body, "stream"))) {
 		problem_reply(request, PROBLEM_BAD_REQUEST,
-		    "\"background\" needs the store, which this build does not have");
+		    "\"background\" and \"stream\" exclude each other; see /runs/{id}/events");
 		return false;
 	}
 	if (json_array_size(json_object_get(body, "attachments")) > 0) {
@@ -195,8 +152,8 @@ static void refuse(struct http_request *request, enum run_code code, const struc
 	snprintf(detail, sizeof(detail), "%s", why[code]);
 	if (code == RUN_AGENT_UNAVAILABLE && view.last_exit->at_wall_ms)
 		snprintf(detail, sizeof(detail), "%s: %s", why[code], view.last_exit->reason);
-	reply_add_retry_after(request, code, agent);
-	problem_reply(request, problem_of_run(code), "%s", detail);
+	reply_add_retry_after(request, problem_of_code(run_code_name(code)), agent);
+	problem_reply(request, problem_of_code(run_code_name(code)), "%s", detail);
 }
 
 /* Rounded up, so that no timeout becomes none. 0: absent, or longer than any agent's. */
@@ -213,6 +170,11 @@ static void run_body(
 {
 	const json_t *input = json_object_get(body, "input");
 	const json_t *metadata = json_object_get(body, "metadata");
+	enum answer answer = json_is_true(json_object_get(body, "background")) ? ANSWER_ACCEPTED
+			     : wants_stream(request, body)                     ? ANSWER_STREAM
+									       : ANSWER_WHOLE;
+	if (!store_suffices(request, api->store, answer))
+		return;
 	char *metadata_text = json_is_object(metadata) ? json_dumps(metadata, JSON_COMPACT) : NULL;
 	struct run_request wanted = {
 		.agent = agent,
@@ -222,20 +184,27 @@ static void run_body(
 		.source = "http",
 		.metadata = { metadata_text, metadata_text ? strlen(metadata_text) : 0 },
 		.timeout_ms = milliseconds(json_number_value(json_object_get(body, "timeout"))),
+		.durable = answer == ANSWER_ACCEPTED,
 	};
 	struct run *run;
 	enum run_code code = run_create(api->runs, &wanted, &run);
 	free(metadata_text);
 	if (code != RUN_OK) {
-		refuse(request, code, agent);
+		struct answer_refusal refusal = { code, agent, refuse };
+		if (answer_has_key(request))
+			answer_taken_or_refuse(api, request, &refusal, answer, body);
+		else
+			refuse(request, code, agent);
 		return;
 	}
-	http_note_run(request, run_id(run));
-	bool heard = wants_stream(request, body) ? sse_begin(request, run) : wait_for(request, run);
-	if (heard)
+	/* A run whose id, or key, the client may come back with is written down first. */
+	bool known = answer != ANSWER_WHOLE || answer_has_key(request);
+	if (known && store_keeps_runs(api->store)) {
+		begin_written(api, request, run, answer, body);
+	} else {
+		answer_with(request, run, answer, true);
 		run_start(run);
-	else
-		problem_reply(request, PROBLEM_INTERNAL, "out of memory");
+	}
 	run_unref(run);
 }
 

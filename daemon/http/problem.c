@@ -16,25 +16,30 @@ static const struct {
 	[PROBLEM_SESSION_BUSY] = { 409, "session_busy", "Session Busy" },
 	[PROBLEM_SESSION_MISMATCH] = { 409, "session_mismatch", "Session Mismatch" },
 	[PROBLEM_RUN_CANCELLED] = { 409, "run_cancelled", "Run Cancelled" },
+	[PROBLEM_RUN_OVER] = { 409, "run_over", "Run Over" },
 	[PROBLEM_PAYLOAD_TOO_LARGE] = { 413, "payload_too_large", "Payload Too Large" },
 	[PROBLEM_UNSUPPORTED_MEDIA_TYPE] = { 415, "unsupported_media_type",
 	    "Unsupported Media Type" },
+	[PROBLEM_IDEMPOTENCY_MISMATCH] = { 422, "idempotency_mismatch", "Idempotency Mismatch" },
 	[PROBLEM_INTERNAL] = { 500, "internal", "Internal Server Error" },
 	[PROBLEM_AGENT_FAILED] = { 502, "agent_failed", "Agent Failed" },
 	[PROBLEM_AGENT_CRASHED] = { 502, "agent_crashed", "Agent Crashed" },
+	[PROBLEM_INTERRUPTED] = { 502, "interrupted", "Interrupted" },
 	[PROBLEM_OVERLOADED] = { 503, "overloaded", "Overloaded" },
 	[PROBLEM_AGENT_UNAVAILABLE] = { 503, "agent_unavailable", "Agent Unavailable" },
 	[PROBLEM_DRAINING] = { 503, "draining", "Draining" },
+	[PROBLEM_STORE_UNAVAILABLE] = { 503, "store_unavailable", "Store Unavailable" },
 	[PROBLEM_TIMEOUT] = { 504, "timeout", "Timeout" },
 };
 
-void problem_write(struct buf *out, enum problem problem, const char *run_id, const char *detail)
+void problem_write(
+    struct buf *out, enum problem problem, const char *run_id, struct frame_text detail)
 {
 	buf_addf(out, "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%d",
 	    table[problem].title, table[problem].status);
-	if (detail) {
+	if (detail.p) {
 		buf_add_str(out, ",\"detail\":");
-		buf_add_json_str(out, detail);
+		buf_add_json(out, detail.p, detail.n);
 	}
 	buf_addf(
 	    out, ",\"code\":\"%s\",\"error\":\"%s\"", table[problem].code, table[problem].title);
@@ -43,8 +48,8 @@ void problem_write(struct buf *out, enum problem problem, const char *run_id, co
 	buf_add_str(out, "}");
 }
 
-void problem_reply_run(
-    struct http_request *request, enum problem problem, const char *run_id, const char *detail)
+void problem_reply_run(struct http_request *request, enum problem problem, const char *run_id,
+    struct frame_text detail)
 {
 	struct buf body = { 0 };
 	problem_write(&body, problem, run_id, detail);
@@ -61,35 +66,15 @@ void problem_reply(struct http_request *request, enum problem problem, const cha
 	vsnprintf(text, sizeof(text), detail, args);
 	va_end(args);
 	buf_add_utf8(&clean, NULL, text, strlen(text)); /* it may quote a client, and be cut */
-	buf_add(&clean, "", 1);
-	problem_reply_run(request, problem, NULL, clean.failed ? NULL : clean.data);
+	problem_reply_run(request, problem, NULL,
+	    (struct frame_text){ clean.failed ? NULL : clean.data, clean.length });
 	buf_done(&clean);
 }
 
-enum problem problem_of_run(enum run_code code)
+enum problem problem_of_code(const char *code)
 {
-	switch (code) {
-	case RUN_AGENT_FAILED:
-		return PROBLEM_AGENT_FAILED;
-	case RUN_AGENT_CRASHED:
-		return PROBLEM_AGENT_CRASHED;
-	case RUN_AGENT_UNAVAILABLE:
-		return PROBLEM_AGENT_UNAVAILABLE;
-	case RUN_OVERLOADED:
-		return PROBLEM_OVERLOADED;
-	case RUN_DRAINING:
-		return PROBLEM_DRAINING;
-	case RUN_TIMEOUT:
-		return PROBLEM_TIMEOUT;
-	case RUN_STOPPED:
-		return PROBLEM_RUN_CANCELLED;
-	case RUN_SESSION_BUSY:
-		return PROBLEM_SESSION_BUSY;
-	case RUN_SESSION_MISMATCH:
-		return PROBLEM_SESSION_MISMATCH;
-	case RUN_OK:
-	case RUN_NO_MEMORY:
-		break;
-	}
+	for (int i = 0; i < PROBLEM_COUNT; i++)
+		if (code && strcmp(table[i].code, code) == 0)
+			return (enum problem)i;
 	return PROBLEM_INTERNAL;
 }

@@ -16,14 +16,18 @@ enum problem {
 	PROBLEM_SESSION_BUSY,
 	PROBLEM_SESSION_MISMATCH,
 	PROBLEM_RUN_CANCELLED,
+	PROBLEM_RUN_OVER,
 	PROBLEM_PAYLOAD_TOO_LARGE,
 	PROBLEM_UNSUPPORTED_MEDIA_TYPE,
+	PROBLEM_IDEMPOTENCY_MISMATCH,
 	PROBLEM_INTERNAL,
 	PROBLEM_AGENT_FAILED,
 	PROBLEM_AGENT_CRASHED,
+	PROBLEM_INTERRUPTED,
 	PROBLEM_OVERLOADED,
 	PROBLEM_AGENT_UNAVAILABLE,
 	PROBLEM_DRAINING,
+	PROBLEM_STORE_UNAVAILABLE,
 	PROBLEM_TIMEOUT,
 	PROBLEM_COUNT,
 };
@@ -32,13 +36,14 @@ enum problem {
 void problem_reply(struct http_request *request, enum problem problem, const char *detail, ...)
     __attribute__((format(printf, 3, 4)));
 /* The same for a run that ended in it, or was not made because of it. */
-void problem_reply_run(
-    struct http_request *request, enum problem problem, const char *run_id, const char *detail);
+void problem_reply_run(struct http_request *request, enum problem problem, const char *run_id,
+    struct frame_text detail);
 
-/* The body alone, for a stream. `run_id` and `detail` may be NULL. */
-void problem_write(struct buf *out, enum problem problem, const char *run_id, const char *detail);
+/* The body alone, for a stream. `run_id` and the text of `detail` may be NULL. */
+void problem_write(
+    struct buf *out, enum problem problem, const char *run_id, struct frame_text detail);
 
-/* What a run's failure is in HTTP. */
-enum problem problem_of_run(enum run_code code);
+/* What a run's failure is in HTTP, by its code: the codes of runs are those of this table. */
+enum problem problem_of_code(const char *code);
 
 #endif

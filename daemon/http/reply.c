@@ -1,52 +1,120 @@
-/* reply: a finished run as JSON, built by splicing: what is JSON already is not parsed again. */
+/* reply: runs as JSON, built by splicing: what is JSON already is not parsed again. */
 #include "daemon/http/reply.h"
 
 #include <stdio.h>
+#include <string.h>
 
-#include "daemon/http/problem.h"
+#include "daemon/base/id.h"
 #include "daemon/run/agent.h"
 
-void reply_write_run(struct buf *out, const struct run *run)
+/* ,"name":value, where value is JSON already; null if there is none. */
+static void add_json(struct buf *out, const char *name, struct frame_text value)
 {
-	struct frame_text content = run_content(run);
-	const char *usage = run_usage(run);
+	buf_addf(out, ",\"%s\":", name);
+	if (value.n)
+		buf_add(out, value.p, value.n);
+	else
+		buf_add_str(out, "null");
+}
+
+static void add_text(struct buf *out, const char *name, struct frame_text text)
+{
+	buf_addf(out, ",\"%s\":", name);
+	if (text.p)
+		buf_add_json(out, text.p, text.n);
+	else
+		buf_add_str(out, "null");
+}
+
+static void add_str(struct buf *out, const char *name, const char *text)
+{
+	add_text(out, name, (struct frame_text){ text, text ? strlen(text) : 0 });
+}
+
+void reply_add_time(struct buf *out, uint64_t wall_ms)
+{
+	char text[TIME_SIZE];
+	if (!wall_ms) {
+		buf_add_str(out, "null");
+		return;
+	}
+	time_format(wall_ms, text);
+	buf_addf(out, "\"%s\"", text);
+}
+
+static void add_time(struct buf *out, const char *name, uint64_t wall_ms)
+{
+	buf_addf(out, ",\"%s\":", name);
+	reply_add_time(out, wall_ms);
+}
+
+/* The one that is in every answer of /run: no printf. */
+void reply_write_run(struct buf *out, const struct store_run *run)
+{
 	buf_add_str(out, "{\"content\":");
-	buf_add_json(out, content.p, content.n);
+	buf_add_json(out, run->content.p ? run->content.p : "", run->content.n);
 	buf_add_str(out, ",\"session_id\":");
-	buf_add_json_str(out, run_session_id(run));
+	buf_add_json_str(out, run->session_id);
 	buf_add_str(out, ",\"run_id\":\"");
-	buf_add_str(out, run_id(run));
+	buf_add_str(out, run->id);
 	buf_add_str(out, "\",\"agent\":\"");
-	buf_add_str(out, agent_settings(run_agent(run))->name);
+	buf_add_str(out, run->agent);
 	buf_add_str(out, "\",\"status\":\"");
-	buf_add_str(out, run_status_name(run_status(run)));
+	buf_add_str(out, run_status_name(run->status));
 	buf_add_str(out, "\"");
-	if (usage) {
+	if (run->usage.n) {
 		buf_add_str(out, ",\"usage\":");
-		buf_add_str(out, usage);
+		buf_add(out, run->usage.p, run->usage.n);
 	}
 	buf_add_str(out, "}");
 }
 
+void reply_write_record(struct buf *out, const struct store_run *run)
+{
+	buf_addf(out, "{\"run_id\":\"%s\"", run->id);
+	add_str(out, "agent", run->agent);
+	add_str(out, "session_id", run->session_id);
+	add_str(out, "user_id", run->user && run->user[0] ? run->user : NULL);
+	add_str(out, "source", run->source);
+	add_str(out, "status", run_status_name(run->status));
+	add_text(out, "input", run->input);
+	add_text(out, "content", run->content);
+	add_text(out, "error", run->error);
+	add_str(out, "code", run->code);
+	buf_addf(out, ",\"attempts\":%u", run->attempts);
+	add_json(out, "usage", run->usage);
+	add_json(out, "metadata", run->metadata);
+	add_time(out, "created_at", run->created_wall_ms);
+	add_time(out, "started_at", run->started_wall_ms);
+	add_time(out, "finished_at", run->finished_wall_ms);
+	buf_add_str(out, "}");
+}
+
 void reply_add_retry_after(
-    struct http_request *request, enum run_code code, const struct agent *agent)
+    struct http_request *request, enum problem problem, const struct agent *agent)
 {
 	char seconds[12] = "1";
-	if (code == RUN_AGENT_UNAVAILABLE)
+	if (problem == PROBLEM_AGENT_UNAVAILABLE && agent)
 		snprintf(seconds, sizeof(seconds), "%u", agent_retry_after_s(agent));
-	if (code == RUN_AGENT_UNAVAILABLE || code == RUN_OVERLOADED || code == RUN_DRAINING)
+	if (problem == PROBLEM_AGENT_UNAVAILABLE || problem == PROBLEM_OVERLOADED ||
+	    problem == PROBLEM_DRAINING || problem == PROBLEM_STORE_UNAVAILABLE)
 		http_add_header(request, "Retry-After", seconds);
 }
 
-void reply_run(struct http_request *request, const struct run *run)
+void reply_run(struct http_request *request, const struct store_run *run)
 {
 	struct buf body = { 0 };
-	if (run_status(run) == RUN_SUCCEEDED) {
-		reply_write_run(&body, run);
-		buf_add(&body, "\n", 1);
-		http_reply(request, 200, "application/json", &body);
+	if (run->status != RUN_SUCCEEDED) {
+		problem_reply_run(request, problem_of_code(run->code), run->id, run->error);
 		return;
 	}
-	reply_add_retry_after(request, run_code(run), run_agent(run));
-	problem_reply_run(request, problem_of_run(run_code(run)), run_id(run), run_error(run));
+	reply_write_run(&body, run);
+	buf_add(&body, "\n", 1);
+	http_reply(request, 200, "application/json", &body);
+}
+
+void reply_store_error(struct http_request *request, int error)
+{
+	reply_add_retry_after(request, PROBLEM_STORE_UNAVAILABLE, NULL);
+	problem_reply(request, PROBLEM_STORE_UNAVAILABLE, "the store: %s", strerror(-error));
 }

@@ -4,15 +4,22 @@
 #define AGENTD_HTTP_REPLY_H
 
 #include "daemon/base/buf.h"
+#include "daemon/http/problem.h"
 #include "daemon/http/server.h"
 #include "daemon/run/run.h"
 
 /* {"content","session_id","run_id","agent","status","usage"} */
-void reply_write_run(struct buf *out, const struct run *run);
+void reply_write_run(struct buf *out, const struct store_run *run);
 /* Answers with it, or with the problem that the run ended in. */
-void reply_run(struct http_request *request, const struct run *run);
-/* Retry-After, where another try makes sense. */
+void reply_run(struct http_request *request, const struct store_run *run);
+/* A run as /runs shows it. */
+void reply_write_record(struct buf *out, const struct store_run *run);
+/* Retry-After, where another try makes sense. `agent` may be NULL. */
 void reply_add_retry_after(
-    struct http_request *request, enum run_code code, const struct agent *agent);
+    struct http_request *request, enum problem problem, const struct agent *agent);
+/* What the store could not do. */
+void reply_store_error(struct http_request *request, int error);
+/* A time as JSON: a string, or null for 0. */
+void reply_add_time(struct buf *out, uint64_t wall_ms);
 
 #endif

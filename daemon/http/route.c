@@ -19,6 +19,13 @@ static const struct {
 	{ HTTP_GET, "/agents", api_agents_list },
 	{ HTTP_GET, "/agents/{name}", api_agents_get },
 	{ HTTP_POST, "/agents/{name}/run", api_agents_run },
+	{ HTTP_GET, "/runs", api_runs_list },
+	{ HTTP_GET, "/runs/{id}", api_runs_get },
+	{ HTTP_GET, "/runs/{id}/events", api_runs_events },
+	{ HTTP_POST, "/runs/{id}/cancel", api_runs_cancel },
+	{ HTTP_GET, "/sessions", api_sessions_list },
+	{ HTTP_GET, "/sessions/{id}", api_sessions_get },
+	{ HTTP_DELETE, "/sessions/{id}", api_sessions_delete },
 };
 #define ROUTES (sizeof(routes) / sizeof(routes[0]))
 

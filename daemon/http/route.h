@@ -11,7 +11,7 @@
 
 /* The values of a pattern's {…} parts, in order. A longer one names nothing that there is. */
 struct route_params {
-	char value[ROUTE_PARAMS_MAX][128];
+	char value[ROUTE_PARAMS_MAX][260]; /* a session's id has up to 256 bytes */
 };
 
 /* The handler for http_server_new; arg is the struct api. */

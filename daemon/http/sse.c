@@ -7,15 +7,20 @@
 #include <string.h>
 
 #include "daemon/base/id.h"
-#include "daemon/http/problem.h"
-#include "daemon/http/reply.h"
+#include "daemon/http/sse_format.h"
 #include "daemon/run/agent.h"
+#include "daemon/run/event_log.h"
+#include "daemon/store/copy.h"
 
 #define BACKLOG_MAX (64u << 10) /* bytes the client has not taken: from here on the run is paused */
 
 struct sse {
 	struct http_request *request; /* borrowed; over when the stream has ended or is gone */
-	struct run *run;
+	struct run *run;              /* a reference; NULL: it has ended, and is `record` */
+	struct store_run *record;
+	uint64_t after; /* the last event that the client knows */
+	bool listening; /* it has */
+	bool cancels;
 	struct run_subscriber subscriber;
 	struct buf out;            /* of this turn */
 	struct event flush, timer; /* timer: the next comment, or the end of a slow client */
@@ -26,12 +31,13 @@ struct sse {
 
 static void sse_free(struct sse *sse)
 {
-	if (sse->paused)
+	if (sse->paused && sse->listening)
 		run_resume(sse->run);
 	event_del(&sse->flush);
 	event_del(&sse->timer);
 	buf_done(&sse->out);
 	run_unref(sse->run);
+	free(sse->record);
 	free(sse);
 }
 
@@ -44,7 +50,7 @@ static void sse_arm(struct sse *sse, int64_t after_ms)
 /* From now on the client has to take something, or it is cut. */
 static void sse_pause(struct sse *sse)
 {
-	if (!sse->paused)
+	if (!sse->paused && sse->listening)
 		run_pause(sse->run);
 	sse->paused = true;
 	sse->backlog = http_stream_backlog(sse->request);
@@ -71,8 +77,9 @@ static void sse_on_flush(evutil_socket_t fd, short what, void *arg)
 static void sse_leave(struct sse *sse)
 {
 	struct run *run = sse->run;
-	run_unsubscribe(run, &sse->subscriber);
-	if (agent_settings(run_agent(run))->cancel_on_disconnect)
+	if (sse->listening)
+		run_unsubscribe(run, &sse->subscriber);
+	if (run && sse->cancels && agent_settings(run_agent(run))->cancel_on_disconnect)
 		run_cancel(run, "its client left");
 	sse_free(sse);
 }
@@ -112,113 +119,133 @@ static void sse_on_gone(void *arg)
 	sse_leave(arg);
 }
 
+static void sse_catch_up(struct sse *sse);
+
 static void sse_on_drained(void *arg)
 {
 	struct sse *sse = arg;
 	if (!sse->paused)
 		return;
 	sse->paused = false;
-	run_resume(sse->run);
 	sse_arm(sse, http_settings(sse->request)->heartbeat_ms);
-}
-
-static void add_start(struct buf *out, const struct run *run)
-{
-	buf_add_str(out, "{\"run_id\":\"");
-	buf_add_str(out, run_id(run));
-	buf_add_str(out, "\",\"session_id\":");
-	buf_add_json_str(out, run_session_id(run));
-	buf_add_str(out, ",\"agent\":\"");
-	buf_add_str(out, agent_settings(run_agent(run))->name);
-	buf_add_str(out, "\"}");
-}
-
-static void add_delta(struct buf *out, struct frame_text text)
-{
-	buf_add_str(out, "{\"text\":");
-	buf_add_json(out, text.p, text.n);
-	buf_add_str(out, "}");
-}
-
-/* The agent's object with its type in front: {"type":"tool_call", …}. */
-static void add_other(struct buf *out, struct frame_text name, struct frame_text object)
-{
-	struct buf clean = { 0 };
-	buf_add_utf8(&clean, NULL, name.p, name.n);
-	buf_add_str(out, "{\"type\":");
-	buf_add_json(out, clean.data ? clean.data : "", clean.length);
-	buf_done(&clean);
-	if (object.n > 2)
-		buf_add_str(out, ",");
-	buf_add(out, object.p + 1, object.n - 1);
-}
-
-static const char *event_name(const struct run *run, const struct run_event *event)
-{
-	static const char *const name[] = {
-		[RUN_EVENT_STARTED] = "run.started",
-		[RUN_EVENT_DELTA] = "run.delta",
-		[RUN_EVENT_RESTARTED] = "run.restarted",
-		[RUN_EVENT_OTHER] = "run.event",
-	};
-	if (event->type != RUN_EVENT_ENDED)
-		return name[event->type];
-	return run_status(run) == RUN_SUCCEEDED   ? "run.finished"
-	       : run_status(run) == RUN_CANCELLED ? "run.cancelled"
-						  : "run.failed";
-}
-
-static void add_data(struct buf *out, const struct run *run, const struct run_event *event)
-{
-	if (event->type == RUN_EVENT_STARTED)
-		add_start(out, run);
-	else if (event->type == RUN_EVENT_DELTA)
-		add_delta(out, event->text);
-	else if (event->type == RUN_EVENT_OTHER)
-		add_other(out, event->name, event->text);
-	else if (event->type == RUN_EVENT_RESTARTED)
-		buf_addf(out, "{\"attempt\":%.*s}", (int)event->text.n, event->text.p);
-	else if (run_status(run) == RUN_SUCCEEDED)
-		reply_write_run(out, run);
+	if (sse->listening)
+		run_resume(sse->run);
 	else
-		problem_write(out, problem_of_run(run_code(run)), run_id(run), run_error(run));
+		sse_catch_up(sse);
 }
 
-static void sse_on_event(void *arg, struct run *run, const struct run_event *event)
+static void sse_end(struct sse *sse)
 {
-	struct sse *sse = arg;
-	buf_add_str(&sse->out, "id: ");
-	buf_add_uint(&sse->out, event->id);
-	buf_add_str(&sse->out, "\nevent: ");
-	buf_add_str(&sse->out, event_name(run, event));
-	buf_add_str(&sse->out, "\ndata: ");
-	add_data(&sse->out, run, event);
-	buf_add_str(&sse->out, "\n\n");
-	if (event->type != RUN_EVENT_ENDED) {
-		event_active(&sse->flush, EV_TIMEOUT, 0);
-		return;
-	}
 	http_stream_write(sse->request, &sse->out);
 	http_stream_end(sse->request);
 	sse_free(sse);
 }
 
-bool sse_begin(struct http_request *request, struct run *run)
+static void sse_on_event(void *arg, struct run *run, const struct run_event *event)
+{
+	struct sse *sse = arg;
+	struct store_run record = { 0 };
+	if (event->type == RUN_EVENT_STARTED || event->type == RUN_EVENT_ENDED)
+		run_describe(run, &record);
+	if (event->type != RUN_EVENT_LEFT)
+		sse_format(&sse->out, &record, event);
+	if (event->type >= RUN_EVENT_LEFT)
+		sse_end(sse); /* one that is left has no end yet: the client may come again */
+	else
+		event_active(&sse->flush, EV_TIMEOUT, 0);
+}
+
+/* Takes the next event that was said before. False: that was all. */
+static bool sse_next(struct sse *sse, struct event_reader *reader, struct run_event *event)
+{
+	while (event_log_next(reader, event)) {
+		/* The end of a run that is not over is told when it is written down. */
+		bool untold = sse->run && !run_is_over(sse->run) && event->type == RUN_EVENT_ENDED;
+		if (event->id > sse->after && !untold) {
+			sse->after = event->id;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* From the first event on, each time: the log may have changed its form when the run ended. */
+static void sse_catch_up(struct sse *sse)
+{
+	struct store_run record;
+	struct run_event event = { .id = sse->after };
+	bool ended = false;
+	if (sse->run)
+		run_describe(sse->run, &record);
+	else
+		record = *sse->record;
+	struct event_reader reader = { .log = record.events, .content = record.content };
+	while (!ended && sse_next(sse, &reader, &event)) {
+		sse_format(&sse->out, &record, &event);
+		ended = event.type == RUN_EVENT_ENDED;
+		if (sse->out.length < BACKLOG_MAX || ended)
+			continue;
+		sse_flush(sse);
+		if (sse->paused)
+			return; /* sse_on_drained goes on */
+	}
+	if (sse->run && !run_is_over(sse->run)) {
+		sse->listening = true;
+		run_subscribe(sse->run, &sse->subscriber);
+		sse_flush(sse);
+		return;
+	}
+	if (!ended) { /* the log was cut short, or is none */
+		event = (struct run_event){ .type = RUN_EVENT_ENDED, .id = sse->after + 1 };
+		sse_format(&sse->out, &record, &event);
+	}
+	sse_end(sse);
+}
+
+static struct sse *sse_new(struct http_request *request, uint64_t after)
 {
 	struct sse *sse = calloc(1, sizeof(*sse));
 	if (!sse)
-		return false;
+		return NULL;
 	sse->request = request;
-	sse->run = run_ref(run);
+	sse->after = after;
 	sse->wrote_ms = clock_monotonic_ms();
 	sse->subscriber.event = sse_on_event;
 	sse->subscriber.arg = sse;
 	event_assign(&sse->flush, http_base(request), -1, 0, sse_on_flush, sse);
 	event_assign(&sse->timer, http_base(request), -1, 0, sse_on_timer, sse);
-	run_subscribe(run, &sse->subscriber);
-	http_on_gone(request, sse_on_gone, sse);
-	http_on_drained(request, sse_on_drained, sse);
-	http_stream_begin(request, "text/event-stream");
-	sse_arm(sse, http_settings(request)->heartbeat_ms);
+	return sse;
+}
+
+static void sse_open(struct sse *sse)
+{
+	http_on_gone(sse->request, sse_on_gone, sse);
+	http_on_drained(sse->request, sse_on_drained, sse);
+	http_stream_begin(sse->request, "text/event-stream");
+	sse_arm(sse, http_settings(sse->request)->heartbeat_ms);
+	sse_catch_up(sse);
+}
+
+bool sse_begin(struct http_request *request, struct run *run, uint64_t after, bool cancels)
+{
+	struct sse *sse = sse_new(request, after);
+	if (!sse)
+		return false;
+	sse->run = run_ref(run);
+	sse->cancels = cancels;
+	sse_open(sse);
+	return true;
+}
+
+bool sse_replay(struct http_request *request, const struct store_run *run, uint64_t after)
+{
+	struct sse *sse = sse_new(request, after);
+	if (sse)
+		sse->record = copy_run(run);
+	if (!sse || !sse->record) {
+		free(sse);
+		return false;
+	}
+	sse_open(sse);
 	return true;
 }

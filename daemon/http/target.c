@@ -1,6 +1,7 @@
 /* target: percent-decoding with the doors shut that it opens elsewhere. */
 #include "daemon/http/target.h"
 
+#include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,4 +70,32 @@ char *target_path(const char *target)
 		return NULL;
 	}
 	return path;
+}
+
+/* One value of a query, where a "+" is a space. */
+static char *decode_value(const char *text, size_t n)
+{
+	struct buf escaped = { 0 };
+	for (size_t i = 0; i < n; i++)
+		buf_add(&escaped, text[i] == '+' ? "%20" : &text[i], text[i] == '+' ? 3 : 1);
+	char *value =
+	    escaped.failed ? NULL : decode(escaped.data ? escaped.data : "", escaped.length, '\0');
+	buf_done(&escaped);
+	return value;
+}
+
+int target_query(const char *target, const char *name, char **ret)
+{
+	const char *at = target + strcspn(target, "?");
+	size_t length = strlen(name);
+	*ret = NULL;
+	while (*at++) {
+		size_t n = strcspn(at, "&");
+		if (n > length && strncmp(at, name, length) == 0 && at[length] == '=') {
+			*ret = decode_value(at + length + 1, n - length - 1);
+			return *ret ? 0 : -EINVAL;
+		}
+		at += n;
+	}
+	return 0;
 }

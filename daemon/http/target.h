@@ -13,4 +13,8 @@
 
 /* "/runs/a%20b?x=1" → "/runs/a b", on the heap; NULL: refused, or out of memory. */
 char *target_path(const char *target);
+/* The first value of a name in the query (?name=value&…), decoded, to be freed; NULL: there is none.
+ * 0; or -EINVAL: its escapes are broken, or it is not UTF-8. */
+int target_query(const char *target, const char *name, char **ret);
+
 #endif

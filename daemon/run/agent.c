@@ -17,6 +17,7 @@
 #include "daemon/run/worker.h"
 
 #define BACKLOG_MAX (8u << 20) /* bytes a process has not read: then it gets no more runs */
+#define DURABLE_MAX 10000      /* durable runs that wait; more are refused */
 #define RETIRED_MAX 4          /* replaced processes that have not ended; then none is replaced */
 
 struct agent {
@@ -32,7 +33,8 @@ struct agent {
 	TAILQ_HEAD(, run) suspects; /* were in flight when a process died; retried alone */
 	struct worker *quarantine;  /* borrowed: the worker that gets them; NULL: none needed */
 	bool pumping, stopping;
-	size_t waiting; /* started and not begun: in the queue, or before it in their session */
+	/* Started and not begun: in the queue, or before it in their session. */
+	size_t waiting, waiting_durable;
 };
 
 /* The checked options as a frame, in the order of the plugin's table. */
@@ -311,9 +313,11 @@ static uint64_t agent_retry_at_wall_ms(const struct agent *agent)
 	return first;
 }
 
-enum run_code agent_admit(const struct agent *agent)
+enum run_code agent_admit(const struct agent *agent, bool durable)
 {
 	const struct agent_settings *settings = agent->setup.settings;
+	if (durable) /* they are in the store, but here as well */
+		return agent->waiting_durable < DURABLE_MAX ? RUN_OK : RUN_OVERLOADED;
 	if (!agent_is_available(agent))
 		return RUN_AGENT_UNAVAILABLE;
 	size_t most = (size_t)(settings->concurrency + settings->queue);
@@ -331,7 +335,7 @@ unsigned agent_retry_after_s(const struct agent *agent)
 void agent_count(struct agent *agent, struct run *run)
 {
 	run->counted = true;
-	agent->waiting++;
+	++*(run->durable ? &agent->waiting_durable : &agent->waiting);
 }
 
 /* The one with the fewest runs; NULL: no process has a place. */
@@ -419,7 +423,7 @@ void agent_withdraw(struct agent *agent, struct run *run)
 	if (run->waits_in == RUN_IN_SUSPECTS)
 		TAILQ_REMOVE(&agent->suspects, run, queued);
 	if (run->counted)
-		agent->waiting--;
+		--*(run->durable ? &agent->waiting_durable : &agent->waiting);
 	run->waits_in = RUN_NOWHERE;
 	run->counted = false;
 }
@@ -480,7 +484,7 @@ void agent_look(const struct agent *agent, struct agent_view *ret)
 		.state = agent_state(agent),
 		.restarts = agent->restarts,
 		.running = agent_running(agent),
-		.queued = agent->waiting,
+		.queued = agent->waiting + agent->waiting_durable,
 		.last_exit = &agent->last_exit,
 		.retry_at_wall_ms = agent_retry_at_wall_ms(agent),
 	};

@@ -33,8 +33,8 @@ void agent_start(struct agent *agent);
 void agent_stop(struct agent *agent); /* lets go of its processes once their runs are over */
 bool agent_is_down(const struct agent *agent);
 
-/* Whether it takes another run now. */
-enum run_code agent_admit(const struct agent *agent);
+/* Whether it takes another run now. One that is durable may wait for a process. */
+enum run_code agent_admit(const struct agent *agent, bool durable);
 /* Seconds until another try makes sense, for Retry-After. */
 unsigned agent_retry_after_s(const struct agent *agent);
 

@@ -12,7 +12,16 @@
 #include "daemon/run/run.h"
 #include "daemon/run/session.h"
 
+#define EVENT_GAP 1000000000ull /* between the ids of what was said in two lives of agentd */
+
 struct worker;
+
+/* What a session will remember of a run. The texts are owned, or the run's. */
+struct run_memory {
+	struct store_message *messages;
+	size_t count;
+	struct buf texts;
+};
 
 /* Where a run waits in its agent. */
 enum run_place { RUN_NOWHERE, RUN_IN_QUEUE, RUN_IN_SUSPECTS };
@@ -28,18 +37,28 @@ struct run {
 	bool session_is_new;
 	struct buf input, metadata;
 	int64_t timeout_ms;
+	uint64_t created_wall_ms, started_wall_ms, finished_wall_ms;
 
 	enum run_status status;
 	enum run_code code;
 	char *error;
-	bool ended;       /* whoever asked has been answered */
+	bool ended;       /* its end has come */
+	bool told;        /* and whoever listened has heard of it */
+	bool is_known;    /* it can be found by its id */
 	bool durable;     /* tried again when its process dies, and waits as long as it must */
-	unsigned attempt; /* from 1 */
+	unsigned attempt; /* from 1: the one that goes, or is the next */
+	bool begun;       /* it goes */
+	unsigned deaths;  /* of processes with it in them, in this life of agentd */
 	struct buf content;
 	struct utf8_tail tail;
 	char *usage;
-	unsigned last_event;
+	uint64_t last_event;
 	bool has_deltas;
+	struct buf log; /* event_log.h */
+
+	bool is_recorded, is_unrecorded; /* record.c: written down; live, and not written down */
+	struct run_memory memory;
+	TAILQ_ENTRY(run) unrecorded;
 
 	unsigned paused;
 	uint32_t debt; /* credit not given back to the host yet */
@@ -54,6 +73,7 @@ struct run {
 	struct worker *worker; /* where it is in flight; stays set after its end until FINISH */
 	TAILQ_ENTRY(run) in_flight;
 	UT_hash_handle by_number; /* while it is in flight */
+	UT_hash_handle by_id;     /* while it is live */
 	TAILQ_ENTRY(run) live;
 };
 
@@ -94,6 +114,25 @@ struct run *runs_find(struct runs *runs, uint64_t number);
 void run_emit(
     struct run *run, enum run_event_type type, struct frame_text name, struct frame_text text);
 void run_leave_worker(struct run *run); /* FINISH came, or it never went out */
-void run_succeed(struct run *run, const struct store_message *messages, size_t count);
+void run_succeed(struct run *run, struct run_memory *memory); /* takes the memory over */
+void run_memory_done(struct run_memory *memory);
+
+/* record.c: runs and the store. */
+struct records;
+struct records *records_new(struct event_base *base, struct store *store);
+void records_free(struct records *records);
+void records_begin(struct records *records, struct run *run);   /* it is live */
+void records_attempt(struct records *records, struct run *run); /* an attempt of it has begun */
+/* Writes down how it ended; `stored` is called once that is sure. A durable run is tried until it
+ * is. For others with wait == false, `stored` is called at once. */
+void records_end(struct records *records, struct run *run, bool wait,
+    void (*stored)(struct run *run, int error));
+/* run.c, called by record.c: the store knows it, nobody needs to find it here. */
+void run_forget(struct run *run);
+struct store *records_store(const struct records *records);
+
+/* run.c, called by record.c. */
+struct records *run_records(const struct run *run);
+struct records *runs_records(const struct runs *runs);
 
 #endif

@@ -9,16 +9,19 @@
 
 #include "daemon/base/log.h"
 #include "daemon/run/agent.h"
+#include "daemon/run/event_log.h"
 #include "daemon/run/internal.h"
 
-#define ATTEMPTS_MAX 2 /* of a run under which processes die */
+#define DEATHS_MAX 2 /* of processes, until a run is held to be the cause */
 
 struct runs {
 	struct event_base *base; /* borrowed */
 	struct store *store;     /* borrowed */
+	struct records *records;
 	struct sessions *sessions;
 	uint64_t last_number;
 	struct run *in_flight;     /* by number */
+	struct run *by_id;         /* those that have not ended */
 	TAILQ_HEAD(, run) live;    /* that have not ended */
 	TAILQ_HEAD(, run) ready;   /* whose session's turn has just come */
 	struct event *ready_event; /* made active by hand: no recursion along a session's queue */
@@ -29,6 +32,26 @@ struct runs {
 };
 
 static void runs_on_ready(evutil_socket_t fd, short what, void *arg);
+static void run_leave_for_later(struct run *run);
+
+const char *run_code_name(enum run_code code)
+{
+	static const char *const name[] = {
+		[RUN_AGENT_FAILED] = "agent_failed",
+		[RUN_AGENT_CRASHED] = "agent_crashed",
+		[RUN_AGENT_UNAVAILABLE] = "agent_unavailable",
+		[RUN_OVERLOADED] = "overloaded",
+		[RUN_DRAINING] = "draining",
+		[RUN_TIMEOUT] = "timeout",
+		[RUN_STOPPED] = "run_cancelled",
+		[RUN_SESSION_BUSY] = "session_busy",
+		[RUN_SESSION_MISMATCH] = "session_mismatch",
+		[RUN_NO_MEMORY] = "internal",
+		[RUN_NOT_STORED] = "store_unavailable",
+		[RUN_INTERRUPTED] = "interrupted",
+	};
+	return code == RUN_OK ? NULL : name[code];
+}
 
 const char *run_status_name(enum run_status status)
 {
@@ -52,8 +75,9 @@ struct runs *runs_new(struct event_base *base, struct store *store)
 	TAILQ_INIT(&runs->live);
 	TAILQ_INIT(&runs->ready);
 	runs->sessions = sessions_new();
+	runs->records = records_new(base, store);
 	runs->ready_event = event_new(base, -1, 0, runs_on_ready, runs);
-	if (!runs->sessions || !runs->ready_event) {
+	if (!runs->sessions || !runs->records || !runs->ready_event) {
 		runs_free(runs);
 		return NULL;
 	}
@@ -67,6 +91,7 @@ void runs_free(struct runs *runs)
 	if (runs->ready_event)
 		event_free(runs->ready_event);
 	sessions_free(runs->sessions);
+	records_free(runs->records);
 	free(runs);
 }
 
@@ -82,6 +107,13 @@ static void runs_check_idle(struct runs *runs)
 void runs_drain(struct runs *runs, void (*idle)(void *arg), void *arg)
 {
 	runs->draining = true;
+	runs->idle = NULL;
+	struct run *run = TAILQ_FIRST(&runs->live), *next;
+	for (; run; run = next) { /* what has not begun, and is in the store, need not begin now */
+		next = TAILQ_NEXT(run, live);
+		if (run->durable && run->status == RUN_QUEUED)
+			run_leave_for_later(run);
+	}
 	runs->idle = idle;
 	runs->idle_arg = arg;
 	runs_check_idle(runs);
@@ -89,14 +121,39 @@ void runs_drain(struct runs *runs, void (*idle)(void *arg), void *arg)
 
 void runs_cancel_all(struct runs *runs, enum run_code code, const char *why)
 {
-	struct run *run;
-	while ((run = TAILQ_FIRST(&runs->live)))
-		run_end(run, code == RUN_STOPPED ? RUN_CANCELLED : RUN_FAILED, code, why);
+	struct run *run = TAILQ_FIRST(&runs->live), *next;
+	for (; run; run = next) {
+		next = TAILQ_NEXT(run, live);
+		if (run->durable && code == RUN_DRAINING)
+			run_leave_for_later(run); /* also one whose end cannot be written */
+		else
+			run_end(run, code == RUN_STOPPED ? RUN_CANCELLED : RUN_FAILED, code, why);
+	}
 }
 
 size_t runs_live(const struct runs *runs)
 {
 	return runs->live_count;
+}
+
+struct run *runs_find_live(const struct runs *runs, const char *id)
+{
+	struct run *run;
+	HASH_FIND(by_id, runs->by_id, id, strlen(id), run);
+	return run;
+}
+
+struct run *runs_live_at(const struct runs *runs, size_t i)
+{
+	struct run *run = TAILQ_FIRST(&runs->live);
+	while (run && i--)
+		run = TAILQ_NEXT(run, live);
+	return run;
+}
+
+bool runs_session_is_busy(const struct runs *runs, const char *session_id)
+{
+	return session_holder(runs->sessions, session_id) != NULL;
 }
 
 struct run *runs_find(struct runs *runs, uint64_t number)
@@ -114,6 +171,8 @@ static void run_destroy(struct run *run)
 	buf_done(&run->input);
 	buf_done(&run->metadata);
 	buf_done(&run->content);
+	buf_done(&run->log);
+	run_memory_done(&run->memory);
 	free(run->error);
 	free(run->usage);
 	free(run);
@@ -191,10 +250,15 @@ static struct run *run_new(struct runs *runs, const struct run_request *request)
 	run->number = ++runs->last_number;
 	run->turn.owner = run;
 	TAILQ_INIT(&run->subscribers);
-	id_make(now, run->id);
+	if (request->id)
+		memcpy(run->id, request->id, ID_SIZE);
+	else
+		id_make(now, run->id);
 	run->session_is_new = !request->session_id;
 	run->durable = request->durable;
-	run->attempt = 1;
+	run->attempt = request->attempt ? request->attempt : 1;
+	run->last_event = (run->attempt - 1) * EVENT_GAP;
+	run->created_wall_ms = request->created_wall_ms ? request->created_wall_ms : now;
 	run->session_id = keep(&room, session);
 	run->user_id = keep(&room, user);
 	run->source = keep(&room, request->source);
@@ -215,7 +279,7 @@ enum run_code run_create(struct runs *runs, const struct run_request *request, s
 {
 	if (runs->draining)
 		return RUN_DRAINING;
-	enum run_code code = request->durable ? RUN_OK : agent_admit(request->agent);
+	enum run_code code = request->id ? RUN_OK : agent_admit(request->agent, request->durable);
 	if (code != RUN_OK)
 		return code;
 	if (request->session_id && agent_settings(request->agent)->on_busy == ON_BUSY_REJECT &&
@@ -235,10 +299,19 @@ void run_start(struct run *run)
 	struct runs *runs = run->runs;
 	run_ref(run);
 	TAILQ_INSERT_TAIL(&runs->live, run, live);
+	HASH_ADD_KEYPTR(by_id, runs->by_id, run->id, strlen(run->id), run);
+	run->is_known = true;
 	runs->live_count++;
 	agent_count(run->agent, run);
+	records_begin(runs->records, run);
 
 	struct session_turn *holder = session_holder(runs->sessions, run->session_id);
+	if (holder && agent_settings(run->agent)->on_busy == ON_BUSY_REJECT && !run->deaths &&
+	    run->attempt == 1) {
+		run_end(
+		    run, RUN_FAILED, RUN_SESSION_BUSY, "another run of its session was going on");
+		return;
+	}
 	if (holder && agent_settings(run->agent)->on_busy == ON_BUSY_INTERRUPT)
 		run_cancel(holder->owner, "interrupted by the next message of its session");
 	bool now;
@@ -284,6 +357,15 @@ static void run_leave_session(struct run *run)
 
 /* Running. */
 
+/* Readers of its stream learn that what they have read is void. */
+static void run_tell_restart(struct run *run)
+{
+	char attempt[16];
+	int n = snprintf(attempt, sizeof(attempt), "%u", run->attempt);
+	struct frame_text none = { 0 }, text = { attempt, (size_t)n };
+	run_emit(run, RUN_EVENT_RESTARTED, none, text);
+}
+
 void run_leave_worker(struct run *run)
 {
 	if (!run->worker)
@@ -292,6 +374,21 @@ void run_leave_worker(struct run *run)
 	event_del(&run->timer);
 	agent_release(run);
 	run_unref(run);
+}
+
+/* An attempt after one in another life of agentd says so; after one in another process it has been
+ * said already, when that ended. */
+static void run_tell_start(struct run *run)
+{
+	struct frame_text none = { 0 };
+	run->started_wall_ms = clock_wall_ms();
+	run->begun = true;
+	if (run->durable)
+		records_attempt(run->runs->records, run);
+	if (run->attempt == 1)
+		run_emit(run, RUN_EVENT_STARTED, none, none);
+	else if (run->deaths == 0)
+		run_tell_restart(run);
 }
 
 static void run_on_history(void *arg, int error, const struct store_session *session)
@@ -315,9 +412,7 @@ static void run_on_history(void *arg, int error, const struct store_session *ses
 	} else {
 		run->status = RUN_RUNNING;
 		run_arm(run, run->timeout_ms);
-		struct frame_text none = { 0 };
-		if (run->attempt == 1)
-			run_emit(run, RUN_EVENT_STARTED, none, none);
+		run_tell_start(run);
 	}
 	run_unref(run);
 }
@@ -331,24 +426,22 @@ void run_begin(struct run *run, struct worker *worker)
 	if (run->session_is_new)
 		run_on_history(run, 0, NULL);
 	else
-		store_session_get(run->runs->store, run->session_id, run_on_history, run);
+		store_session_get(run->runs->store, run->session_id,
+		    (size_t)agent_settings(run->agent)->history,
+		    (size_t)agent_settings(run->agent)->limits.history, run_on_history, run);
 }
 
-/* Its process died, and it may be the cause: once more, and alone. Readers of its stream are told that
- * what they have read is void. */
+/* Its process died, and it may be the cause: once more, and alone. */
 static void run_restart(struct run *run)
 {
-	char attempt[16];
 	run->attempt++;
 	run->status = RUN_QUEUED;
 	run->content.length = 0;
 	run->tail.n = 0;
 	run->has_deltas = false;
 	run->debt = 0;
-	event_del(&run->timer);
-	int n = snprintf(attempt, sizeof(attempt), "%u", run->attempt);
-	struct frame_text none = { 0 }, text = { attempt, (size_t)n };
-	run_emit(run, RUN_EVENT_RESTARTED, none, text);
+	run->begun = false;
+	run_tell_restart(run);
 	agent_suspect(run->agent, run);
 }
 
@@ -357,9 +450,10 @@ void run_lost(struct run *run, const char *reason)
 	char why[320];
 	HASH_DELETE(by_number, run->runs->in_flight, run);
 	event_del(&run->timer);
+	run->deaths++;
 	snprintf(why, sizeof(why), "the agent's process ended%s: %s",
 	    run->durable ? " twice with this run in it" : "", reason);
-	if (run->durable && !run->ended && run->attempt < ATTEMPTS_MAX)
+	if (run->durable && !run->ended && run->deaths < DEATHS_MAX)
 		run_restart(run);
 	else
 		run_end(run, RUN_FAILED, RUN_AGENT_CRASHED, why);
@@ -371,34 +465,20 @@ void run_cancel(struct run *run, const char *why)
 	run_end(run, RUN_CANCELLED, RUN_STOPPED, why);
 }
 
-static void run_on_stored(void *arg, int error)
+/* The agent succeeded. */
+void run_succeed(struct run *run, struct run_memory *memory)
 {
-	struct run *run = arg;
-	if (error < 0)
-		run_end(run, RUN_FAILED, RUN_NO_MEMORY, "the result could not be stored");
-	else
-		run_end(run, RUN_SUCCEEDED, RUN_OK, NULL);
+	run_ref(run);
+	run->memory = *memory;
+	*memory = (struct run_memory){ 0 };
+	run_leave_worker(run);
+	run_end(run, RUN_SUCCEEDED, RUN_OK, NULL);
 	run_unref(run);
 }
 
-/* The agent succeeded. The session gets its messages before anybody hears of it. */
-void run_succeed(struct run *run, const struct store_message *messages, size_t count)
-{
-	run_ref(run);
-	run_leave_worker(run);
-	event_del(&run->timer);
-	struct store_append append = {
-		.session_id = run->session_id,
-		.agent = agent_settings(run->agent)->name,
-		.user = run->user_id,
-		.messages = messages,
-		.count = count,
-		.at_wall_ms = clock_wall_ms(),
-	};
-	store_session_append(run->runs->store, &append, run_on_stored, run);
-}
-
 /* Telling. */
+
+static void run_tell(struct run *run, const struct run_event *event);
 
 void run_emit(
     struct run *run, enum run_event_type type, struct frame_text name, struct frame_text text)
@@ -406,12 +486,19 @@ void run_emit(
 	struct run_event event = {
 		.type = type, .id = ++run->last_event, .name = name, .text = text
 	};
+	event_log_add(&run->log, &event);
+	run_tell(run, &event);
+}
+
+static void run_tell(struct run *run, const struct run_event *event)
+{
+	bool last = event->type == RUN_EVENT_ENDED || event->type == RUN_EVENT_LEFT;
 	struct run_subscriber *subscriber = TAILQ_FIRST(&run->subscribers);
 	while (subscriber) {
 		struct run_subscriber *next = TAILQ_NEXT(subscriber, link);
-		if (type == RUN_EVENT_ENDED)
+		if (last)
 			TAILQ_REMOVE(&run->subscribers, subscriber, link);
-		subscriber->event(subscriber->arg, run, &event);
+		subscriber->event(subscriber->arg, run, event);
 		subscriber = next;
 	}
 }
@@ -429,29 +516,85 @@ static void run_log_end(const struct run *run)
 	    run_status_name(run->status), run->error ? ": " : "", run->error ? run->error : "");
 }
 
-void run_end(struct run *run, enum run_status status, enum run_code code, const char *error)
+/* It has no part in anything any more, but for who listens to it. */
+static void run_go(struct run *run)
 {
 	struct runs *runs = run->runs;
+	run_leave_session(run);
+	TAILQ_REMOVE(&runs->live, run, live);
+	runs->live_count--;
+}
+
+void run_forget(struct run *run)
+{
+	if (run->is_known)
+		HASH_DELETE(by_id, run->runs->by_id, run);
+	run->is_known = false;
+}
+
+static void run_on_stored(struct run *run, int error)
+{
+	struct runs *runs = run->runs;
+	if (run->told)
+		return; /* it was left for later */
+	if (error < 0 && run->status == RUN_SUCCEEDED) {
+		/* Nobody may act on what is not written down: its session would not know of it. */
+		run->status = RUN_FAILED;
+		run->code = RUN_NOT_STORED;
+		run->error = strdup("the result could not be stored");
+	}
+	run_go(run);
+	run->told = true;
+	run_log_end(run);
+	struct run_event event = { .type = RUN_EVENT_ENDED, .id = run->last_event };
+	run_tell(run, &event);
+	runs_check_idle(runs);
+	run_unref(run);
+}
+
+/* The run has come to its end; who listens hears of it when that is written down. An answer that was
+ * waited for until its deadline does not wait for the disk, too. */
+void run_end(struct run *run, enum run_status status, enum run_code code, const char *error)
+{
 	if (run->ended)
 		return;
 	run->ended = true;
 	run->status = status;
 	run->code = code;
+	run->finished_wall_ms = clock_wall_ms();
 	if (error && !run->error)
 		run->error = strdup(error);
 	event_del(&run->timer);
 	agent_withdraw(run->agent, run);
-	run_leave_session(run);
-	TAILQ_REMOVE(&runs->live, run, live);
-	runs->live_count--;
 	if (run->worker) { /* its place stays taken until the agent says FINISH */
 		wire_send_cancel(run);
 		run_arm(run, agent_patience_ms(run->agent));
 		agent_keep(run);
 	}
-	run_log_end(run);
-	struct frame_text none = { 0 };
-	run_emit(run, RUN_EVENT_ENDED, none, none);
+	struct run_event event = { .type = RUN_EVENT_ENDED, .id = ++run->last_event };
+	event_log_add(&run->log, &event);
+	if (status == RUN_SUCCEEDED)
+		event_log_compact(&run->log, run_content(run));
+	bool wait = run->durable || status == RUN_SUCCEEDED;
+	records_end(run->runs->records, run, wait, run_on_stored);
+}
+
+/* agentd stops; the store has it, without its end, and it is begun again with the next start. */
+static void run_leave_for_later(struct run *run)
+{
+	struct runs *runs = run->runs;
+	if (!run->ended) {
+		run->ended = true;
+		event_del(&run->timer);
+		agent_withdraw(run->agent, run);
+		if (run->worker)
+			agent_keep(run);
+	}
+	run_go(run);
+	run_forget(run);
+	run->told = true;
+	struct run_event event = { .type = RUN_EVENT_LEFT, .id = run->last_event };
+	run_tell(run, &event);
 	runs_check_idle(runs);
 	run_unref(run);
 }
@@ -477,6 +620,51 @@ void run_resume(struct run *run)
 		wire_send_credit(run);
 }
 
+void run_describe(const struct run *run, struct store_run *ret)
+{
+	*ret = (struct store_run){
+		.id = run->id,
+		.agent = agent_settings(run->agent)->name,
+		.session_id = run->session_id,
+		.user = run->user_id,
+		.source = run->source,
+		.input = { run->input.data, run->input.length },
+		.metadata = { run->metadata.data, run->metadata.length },
+		.timeout_ms = run->timeout_ms,
+		.durable = run->durable,
+		.status = run->status,
+		.attempts = run->begun || !run->durable ? run->attempt : run->attempt - 1,
+		.code = run_code_name(run->code),
+		.content = { run->content.data, run->content.length },
+		.error = { run->error, run->error ? strlen(run->error) : 0 },
+		.usage = { run->usage, run->usage ? strlen(run->usage) : 0 },
+		.events = run_log(run),
+		.created_wall_ms = run->created_wall_ms,
+		.started_wall_ms = run->started_wall_ms,
+		.finished_wall_ms = run->finished_wall_ms,
+	};
+	if (run->status == RUN_SUCCEEDED) {
+		ret->content = run_content(run);
+		ret->messages = run->memory.messages;
+		ret->message_count = run->memory.count;
+	}
+}
+
+struct frame_text run_log(const struct run *run)
+{
+	return (struct frame_text){ run->log.data, run->log.length };
+}
+
+struct records *runs_records(const struct runs *runs)
+{
+	return runs->records;
+}
+
+struct records *run_records(const struct run *run)
+{
+	return run->runs->records;
+}
+
 const char *run_id(const struct run *run)
 {
 	return run->id;
@@ -490,6 +678,11 @@ const char *run_session_id(const struct run *run)
 struct agent *run_agent(const struct run *run)
 {
 	return run->agent;
+}
+
+bool run_is_over(const struct run *run)
+{
+	return run->told;
 }
 
 enum run_status run_status(const struct run *run)

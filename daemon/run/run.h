@@ -25,8 +25,6 @@ struct event_base;
 struct run;
 struct runs;
 
-enum run_status { RUN_QUEUED, RUN_RUNNING, RUN_SUCCEEDED, RUN_FAILED, RUN_CANCELLED };
-
 /* Why a run failed, or was not even made. */
 enum run_code {
 	RUN_OK,
@@ -40,9 +38,12 @@ enum run_code {
 	RUN_SESSION_BUSY,      /* on_busy: reject */
 	RUN_SESSION_MISMATCH,  /* the session belongs to another agent */
 	RUN_NO_MEMORY,
+	RUN_NOT_STORED,  /* the store could not write it down */
+	RUN_INTERRUPTED, /* agentd ended while it was going on */
 };
 
 const char *run_status_name(enum run_status status);
+const char *run_code_name(enum run_code code); /* NULL for RUN_OK */
 
 /* What is asked for. All borrowed for run_create. Texts are UTF-8; absent ones NULL. */
 struct run_request {
@@ -56,6 +57,10 @@ struct run_request {
 	/* It waits as long as it must, whatever state the agent is in; if the agent's process dies
 	 * with it, it is tried once more, in a process of its own. */
 	bool durable;
+	/* Of one that the store had: NULL and 0 for a new one. */
+	const char *id;
+	unsigned attempt;
+	uint64_t created_wall_ms;
 };
 
 enum run_event_type {
@@ -63,12 +68,13 @@ enum run_event_type {
 	RUN_EVENT_DELTA,     /* text: what was added to the content */
 	RUN_EVENT_RESTARTED, /* text: the number of the attempt; what was said before is void */
 	RUN_EVENT_OTHER,     /* name and text (a JSON object): what the agent reports */
-	RUN_EVENT_ENDED,     /* the last; the subscriber is out of the list before it is called */
+	RUN_EVENT_LEFT,      /* agentd stops, and goes on with it when it is started again */
+	RUN_EVENT_ENDED,     /* the last, as LEFT is: the subscriber is out of the list already */
 };
 
 struct run_event {
 	enum run_event_type type;
-	unsigned id;                  /* counts up from 1 within the run */
+	uint64_t id; /* counts up from 1 within the run; after a restart of agentd, from a gap on */
 	struct frame_text name, text; /* borrowed for the call */
 };
 
@@ -81,15 +87,39 @@ struct run_subscriber {
 
 struct runs *runs_new(struct event_base *base, struct store *store);
 void runs_free(struct runs *runs); /* after every run has ended */
+/* Takes up what was going on when agentd ended: durable runs are begun again, in their order; others end
+ * as interrupted, and so do those whose agent there is not. */
+struct runs_recovered {
+	int error; /* of the store: some of it could not be done */
+	size_t resumed, interrupted;
+};
+struct runs_recovery {
+	struct agent *(*find)(void *arg, const char *name);           /* NULL: there is none */
+	void (*done)(void *arg, const struct runs_recovered *result); /* all is written down */
+	void *arg;
+};
+void runs_recover(struct runs *runs, const struct runs_recovery *setup);
 /* Refuses new runs from now on. `idle` (may be NULL) is called once none is left, maybe before this
  * returns; it takes the place of an earlier one. */
 void runs_drain(struct runs *runs, void (*idle)(void *arg), void *arg);
-/* Ends all that are left. */
+/* Ends all that are left; durable ones only in this process. */
 void runs_cancel_all(struct runs *runs, enum run_code code, const char *why);
 size_t runs_live(const struct runs *runs);
+/* Whether it has ended, and that was told. */
+bool run_is_over(const struct run *run);
+/* A run that the store does not have with its end yet; NULL: there is none of that id. Borrowed. */
+struct run *runs_find_live(const struct runs *runs, const char *id);
+/* The i-th that has not ended, oldest first; NULL past the last. */
+struct run *runs_live_at(const struct runs *runs, size_t i);
+/* Whether some run of a session is going, or waits. */
+bool runs_session_is_busy(const struct runs *runs, const char *session_id);
 
 /* RUN_OK and a run, with a reference for the caller; or why not. */
 enum run_code run_create(struct runs *runs, const struct run_request *request, struct run **ret);
+/* Writes a new run down, before it is started, or anybody is told its id. `key` is the idempotency key
+ * of the request, and `hash` its hash; p == NULL: none. -EEXIST: that key has a run. */
+void run_write_down(
+    struct run *run, struct frame_text key, uint64_t hash, store_add_fn done, void *arg);
 void run_start(struct run *run);
 /* Ends it as cancelled; the agent is told. Nothing happens if it has ended. */
 void run_cancel(struct run *run, const char *why);
@@ -102,6 +132,10 @@ void run_unsubscribe(struct run *run, struct run_subscriber *subscriber);
 void run_pause(struct run *run);
 void run_resume(struct run *run);
 
+/* The run as the store has it, with what is known so far. Borrowed, for as long as nothing is done. */
+void run_describe(const struct run *run, struct store_run *ret);
+/* What its streams were told so far: event_log.h. */
+struct frame_text run_log(const struct run *run);
 const char *run_id(const struct run *run);
 const char *run_session_id(const struct run *run);
 struct agent *run_agent(const struct run *run);

@@ -165,21 +165,16 @@ static bool role_is_known(struct frame_text role)
 	return false;
 }
 
-/* What the session will remember of a run: the input, then what the plugin says, or else the
- * content. */
-struct memory {
-	struct store_message *messages;
-	size_t count;
-	struct buf texts;
-};
+/* The memory of a run: the input, then what the plugin says, or else the content. */
 
-static void memory_done(struct memory *memory)
+void run_memory_done(struct run_memory *memory)
 {
 	free(memory->messages);
 	buf_done(&memory->texts);
+	*memory = (struct run_memory){ 0 };
 }
 
-static void remember(const struct run *run, struct memory *memory, struct store_message message)
+static void remember(const struct run *run, struct run_memory *memory, struct store_message message)
 {
 	message.run_id = (struct frame_text){ run->id, strlen(run->id) };
 	message.at_wall_ms = clock_wall_ms();
@@ -187,7 +182,8 @@ static void remember(const struct run *run, struct memory *memory, struct store_
 }
 
 /* Reads the messages of a FINISH. -EPROTO: broken; -EINVAL, -E2BIG: a slip of the plugin's. */
-static int read_memory(const struct run *run, struct frame_cursor *cursor, struct memory *memory)
+static int read_memory(
+    const struct run *run, struct frame_cursor *cursor, struct run_memory *memory)
 {
 	uint32_t count = frame_get_count(cursor, 4 * sizeof(uint32_t));
 	int error = 0;
@@ -236,7 +232,7 @@ static void take_content(struct run *run, struct frame_text content)
 }
 
 static void finish_done(
-    struct run *run, struct frame_text content, struct frame_text usage, struct memory *memory)
+    struct run *run, struct frame_text content, struct frame_text usage, struct run_memory *memory)
 {
 	take_content(run, content);
 	if (usage.n > (size_t)agent_settings(run->agent)->limits.event)
@@ -247,7 +243,7 @@ static void finish_done(
 		remember(run, memory,
 		    (struct store_message){
 			.role = { "assistant", 9 }, .content = run_content(run) });
-	run_succeed(run, memory->messages, memory->count);
+	run_succeed(run, memory);
 }
 
 static void finish_not_done(struct run *run, uint32_t status, struct frame_text error)
@@ -272,11 +268,11 @@ static int receive_finish(struct run *run, const struct frame *frame)
 	struct frame_text content = frame_get_text(&cursor);
 	struct frame_text error = frame_get_text(&cursor);
 	struct frame_text usage = frame_get_text(&cursor);
-	struct memory memory = { 0 };
+	struct run_memory memory = { 0 };
 	int got = read_memory(run, &cursor, &memory);
 	if (got == -EPROTO || status > AGENTD_CANCELLED ||
 	    content.n > (size_t)agent_settings(run->agent)->limits.content) {
-		memory_done(&memory);
+		run_memory_done(&memory);
 		return -EPROTO;
 	}
 	if (run->ended) {
@@ -291,7 +287,7 @@ static int receive_finish(struct run *run, const struct frame *frame)
 	} else {
 		finish_not_done(run, status, error);
 	}
-	memory_done(&memory);
+	run_memory_done(&memory);
 	return 0;
 }
 

@@ -4,10 +4,13 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
 #include <uthash.h>
+
+#include "daemon/store/backend.h"
 
 #define SESSION_MESSAGES_MAX 2000        /* then the oldest turns go */
 #define SESSION_BYTES_MAX    (16u << 20) /* the same */
@@ -33,21 +36,12 @@ struct session {
 	struct piece own; /* of the first append; its texts are behind the struct */
 };
 
-struct store {
+struct memory_store {
+	struct store store;
 	size_t max_sessions, bytes;
 	struct session *sessions;
-	TAILQ_HEAD(, session) by_use;
+	TAILQ_HEAD(by_use_list, session) by_use;
 };
-
-struct store *store_new_memory(size_t max_sessions)
-{
-	struct store *store = calloc(1, sizeof(*store));
-	if (!store)
-		return NULL;
-	store->max_sessions = max_sessions;
-	TAILQ_INIT(&store->by_use);
-	return store;
-}
 
 static void piece_free(struct session *session, struct piece *piece)
 {
@@ -67,7 +61,7 @@ static void session_free(struct session *session)
 	free(session);
 }
 
-static void session_drop(struct store *store, struct session *session)
+static void session_drop(struct memory_store *store, struct session *session)
 {
 	HASH_DEL(store->sessions, session);
 	TAILQ_REMOVE(&store->by_use, session, by_use);
@@ -75,17 +69,27 @@ static void session_drop(struct store *store, struct session *session)
 	session_free(session);
 }
 
-void store_free(struct store *store)
+static void memory_free(struct store *base)
 {
-	if (!store)
-		return;
+	struct memory_store *store = (struct memory_store *)base;
 	struct session *session;
 	while ((session = TAILQ_FIRST(&store->by_use)))
 		session_drop(store, session);
 	free(store);
 }
 
-static struct session *session_find(struct store *store, const char *id)
+static struct store_session session_view(const struct session *session)
+{
+	return (struct store_session){
+		.id = session->id,
+		.agent = session->agent,
+		.user = session->user,
+		.created_wall_ms = session->created_wall_ms,
+		.updated_wall_ms = session->updated_wall_ms,
+	};
+}
+
+static struct session *session_find(struct memory_store *store, const char *id)
 {
 	struct session *session;
 	HASH_FIND_STR(store->sessions, id, session);
@@ -116,11 +120,11 @@ static size_t message_bytes(const struct store_message *message)
 	       message->tool_call_id.n + message->run_id.n;
 }
 
-static size_t append_bytes(const struct store_append *append)
+static size_t run_bytes(const struct store_run *run)
 {
 	size_t bytes = 0;
-	for (size_t i = 0; i < append->count; i++)
-		bytes += message_bytes(&append->messages[i]);
+	for (size_t i = 0; i < run->message_count; i++)
+		bytes += message_bytes(&run->messages[i]);
 	return bytes;
 }
 
@@ -145,10 +149,10 @@ static int session_reserve(struct session *session, size_t more)
 
 /* Takes the messages over, with their texts from `room` on. Room for the messages is reserved. */
 static void session_take(
-    struct session *session, struct piece *piece, char *room, const struct store_append *append)
+    struct session *session, struct piece *piece, char *room, const struct store_run *run)
 {
-	for (size_t i = 0; i < append->count; i++) {
-		const struct store_message *message = &append->messages[i];
+	for (size_t i = 0; i < run->message_count; i++) {
+		const struct store_message *message = &run->messages[i];
 		session->messages[session->count++] = (struct store_message){
 			.role = keep(&room, message->role),
 			.content = keep(&room, message->content),
@@ -160,25 +164,24 @@ static void session_take(
 		session->bytes += message_bytes(message);
 	}
 	piece->next = NULL;
-	piece->count = append->count;
+	piece->count = run->message_count;
 	*session->last = piece;
 	session->last = &piece->next;
 }
 
 /* A session with its first messages. */
-static struct session *session_new(struct store *store, const struct store_append *append)
+static struct session *session_new(struct memory_store *store, const struct store_run *run)
 {
-	size_t names =
-	    strlen(append->session_id) + strlen(append->agent) + strlen(append->user) + 3;
-	struct session *session = malloc(sizeof(*session) + names + append_bytes(append));
+	size_t names = strlen(run->session_id) + strlen(run->agent) + strlen(run->user) + 3;
+	struct session *session = malloc(sizeof(*session) + names + run_bytes(run));
 	if (!session)
 		return NULL;
 	memset(session, 0, sizeof(*session));
 	char *room = (char *)(session + 1);
-	session->id = keep_str(&room, append->session_id);
-	session->agent = keep_str(&room, append->agent);
-	session->user = keep_str(&room, append->user);
-	session->created_wall_ms = append->at_wall_ms;
+	session->id = keep_str(&room, run->session_id);
+	session->agent = keep_str(&room, run->agent);
+	session->user = keep_str(&room, run->user);
+	session->created_wall_ms = run->finished_wall_ms;
 	session->last = &session->first;
 	session->messages = session->few;
 	session->capacity = FIRST_MESSAGES;
@@ -188,22 +191,22 @@ static struct session *session_new(struct store *store, const struct store_appen
 		return NULL;
 	}
 	TAILQ_INSERT_TAIL(&store->by_use, session, by_use);
-	if (session_reserve(session, append->count) < 0) {
+	if (session_reserve(session, run->message_count) < 0) {
 		session_drop(store, session);
 		return NULL;
 	}
-	session_take(session, &session->own, room, append);
+	session_take(session, &session->own, room, run);
 	return session;
 }
 
-static int session_add(struct session *session, const struct store_append *append)
+static int session_add(struct session *session, const struct store_run *run)
 {
-	struct piece *piece = malloc(sizeof(*piece) + append_bytes(append));
-	if (!piece || session_reserve(session, append->count) < 0) {
+	struct piece *piece = malloc(sizeof(*piece) + run_bytes(run));
+	if (!piece || session_reserve(session, run->message_count) < 0) {
 		free(piece);
 		return -ENOMEM;
 	}
-	session_take(session, piece, (char *)(piece + 1), append);
+	session_take(session, piece, (char *)(piece + 1), run);
 	return 0;
 }
 
@@ -234,7 +237,7 @@ static void session_trim(struct session *session)
 }
 
 /* Lets go of the sessions that were idle longest; the newest stays, however large. */
-static void store_trim(struct store *store)
+static void store_trim(struct memory_store *store)
 {
 	while (
 	    HASH_COUNT(store->sessions) > 1 &&
@@ -242,42 +245,154 @@ static void store_trim(struct store *store)
 		session_drop(store, TAILQ_FIRST(&store->by_use));
 }
 
-void store_session_get(struct store *store, const char *id, store_session_fn done, void *arg)
+static void memory_session_get(
+    struct store *base, const char *id, size_t most, size_t bytes, store_session_fn done, void *arg)
 {
-	const struct session *session = session_find(store, id);
+	(void)most; /* it is bounded as it is */
+	(void)bytes;
+	const struct session *session = session_find((struct memory_store *)base, id);
 	if (!session) {
 		done(arg, 0, NULL);
 		return;
 	}
-	struct store_session found = {
-		.id = session->id,
-		.agent = session->agent,
-		.user = session->user,
-		.created_wall_ms = session->created_wall_ms,
-		.updated_wall_ms = session->updated_wall_ms,
-		.messages = session->messages,
-		.count = session->count,
-	};
+	struct store_session found = session_view(session);
+	found.messages = session->messages;
+	found.count = session->count;
 	done(arg, 0, &found);
 }
 
-void store_session_append(
-    struct store *store, const struct store_append *append, store_done_fn done, void *arg)
+/* Whole sessions, by number of those that are newer. */
+static void memory_sessions_list(
+    struct store *base, const struct store_page *page, store_sessions_fn done, void *arg)
 {
-	struct session *session = session_find(store, append->session_id);
+	const struct memory_store *store = (const struct memory_store *)base;
+	struct store_session *found = calloc(page->limit + 1, sizeof(*found));
+	size_t skip = page->after ? strtoul(page->after, NULL, 10) : 0, count = 0, nth = 0;
+	char next[24] = "";
+	const struct session *session;
+	if (!found) {
+		done(arg, -ENOMEM, NULL, 0, NULL);
+		return;
+	}
+	TAILQ_FOREACH_REVERSE(session, &store->by_use, by_use_list, by_use)
+	{
+		bool fits = !page->user || strcmp(session->user, page->user) == 0;
+		if (!fits || nth++ < skip)
+			continue;
+		if (count == page->limit) {
+			snprintf(next, sizeof(next), "%zu", skip + count);
+			break;
+		}
+		found[count++] = session_view(session);
+	}
+	done(arg, 0, found, count, next[0] ? next : NULL);
+	free(found);
+}
+
+static void memory_session_delete(struct store *base, const char *id, store_done_fn done, void *arg)
+{
+	struct memory_store *store = (struct memory_store *)base;
+	struct session *session = session_find(store, id);
+	if (session)
+		session_drop(store, session);
+	done(arg, session ? 0 : -ENOENT);
+}
+
+static void memory_run_finish(
+    struct store *base, const struct store_run *run, store_done_fn done, void *arg)
+{
+	struct memory_store *store = (struct memory_store *)base;
+	if (run->message_count == 0) {
+		done(arg, 0);
+		return;
+	}
+	struct session *session = session_find(store, run->session_id);
 	size_t before = session ? session->bytes : 0;
 	int error = 0;
 	if (session)
-		error = session_add(session, append);
-	else if (!(session = session_new(store, append)))
+		error = session_add(session, run);
+	else if (!(session = session_new(store, run)))
 		error = -ENOMEM;
 	if (error == 0) {
 		session_trim(session);
-		session->updated_wall_ms = append->at_wall_ms;
+		session->updated_wall_ms = run->finished_wall_ms;
 		store->bytes += session->bytes - before;
 		TAILQ_REMOVE(&store->by_use, session, by_use);
 		TAILQ_INSERT_TAIL(&store->by_use, session, by_use);
 		store_trim(store);
 	}
 	done(arg, error);
+}
+
+/* Runs are not kept. */
+
+static void memory_run_add(
+    struct store *store, const struct store_add *add, store_add_fn done, void *arg)
+{
+	(void)store;
+	(void)add;
+	done(arg, 0, NULL);
+}
+
+static void memory_key_find(
+    struct store *store, struct frame_text key, store_add_fn done, void *arg)
+{
+	(void)store;
+	(void)key;
+	done(arg, 0, NULL);
+}
+
+static void memory_run_attempt(
+    struct store *store, const char *id, unsigned attempts, store_done_fn done, void *arg)
+{
+	(void)store;
+	(void)id;
+	(void)attempts;
+	done(arg, 0);
+}
+
+static void memory_run_get(struct store *store, const char *id, store_run_fn done, void *arg)
+{
+	(void)store;
+	(void)id;
+	done(arg, 0, NULL);
+}
+
+static void memory_runs_list(
+    struct store *store, const struct store_page *page, store_runs_fn done, void *arg)
+{
+	(void)store;
+	(void)page;
+	done(arg, 0, NULL, 0, NULL);
+}
+
+static void memory_runs_unfinished(struct store *store, store_runs_fn done, void *arg)
+{
+	(void)store;
+	done(arg, 0, NULL, 0, NULL);
+}
+
+struct store *store_new_memory(size_t max_sessions)
+{
+	static const struct store_ops ops = {
+		.keeps_runs = false,
+		.free = memory_free,
+		.run_add = memory_run_add,
+		.key_find = memory_key_find,
+		.run_finish = memory_run_finish,
+		.run_attempt = memory_run_attempt,
+		.run_get = memory_run_get,
+		.runs_list = memory_runs_list,
+		.runs_unfinished = memory_runs_unfinished,
+		.session_get = memory_session_get,
+		.sessions_list = memory_sessions_list,
+		.session_delete = memory_session_delete,
+	};
+	struct memory_store *store = calloc(1, sizeof(*store));
+	if (!store)
+		return NULL;
+	store->store.ops = &ops;
+	store->max_sessions = max_sessions;
+	TAILQ_INIT(&store->by_use);
+	return &store->store;
 }

@@ -1,21 +1,31 @@
 /*
- * store: sessions and their messages, behind calls that answer by callback.
+ * store: runs, sessions and their history, behind calls that answer by callback.
  *
- * The callbacks are called once, on the loop's thread: later, or before the call returns, so the
- * caller must have nothing left to do after it. What a callback is given is borrowed for the call.
+ * A session has no text of its own: its history is the messages of its runs that succeeded, in the
+ * order in which they were made. So a run's result and its turn of the session are one record, and
+ * one commit.
  *
- * memory.c keeps everything in this process and loses it with the process. It is bounded: the
- * sessions that were idle longest make room for new ones.
+ * Callbacks are called once, on the loop's thread: later, or before the call returns, so the caller
+ * must have nothing left to do after it. What a call is given is copied, or done with, when it
+ * returns; what a callback is given is borrowed for the callback. Errors are -errno: -ENOSPC, -EROFS,
+ * -EIO, -EBUSY (locked), -EBADMSG (corrupt), -ENOMEM; with any of them nothing was changed. What a
+ * writing call has answered with 0 survives the machine.
+ *
+ * Backends: sqlite.c, and memory.c, which keeps sessions only, as long as the process lasts.
  */
 #ifndef AGENTD_STORE_STORE_H
 #define AGENTD_STORE_STORE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "daemon/base/frame.h" /* struct frame_text: borrowed bytes */
 
 struct store;
+
+/* To the store those that are not over are all QUEUED. */
+enum run_status { RUN_QUEUED, RUN_RUNNING, RUN_SUCCEEDED, RUN_FAILED, RUN_CANCELLED };
 
 /* A message of a session. Absent texts have p == NULL. */
 struct store_message {
@@ -26,31 +36,96 @@ struct store_message {
 	uint64_t at_wall_ms;
 };
 
+/* A run. Absent texts have p == NULL, absent strings are NULL, absent times 0. */
+struct store_run {
+	const char *id, *agent, *session_id, *user, *source; /* user: "" for nobody in particular */
+	struct frame_text input, metadata;
+	int64_t timeout_ms;
+	bool durable; /* it is to be done, whatever becomes of this process */
+	enum run_status status;
+	unsigned attempts;
+	const char *code; /* of its error, as the API has it */
+	struct frame_text content, error, usage;
+	struct frame_text events; /* what its streams were told: run/event_log.h */
+	uint64_t created_wall_ms, started_wall_ms, finished_wall_ms;
+	const struct store_message
+	    *messages; /* what its session remembers of it, its input first */
+	size_t message_count;
+};
+
 struct store_session {
-	const char *id, *agent, *user; /* user: "" for nobody in particular */
+	const char *id, *agent, *user;
 	uint64_t created_wall_ms, updated_wall_ms;
 	const struct store_message *messages; /* oldest first */
 	size_t count;
 };
 
-/* `session` is NULL if there is none of that id. error: 0 or -errno. */
-typedef void (*store_session_fn)(void *arg, int error, const struct store_session *session);
+/* A page of a list, newest first. */
+struct store_page {
+	const char *after; /* the `next` of the page before; NULL: the first */
+	size_t limit;
+	const char *agent, *session_id, *user; /* only these; NULL: any */
+	int status;                            /* an enum run_status; -1: any */
+};
+
 typedef void (*store_done_fn)(void *arg, int error);
+/* NULL if there is none of that id. */
+typedef void (*store_run_fn)(void *arg, int error, const struct store_run *run);
+typedef void (*store_session_fn)(void *arg, int error, const struct store_session *session);
+/* `next` is NULL on the last page. -EINVAL: `after` is no cursor. */
+typedef void (*store_runs_fn)(
+    void *arg, int error, const struct store_run *runs, size_t count, const char *next);
+typedef void (*store_sessions_fn)(
+    void *arg, int error, const struct store_session *sessions, size_t count, const char *next);
+
+/* A run that begins, and the idempotency key of its request. */
+struct store_add {
+	const struct store_run *run;
+	struct frame_text key; /* p == NULL: none */
+	uint64_t request;      /* a hash of the request */
+};
+/* -EEXIST: the key is taken, and nothing was written; `taken` is who has it. */
+struct store_taken {
+	const char *run_id;
+	uint64_t request;
+};
+typedef void (*store_add_fn)(void *arg, int error, const struct store_taken *taken);
+
+/* Waits for what is under way, and answers it. What is asked for afterwards is answered -ESHUTDOWN. */
+void store_close(struct store *store);
+/* Closes it, if it is open; what is under way is written, and nobody is answered. */
+void store_free(struct store *store);
+/* Whether it keeps runs. If not, the calls for runs do nothing: adding one answers 0, and there is
+ * none. */
+bool store_keeps_runs(const struct store *store);
+
+void store_run_add(struct store *store, const struct store_add *add, store_add_fn done, void *arg);
+/* -EEXIST: the key is taken. */
+void store_key_find(struct store *store, struct frame_text key, store_add_fn done, void *arg);
+/* Writes down how a run ended, whether it was added or not, and makes its session, if it succeeded,
+ * and is new. Done twice it is as done once. */
+void store_run_finish(
+    struct store *store, const struct store_run *run, store_done_fn done, void *arg);
+/* Writes down that a run is tried again. */
+void store_run_attempt(
+    struct store *store, const char *id, unsigned attempts, store_done_fn done, void *arg);
+
+void store_run_get(struct store *store, const char *id, store_run_fn done, void *arg);
+/* Without events and messages. */
+void store_runs_list(
+    struct store *store, const struct store_page *page, store_runs_fn done, void *arg);
+/* All that are not over, oldest first: what was going on when the store was closed. */
+void store_runs_unfinished(struct store *store, store_runs_fn done, void *arg);
+
+/* A session with the last of its turns: whole ones, until there are `most` messages or `bytes`. */
+void store_session_get(struct store *store, const char *id, size_t most, size_t bytes,
+    store_session_fn done, void *arg);
+/* By their last run, without messages; of the page's filters only the user. */
+void store_sessions_list(
+    struct store *store, const struct store_page *page, store_sessions_fn done, void *arg);
+/* Deletes a session and its runs. -ENOENT. */
+void store_session_delete(struct store *store, const char *id, store_done_fn done, void *arg);
 
 struct store *store_new_memory(size_t max_sessions);
-/* Nothing may be under way. */
-void store_free(struct store *store);
-
-void store_session_get(struct store *store, const char *id, store_session_fn done, void *arg);
-
-/* Adds messages to a session, all or none, and makes the session if it is new. */
-struct store_append {
-	const char *session_id, *agent, *user;
-	const struct store_message *messages;
-	size_t count;
-	uint64_t at_wall_ms;
-};
-void store_session_append(
-    struct store *store, const struct store_append *append, store_done_fn done, void *arg);
 
 #endif

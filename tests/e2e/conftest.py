@@ -239,7 +239,10 @@ def agentd(tmp_path):
             text = re.sub(r"PLUGIN\((\w+)\)", lambda m: plugin(m.group(1)), text)
             (tmp_path / "agent.conf").write_text(text)
             command += ["-c", "agent.conf"]
-        daemon = Agentd(command + (arguments or []), tmp_path, env)
+        # One store for all that run one after the other, and one each for those that run beside each other.
+        running = sum(daemon.process.poll() is None for daemon in started)
+        state = tmp_path / ("state" if running == 0 else f"state{running}")
+        daemon = Agentd(command + (arguments or []), tmp_path, {"XDG_STATE_HOME": str(state), **(env or {})})
         started.append(daemon)
         return daemon.wait_listening() if listening else daemon
 
@@ -272,4 +275,4 @@ def run_agentd(*arguments, cwd, env=None, timeout=20):
     """agentd to its end: the CompletedProcess, with text."""
     return subprocess.run([str(BUILD / "agentd"), *arguments], cwd=cwd, capture_output=True, text=True,
                           stdin=subprocess.DEVNULL, timeout=timeout * SLOW,
-                          env={**os.environ, **(env or {})})
+                          env={**os.environ, "XDG_STATE_HOME": str(Path(cwd) / "state"), **(env or {})})

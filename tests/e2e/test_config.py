@@ -123,8 +123,7 @@ LATER = [  # (path, lines)
     ("hooks", "hooks: { log: { plugin: log } }"), ("identity", 'identity: { ann: [ "telegram:1" ] }'),
     ("cron", 'cron: { m: { schedule: "0 9 * * *" } }'), ("webhooks", "webhooks: { g: { path: /g } }"),
     ("events", "events: { e: { input: x } }"), ("dev", "dev: { watch: true }"),
-    ("store.enabled", "store: { enabled: true }"), ("store.path", "store: { path: /tmp/a.db }"),
-    ("store.retention", "store: { retention: 30d }"), ("control.socket", "control: { socket: /tmp/a.sock }"),
+    ("control.socket", "control: { socket: /tmp/a.sock }"),
     ("control.admins", "control: { admins: [ ann ] }"),
     ("http.auth", "http: { auth: any }"),
     ("http.cors_origins", "http: { cors_origins: [ x ] }"), ("http.docs", "http: { docs: true }"),
@@ -371,7 +370,7 @@ def test_the_banner_says_what_was_loaded(agentd):
     assert daemon.wait_log(r'^agentd \d\S* serves "my-agents" \(pid \d+\)$')["message"].endswith(f"(pid {daemon.pid})")
     daemon.wait_log(rf"^agent one: actor 1\.2\.3 from {plugin('actor')}$")
     daemon.wait_log(r"^agent two: echo \S+ from \S+/plugins/echo\.so \(default\)$")
-    daemon.wait_log("sessions are kept in memory")
+    daemon.wait_log(r"runs and sessions are kept in \S+/state/agentd/agentd\.db")
     daemon.wait_log(r"^listening on http://127\.0\.0\.1:\d+ \(no auth\)$")
 
 

@@ -1,0 +1,279 @@
+/* answer: subscribers of runs that answer requests, and the way of a run into the store. */
+#include "daemon/http/answer.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/http/problem.h"
+#include "daemon/http/reply.h"
+#include "daemon/http/sse.h"
+
+/* The answer to a client that waits for the whole result. */
+struct waiter {
+	struct http_request *request; /* borrowed */
+	struct run *run;
+	bool cancels; /* its leaving cancels the run, if the agent says so */
+	struct run_subscriber subscriber;
+};
+
+static void waiter_free(struct waiter *waiter)
+{
+	run_unref(waiter->run);
+	free(waiter);
+}
+
+static void waiter_on_event(void *arg, struct run *run, const struct run_event *event)
+{
+	struct waiter *waiter = arg;
+	struct store_run record;
+	if (event->type == RUN_EVENT_LEFT) {
+		reply_add_retry_after(waiter->request, PROBLEM_DRAINING, NULL);
+		problem_reply(waiter->request, PROBLEM_DRAINING,
+		    "agentd is stopping; the run goes on when it is started again");
+	} else if (event->type == RUN_EVENT_ENDED) {
+		run_describe(run, &record);
+		if (record.code)
+			reply_add_retry_after(
+			    waiter->request, problem_of_code(record.code), run_agent(run));
+		reply_run(waiter->request, &record);
+	} else {
+		return;
+	}
+	waiter_free(waiter);
+}
+
+static void waiter_on_gone(void *arg)
+{
+	struct waiter *waiter = arg;
+	run_unsubscribe(waiter->run, &waiter->subscriber);
+	if (waiter->cancels && agent_settings(run_agent(waiter->run))->cancel_on_disconnect)
+		run_cancel(waiter->run, "its client left");
+	waiter_free(waiter);
+}
+
+static bool wait_for(struct http_request *request, struct run *run, bool cancels)
+{
+	struct waiter *waiter = calloc(1, sizeof(*waiter));
+	if (!waiter)
+		return false;
+	waiter->request = request;
+	waiter->run = run_ref(run);
+	waiter->cancels = cancels;
+	waiter->subscriber.event = waiter_on_event;
+	waiter->subscriber.arg = waiter;
+	run_subscribe(run, &waiter->subscriber);
+	http_on_gone(request, waiter_on_gone, waiter);
+	return true;
+}
+
+static void reply_accepted(
+    struct http_request *request, const char *id, const char *session_id, enum run_status status)
+{
+	struct buf body = { 0 };
+	buf_addf(&body, "{\"run_id\":\"%s\",\"session_id\":", id);
+	buf_add_json_str(&body, session_id);
+	buf_addf(&body, ",\"status\":\"%s\"}\n", run_status_name(status));
+	http_reply(request, 202, "application/json", &body);
+}
+
+void answer_with(struct http_request *request, struct run *run, enum answer answer, bool cancels)
+{
+	bool heard = true;
+	http_note_run(request, run_id(run));
+	if (answer == ANSWER_ACCEPTED)
+		reply_accepted(request, run_id(run), run_session_id(run), RUN_QUEUED);
+	else if (answer == ANSWER_STREAM)
+		heard = sse_begin(request, run, 0, cancels);
+	else
+		heard = wait_for(request, run, cancels);
+	if (!heard)
+		problem_reply(request, PROBLEM_INTERNAL, "out of memory");
+}
+
+/* A run that is being written down before it is started. */
+struct beginning {
+	struct api_wait *wait;
+	struct run *run;
+	enum answer answer;
+	bool cancels;  /* its client's leaving may cancel it: nobody can come back for it */
+	uint64_t hash; /* of the request */
+};
+
+static void beginning_free(struct beginning *beginning)
+{
+	run_unref(beginning->run);
+	free(beginning->wait);
+	free(beginning);
+}
+
+/* The run that another request with the same key made has ended. */
+static void answer_again(void *arg, int error, const struct store_run *run)
+{
+	struct beginning *beginning = arg;
+	struct http_request *request = beginning->wait->request;
+	if (request && (error < 0 || !run))
+		reply_store_error(request, error ? error : -EIO);
+	else if (request && beginning->answer == ANSWER_ACCEPTED)
+		reply_accepted(request, run->id, run->session_id, run->status);
+	else if (request && beginning->answer == ANSWER_WHOLE)
+		reply_run(request, run);
+	else if (request && !sse_replay(request, run, 0))
+		problem_reply(request, PROBLEM_INTERNAL, "out of memory");
+	beginning_free(beginning);
+}
+
+static void answer_taken(struct beginning *beginning, const struct store_taken *taken)
+{
+	struct http_request *request = beginning->wait->request;
+	struct api *api = beginning->wait->api;
+	struct run *live = runs_find_live(api->runs, taken->run_id);
+	if (taken->request != beginning->hash) {
+		problem_reply(request, PROBLEM_IDEMPOTENCY_MISMATCH,
+		    "this Idempotency-Key came with another request before");
+	} else if (live) {
+		answer_with(request, live, beginning->answer, false);
+	} else {
+		store_run_get(api->store, taken->run_id, answer_again, beginning);
+		return;
+	}
+	beginning_free(beginning);
+}
+
+static void start_written(struct beginning *beginning)
+{
+	struct http_request *request = beginning->wait->request;
+	struct run *run = beginning->run;
+	bool durable = beginning->answer == ANSWER_ACCEPTED;
+	/* Others may have come while it was written down. */
+	bool busy = agent_settings(run_agent(run))->on_busy == ON_BUSY_REJECT &&
+		    runs_session_is_busy(beginning->wait->api->runs, run_session_id(run));
+	if (request && busy)
+		problem_reply(
+		    request, PROBLEM_SESSION_BUSY, "another run of this session is going on");
+	else if (request)
+		answer_with(request, run, beginning->answer, beginning->cancels);
+	if (!durable || !beginning->wait->api->draining) /* else with the next start of agentd */
+		run_start(run);
+	if (!request && beginning->cancels && agent_settings(run_agent(run))->cancel_on_disconnect)
+		run_cancel(run, "its client left");
+}
+
+static void on_written(void *arg, int error, const struct store_taken *taken)
+{
+	struct beginning *beginning = arg;
+	struct http_request *request = beginning->wait->request;
+	if (error == -EEXIST && request) {
+		answer_taken(beginning, taken);
+		return;
+	}
+	if (error == 0)
+		start_written(beginning);
+	else if (request)
+		reply_store_error(request, error);
+	beginning_free(beginning);
+}
+
+/* An empty key is none. */
+static const char *key_of(struct http_request *request)
+{
+	const char *key = http_header(request, "Idempotency-Key");
+	return key && key[0] ? key : NULL;
+}
+
+bool answer_has_key(struct http_request *request)
+{
+	return key_of(request) != NULL;
+}
+
+/* FNV-1a: whoever sends the same key wants the same, so nobody gains by a collision. */
+static uint64_t hash_more(uint64_t hash, const char *text)
+{
+	for (; *text; text++)
+		hash = (hash ^ (unsigned char)*text) * 0x100000001b3;
+	return hash;
+}
+
+/* What was asked, and of whom. */
+static uint64_t hash_of(const json_t *body, const struct agent *agent)
+{
+	char *text = json_dumps(body, JSON_COMPACT | JSON_SORT_KEYS);
+	uint64_t hash = hash_more(0xcbf29ce484222325, agent_settings(agent)->name);
+	hash = text ? hash_more(hash, text) : hash;
+	free(text);
+	return hash;
+}
+
+void begin_written(struct api *api, struct http_request *request, struct run *run,
+    enum answer answer, const json_t *body)
+{
+	const char *key = key_of(request);
+	struct frame_text key_text = { key, key ? strlen(key) : 0 };
+	struct api_wait *wait = api_wait_new(api, request);
+	struct beginning *beginning = wait ? calloc(1, sizeof(*beginning)) : NULL;
+	if (!beginning) {
+		if (wait) {
+			http_on_gone(request, NULL, NULL);
+			problem_reply(request, PROBLEM_INTERNAL, "out of memory");
+		}
+		free(wait);
+		return;
+	}
+	*beginning = (struct beginning){ .wait = wait,
+		.run = run_ref(run),
+		.answer = answer,
+		.cancels = !key && answer != ANSWER_ACCEPTED,
+		.hash = key ? hash_of(body, run_agent(run)) : 0 };
+	run_write_down(run, key_text, beginning->hash, on_written, beginning);
+}
+
+/* A key may have a run already, which needs no place and no agent to be answered with. */
+struct keyed {
+	struct beginning beginning; /* without a run */
+	struct answer_refusal refusal;
+};
+
+static void on_key(void *arg, int error, const struct store_taken *taken)
+{
+	struct keyed *keyed = arg;
+	struct http_request *request = keyed->beginning.wait->request;
+	struct beginning *beginning = NULL;
+	if (request && error == -EEXIST && (beginning = malloc(sizeof(*beginning)))) {
+		*beginning = keyed->beginning;
+		answer_taken(beginning, taken);
+	} else if (request) {
+		keyed->refusal.refuse(request, keyed->refusal.code, keyed->refusal.agent);
+	}
+	if (!beginning)
+		free(keyed->beginning.wait);
+	free(keyed);
+}
+
+void answer_taken_or_refuse(struct api *api, struct http_request *request,
+    const struct answer_refusal *refusal, enum answer answer, const json_t *body)
+{
+	struct api_wait *wait = api_wait_new(api, request);
+	struct keyed *keyed = wait ? calloc(1, sizeof(*keyed)) : NULL;
+	const char *key = key_of(request);
+	if (!keyed) {
+		if (wait)
+			refusal->refuse(request, refusal->code, refusal->agent);
+		free(wait);
+		return;
+	}
+	*keyed = (struct keyed){ .refusal = *refusal,
+		.beginning = {
+		    .wait = wait, .answer = answer, .hash = hash_of(body, refusal->agent) } };
+	store_key_find(api->store, (struct frame_text){ key, strlen(key) }, on_key, keyed);
+}
+
+bool store_suffices(struct http_request *request, const struct store *store, enum answer answer)
+{
+	bool keyed = answer_has_key(request);
+	if (store_keeps_runs(store) || (answer != ANSWER_ACCEPTED && !keyed))
+		return true;
+	problem_reply(request, PROBLEM_BAD_REQUEST,
+	    "%s needs the store, which is off (store.enabled: false)",
+	    keyed ? "Idempotency-Key" : "\"background\"");
+	return false;
+}

@@ -1,0 +1,110 @@
+/* recover: what was going on when agentd ended is begun again, or ended. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/run/agent.h"
+#include "daemon/run/event_log.h"
+#include "daemon/run/internal.h"
+
+#define ATTEMPTS_MAX 3 /* of a run, over the lives of agentd */
+
+struct recovery {
+	struct runs *runs; /* borrowed */
+	struct runs_recovery setup;
+	size_t left; /* to be written down */
+	struct runs_recovered result;
+};
+
+static void recovery_check(struct recovery *recovery)
+{
+	if (--recovery->left)
+		return;
+	recovery->setup.done(recovery->setup.arg, &recovery->result);
+	free(recovery);
+}
+
+static int resume(struct recovery *recovery, const struct store_run *record, struct agent *agent)
+{
+	struct run_request request = {
+		.agent = agent,
+		.input = record->input,
+		.session_id = record->session_id,
+		.user_id = record->user,
+		.source = record->source,
+		.metadata = record->metadata,
+		.timeout_ms = record->timeout_ms,
+		.durable = true,
+		.id = record->id,
+		.attempt = record->attempts + 1,
+		.created_wall_ms = record->created_wall_ms,
+	};
+	struct run *run;
+	if (run_create(recovery->runs, &request, &run) != RUN_OK)
+		return -ENOMEM;
+	run->is_recorded = true;
+	run_start(run);
+	run_unref(run);
+	recovery->result.resumed++;
+	return 0;
+}
+
+static void on_interrupted(void *arg, int error)
+{
+	struct recovery *recovery = arg;
+	if (error < 0)
+		recovery->result.error = error;
+	recovery_check(recovery);
+}
+
+static void interrupt(struct recovery *recovery, const struct store_run *record, const char *why)
+{
+	struct store_run ended = *record;
+	struct run_event event = { .type = RUN_EVENT_ENDED,
+		.id = record->attempts ? record->attempts * EVENT_GAP : 1 };
+	struct buf log = { 0 };
+	event_log_add(&log, &event);
+	ended.status = RUN_FAILED;
+	ended.code = run_code_name(RUN_INTERRUPTED);
+	ended.error = (struct frame_text){ why, strlen(why) };
+	ended.finished_wall_ms = clock_wall_ms();
+	ended.events = (struct frame_text){ log.data, log.length };
+	recovery->result.interrupted++;
+	recovery->left++;
+	store_run_finish(
+	    records_store(runs_records(recovery->runs)), &ended, on_interrupted, recovery);
+	buf_done(&log);
+}
+
+static void on_unfinished(
+    void *arg, int error, const struct store_run *records, size_t count, const char *next)
+{
+	(void)next;
+	struct recovery *recovery = arg;
+	recovery->result.error = error;
+	for (size_t i = 0; i < count; i++) {
+		const struct store_run *record = &records[i];
+		struct agent *agent = recovery->setup.find(recovery->setup.arg, record->agent);
+		if (!record->durable)
+			interrupt(recovery, record, "agentd ended while it was going on");
+		else if (record->attempts >= ATTEMPTS_MAX)
+			interrupt(
+			    recovery, record, "agentd ended three times while it was going on");
+		else if (!agent)
+			interrupt(recovery, record, "agentd has no such agent any more");
+		else if ((error = resume(recovery, record, agent)) < 0)
+			recovery->result.error = error;
+	}
+	recovery_check(recovery);
+}
+
+void runs_recover(struct runs *runs, const struct runs_recovery *setup)
+{
+	struct recovery *recovery = calloc(1, sizeof(*recovery));
+	if (!recovery) {
+		setup->done(setup->arg, &(struct runs_recovered){ .error = -ENOMEM });
+		return;
+	}
+	*recovery = (struct recovery){ .runs = runs, .setup = *setup, .left = 1 };
+	store_runs_unfinished(records_store(runs_records(runs)), on_unfinished, recovery);
+}

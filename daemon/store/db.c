@@ -1,0 +1,273 @@
+/* db: SQLite, as this store uses it. */
+#include "daemon/store/db.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+/*
+ * The tables, by version: a database of version n gets all that follow. What is here is never
+ * changed, only added to.
+ *
+ * runs: seq is the order in which they were written down. Indices end with it by themselves, so each
+ * serves a list, newest first. Most runs succeed; only the others are in runs_by_status. turn is the
+ * order in which they became part of their sessions: a run may wait for long after it was written down.
+ * sessions: last is the turn of their last run.
+ */
+static const char *const migrations[] = {
+	"CREATE TABLE runs (seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, agent TEXT NOT NULL,"
+	" session_id TEXT NOT NULL, user TEXT NOT NULL, source TEXT NOT NULL, status INTEGER NOT NULL,"
+	" durable INTEGER NOT NULL, attempts INTEGER NOT NULL, timeout_ms INTEGER NOT NULL,"
+	" created INTEGER NOT NULL, started INTEGER, finished INTEGER, code TEXT, error TEXT,"
+	" usage TEXT, metadata TEXT, input TEXT, content TEXT, turn INTEGER, messages BLOB,"
+	" events BLOB);"
+	"CREATE INDEX runs_by_agent ON runs (agent);"
+	"CREATE INDEX runs_by_session ON runs (session_id, turn);"
+	"CREATE INDEX runs_by_status ON runs (status) WHERE status <> 2;"
+	"CREATE TABLE sessions (id TEXT PRIMARY KEY, agent TEXT NOT NULL, user TEXT NOT NULL,"
+	" created INTEGER NOT NULL, updated INTEGER NOT NULL, last INTEGER NOT NULL) WITHOUT ROWID;"
+	"CREATE INDEX sessions_by_last ON sessions (last);"
+	"CREATE TABLE keys (key BLOB PRIMARY KEY, request INTEGER NOT NULL, run_id TEXT NOT NULL,"
+	" created INTEGER NOT NULL) WITHOUT ROWID;"
+	"CREATE INDEX keys_by_created ON keys (created);"
+	"CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;"
+	"INSERT INTO meta VALUES ('clean', 1);",
+};
+#define VERSION ((int)(sizeof(migrations) / sizeof(migrations[0])))
+
+#define RUN_COLUMNS                                                                         \
+	"seq, id, agent, session_id, user, source, status, durable, attempts, timeout_ms, " \
+	"created, started, finished, code, error, usage, metadata, input, content"
+#define LIST(where)                                                           \
+	"SELECT " RUN_COLUMNS " FROM runs WHERE seq < ?1 AND (" where ")"     \
+	" AND (?3 IS NULL OR agent = ?3) AND (?4 IS NULL OR session_id = ?4)" \
+	" AND (?5 IS NULL OR user = ?5) AND (?6 < 0 OR status = ?6) ORDER BY seq DESC LIMIT ?2"
+
+static const char *const sql[DB_STATEMENTS] = {
+	[DB_BEGIN] = "BEGIN IMMEDIATE",
+	[DB_COMMIT] = "COMMIT",
+	[DB_ROLLBACK] = "ROLLBACK",
+	[DB_RUN_ADD] = "INSERT INTO runs (id, agent, session_id, user, source, status, durable,"
+		       " attempts, timeout_ms, created, metadata, input)"
+		       " VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, ?7, ?8, ?9, ?10, ?11)"
+		       " ON CONFLICT (id) DO NOTHING",
+	[DB_RUN_FINISH] =
+	    "INSERT INTO runs (id, agent, session_id, user, source, status, durable, attempts,"
+	    " timeout_ms, created, started, finished, code, error, usage, metadata, input, content,"
+	    " messages, events, turn) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14,"
+	    " ?15, ?16, ?17, ?18, ?19, ?20, ?21)"
+	    " ON CONFLICT (id) DO UPDATE SET status = ?6, attempts = ?8, started = ?11,"
+	    " finished = ?12, code = ?13, error = ?14, usage = ?15, content = ?18, messages = ?19,"
+	    " events = ?20, turn = ?21",
+	[DB_TURN_NEXT] = "SELECT coalesce(max(last), 0) + 1 FROM sessions",
+	[DB_RUN_ATTEMPT] = "UPDATE runs SET attempts = ?2 WHERE id = ?1",
+	[DB_RUN_GET] = "SELECT " RUN_COLUMNS ", events FROM runs WHERE id = ?1",
+	[DB_RUNS_LIST] = LIST("1"),
+	[DB_RUNS_LIST_AGENT] = LIST("agent = ?3"),
+	[DB_RUNS_LIST_SESSION] = LIST("session_id = ?4"),
+	[DB_RUNS_LIST_STATUS] = LIST("status = ?6 AND status <> 2"),
+	[DB_RUNS_UNFINISHED] =
+	    "SELECT " RUN_COLUMNS " FROM runs WHERE status = 0 AND status <> 2 ORDER BY seq",
+	[DB_RUNS_SWEEP] = "DELETE FROM runs WHERE seq IN (SELECT seq FROM runs WHERE status <> 0"
+			  " ORDER BY seq LIMIT ?1) AND created < ?2",
+	[DB_SESSION_PUT] = "INSERT INTO sessions (id, agent, user, created, updated, last)"
+			   " VALUES (?1, ?2, ?3, ?4, ?4, ?5)"
+			   " ON CONFLICT (id) DO UPDATE SET updated = ?4, last = ?5",
+	[DB_SESSION_GET] = "SELECT id, agent, user, created, updated FROM sessions WHERE id = ?1",
+	[DB_SESSION_TURNS] =
+	    "SELECT messages, id, finished, input, content FROM runs WHERE session_id = ?1"
+	    " AND turn IS NOT NULL ORDER BY turn DESC",
+	[DB_SESSION_DELETE] = "DELETE FROM sessions WHERE id = ?1",
+	[DB_SESSION_DELETE_RUNS] = "DELETE FROM runs WHERE session_id = ?1",
+	[DB_SESSIONS_LIST] =
+	    "SELECT id, agent, user, created, updated, last FROM sessions WHERE last < ?1"
+	    " AND (?3 IS NULL OR user = ?3) ORDER BY last DESC LIMIT ?2",
+	[DB_SESSIONS_SWEEP] = "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions"
+			      " ORDER BY last LIMIT ?1) AND updated < ?2",
+	[DB_KEY_FIND] = "SELECT k.request, k.run_id, k.created, r.code FROM keys k"
+			" JOIN runs r ON r.id = k.run_id WHERE k.key = ?1",
+	[DB_KEY_PUT] = "INSERT OR REPLACE INTO keys VALUES (?1, ?2, ?3, ?4)",
+	[DB_KEYS_SWEEP] = "DELETE FROM keys WHERE created < ?1",
+	[DB_VACUUM] = "PRAGMA incremental_vacuum(256)",
+	[DB_SIZE] =
+	    "SELECT (p.page_count - f.freelist_count) * s.page_size FROM pragma_page_count p,"
+	    " pragma_freelist_count f, pragma_page_size s",
+	[DB_MARK] = "UPDATE meta SET value = ?1 WHERE name = 'clean' RETURNING value",
+};
+
+int db_error(int result)
+{
+	switch (result & 0xff) {
+	case SQLITE_OK:
+	case SQLITE_ROW:
+	case SQLITE_DONE:
+		return 0;
+	case SQLITE_FULL:
+		return -ENOSPC;
+	case SQLITE_READONLY:
+	case SQLITE_PERM:
+		return -EROFS;
+	case SQLITE_CANTOPEN:
+		return -ENOENT;
+	case SQLITE_BUSY:
+	case SQLITE_LOCKED:
+		return -EBUSY;
+	case SQLITE_CORRUPT:
+	case SQLITE_NOTADB:
+		return -EBADMSG;
+	case SQLITE_NOMEM:
+		return -ENOMEM;
+	default:
+		return -EIO;
+	}
+}
+
+static int run_sql(struct db *db, const char *text)
+{
+	return db_error(sqlite3_exec(db->handle, text, NULL, NULL, NULL));
+}
+
+static int user_version(struct db *db, int *ret)
+{
+	sqlite3_stmt *statement;
+	int r = sqlite3_prepare_v2(db->handle, "PRAGMA user_version", -1, &statement, NULL);
+	if (r == SQLITE_OK)
+		r = sqlite3_step(statement);
+	if (r == SQLITE_ROW)
+		*ret = sqlite3_column_int(statement, 0);
+	sqlite3_finalize(statement);
+	return db_error(r);
+}
+
+static int migrate(struct db *db, char *reason, size_t size)
+{
+	int version = 0;
+	int error = user_version(db, &version);
+	if (error == 0 && version > VERSION) {
+		snprintf(reason, size,
+		    "was written by a newer agentd (version %d, this one knows %d)", version,
+		    VERSION);
+		return -EPROTO;
+	}
+	for (; error == 0 && version < VERSION; version++) {
+		char set[64];
+		snprintf(set, sizeof(set), "PRAGMA user_version = %d", version + 1);
+		error = run_sql(db, "BEGIN IMMEDIATE");
+		if (error == 0)
+			error = run_sql(db, migrations[version]);
+		if (error == 0)
+			error = run_sql(db, set);
+		if (error == 0)
+			error = run_sql(db, "COMMIT");
+		if (error < 0)
+			run_sql(db, "ROLLBACK");
+	}
+	return error;
+}
+
+int db_open_again(struct db *db, const char *path)
+{
+	*db = (struct db){ 0 };
+	int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
+	int error = db_error(sqlite3_open_v2(path, &db->handle, flags, NULL));
+	if (error < 0)
+		return error;
+	sqlite3_busy_timeout(db->handle, DB_BUSY_MS);
+	sqlite3_extended_result_codes(db->handle, 1);
+	/* Checkpoints are made by hand, beside the commits. */
+	return run_sql(db, "PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;"
+			   "PRAGMA cache_size = -2000; PRAGMA temp_store = MEMORY;");
+}
+
+int db_open(struct db *db, const char *path, char *reason, size_t size)
+{
+	reason[0] = '\0';
+	int error = db_open_again(db, path);
+	if (error == 0) /* can only be said of a file without tables */
+		error = run_sql(db, "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL;");
+	if (error == 0)
+		error = migrate(db, reason, size);
+	if (error < 0 && !reason[0])
+		snprintf(
+		    reason, size, "%s", db->handle ? sqlite3_errmsg(db->handle) : "out of memory");
+	if (error < 0)
+		db_close(db);
+	return error;
+}
+
+void db_close(struct db *db)
+{
+	for (int i = 0; i < DB_STATEMENTS; i++)
+		sqlite3_finalize(db->statements[i]);
+	sqlite3_close(db->handle);
+	*db = (struct db){ 0 };
+}
+
+sqlite3_stmt *db_prepare(struct db *db, enum db_statement which)
+{
+	sqlite3_stmt **statement = &db->statements[which];
+	if (*statement) {
+		sqlite3_reset(*statement);
+		sqlite3_clear_bindings(*statement);
+	} else {
+		sqlite3_prepare_v3(
+		    db->handle, sql[which], -1, SQLITE_PREPARE_PERSISTENT, statement, NULL);
+	}
+	return *statement;
+}
+
+int db_run(sqlite3_stmt *statement)
+{
+	if (!statement)
+		return -EIO;
+	int r = sqlite3_step(statement);
+	while (r == SQLITE_ROW)
+		r = sqlite3_step(statement);
+	sqlite3_reset(statement);
+	return db_error(r);
+}
+
+int db_exec(struct db *db, enum db_statement which)
+{
+	return db_run(db_prepare(db, which));
+}
+
+void db_bind_text(sqlite3_stmt *statement, int at, struct frame_text text)
+{
+	if (text.p)
+		sqlite3_bind_text64(statement, at, text.p, text.n, SQLITE_STATIC, SQLITE_UTF8);
+}
+
+void db_bind_str(sqlite3_stmt *statement, int at, const char *text)
+{
+	if (text)
+		sqlite3_bind_text(statement, at, text, -1, SQLITE_STATIC);
+}
+
+struct frame_text db_text(sqlite3_stmt *statement, int column)
+{
+	const char *p = (const char *)sqlite3_column_blob(statement, column);
+	size_t n = (size_t)sqlite3_column_bytes(statement, column);
+	if (!p && sqlite3_column_type(statement, column) != SQLITE_NULL)
+		p = ""; /* an empty one */
+	return (struct frame_text){ p, n };
+}
+
+int db_check(struct db *db, char *reason, size_t size)
+{
+	sqlite3_stmt *statement;
+	int r = sqlite3_prepare_v2(db->handle, "PRAGMA quick_check(1)", -1, &statement, NULL);
+	if (r == SQLITE_OK)
+		r = sqlite3_step(statement);
+	if (r != SQLITE_ROW)
+		snprintf(reason, size, "%s", sqlite3_errmsg(db->handle));
+	else if (strcmp((const char *)sqlite3_column_text(statement, 0), "ok") == 0)
+		reason[0] = '\0';
+	else
+		snprintf(reason, size, "%s", sqlite3_column_text(statement, 0));
+	sqlite3_finalize(statement);
+	for (char *at = reason; *at; at++) /* it is for one line of a log */
+		if (*at == '\n')
+			*at = ' ';
+	return reason[0] ? -EBADMSG : 0;
+}

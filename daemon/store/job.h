@@ -1,0 +1,53 @@
+/*
+ * job: one call of store.h on its way through a thread. Private to daemon/store.
+ *
+ * Made on the loop, with copies of what it needs; done on a thread; delivered, and freed, on the loop.
+ */
+#ifndef AGENTD_STORE_JOB_H
+#define AGENTD_STORE_JOB_H
+
+#include <sys/queue.h>
+
+#include "daemon/store/db.h"
+
+struct job {
+	/* On its thread. Writing jobs are inside a transaction, and may be done again after it failed:
+	 * nothing that they did before counts. 0 or -errno; what is no failure of the store (-EEXIST)
+	 * leaves the transaction as it is. */
+	int (*work)(struct job *job, struct db *db);
+	/* On the loop: calls who asked. NULL: nobody did. */
+	void (*deliver)(struct job *job);
+	void (*free)(struct job *job);
+	int error;
+	STAILQ_ENTRY(job) link;
+};
+STAILQ_HEAD(job_queue, job);
+
+struct sqlite_store;
+/* Take the job over. NULL (memory was out) is answered by nobody: the caller has. */
+void sqlite_write(struct sqlite_store *store, struct job *job);
+void sqlite_read(struct sqlite_store *store, struct job *job);
+
+/* sqlite_write.c */
+void sqlite_run_add(struct store *store, const struct store_add *add, store_add_fn done, void *arg);
+void sqlite_key_find(struct store *store, struct frame_text key, store_add_fn done, void *arg);
+void sqlite_run_finish(
+    struct store *store, const struct store_run *run, store_done_fn done, void *arg);
+void sqlite_run_attempt(
+    struct store *store, const char *id, unsigned attempts, store_done_fn done, void *arg);
+void sqlite_session_delete(struct store *store, const char *id, store_done_fn done, void *arg);
+/* A job that deletes a piece of what is older than a time, or more than the file may have (0: any); `deleted` says how much that was. */
+struct job *sqlite_sweep_new(uint64_t before_wall_ms, uint64_t keys_before_wall_ms,
+    int64_t max_bytes, void (*done)(void *arg, int error, unsigned deleted), void *arg);
+
+/* sqlite_read.c */
+void sqlite_run_get(struct store *store, const char *id, store_run_fn done, void *arg);
+void sqlite_runs_list(
+    struct store *store, const struct store_page *page, store_runs_fn done, void *arg);
+void sqlite_runs_unfinished(struct store *store, store_runs_fn done, void *arg);
+void sqlite_session_get(struct store *store, const char *id, size_t most, size_t bytes,
+    store_session_fn done, void *arg);
+void sqlite_sessions_list(
+    struct store *store, const struct store_page *page, store_sessions_fn done, void *arg);
+
+#endif

@@ -1,0 +1,411 @@
+/* sqlite_write: the calls of store.h that change something, as jobs of the writer. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/base/id.h"
+#include "daemon/store/backend.h"
+#include "daemon/store/copy.h"
+#include "daemon/store/job.h"
+#include "daemon/store/turn.h"
+
+#define KEY_LIFE_MS (24 * 3600 * 1000ull)
+#define SWEEP_PIECE 100
+#define INTERRUPTED "interrupted"
+
+static void free_job(struct job *job)
+{
+	free(job);
+}
+
+/* Adding. */
+
+struct add_job {
+	struct job job;
+	struct store_run run;
+	struct frame_text key;
+	uint64_t request;
+	store_add_fn done;
+	void *arg; /* borrowed */
+	struct store_taken taken;
+	char taken_id[64];
+};
+
+/* Whether the key belongs to a run; -EEXIST: it does. One that a crash interrupted, or that is a day
+ * old, gives it up. */
+static int find_key(struct add_job *add, struct db *db)
+{
+	sqlite3_stmt *find = db_prepare(db, DB_KEY_FIND);
+	if (!find)
+		return -EIO;
+	sqlite3_bind_blob64(find, 1, add->key.p, add->key.n, SQLITE_STATIC);
+	int r = sqlite3_step(find), error = db_error(r);
+	if (r == SQLITE_ROW) {
+		struct frame_text id = db_text(find, 1), code = db_text(find, 3);
+		bool old = (uint64_t)sqlite3_column_int64(find, 2) + KEY_LIFE_MS <
+			   add->run.created_wall_ms;
+		bool interrupted = code.p && code.n == strlen(INTERRUPTED) &&
+				   memcmp(code.p, INTERRUPTED, code.n) == 0;
+		if (!old && !interrupted && id.n < sizeof(add->taken_id)) {
+			memcpy(add->taken_id, id.p, id.n);
+			add->taken_id[id.n] = '\0';
+			add->taken.run_id = add->taken_id;
+			add->taken.request = (uint64_t)sqlite3_column_int64(find, 0);
+			error = -EEXIST;
+		}
+	}
+	sqlite3_reset(find);
+	return error;
+}
+
+static int put_key(const struct add_job *add, struct db *db)
+{
+	sqlite3_stmt *put = db_prepare(db, DB_KEY_PUT);
+	if (!put)
+		return -EIO;
+	sqlite3_bind_blob64(put, 1, add->key.p, add->key.n, SQLITE_STATIC);
+	sqlite3_bind_int64(put, 2, (int64_t)add->request);
+	db_bind_str(put, 3, add->run.id);
+	sqlite3_bind_int64(put, 4, (int64_t)add->run.created_wall_ms);
+	return db_run(put);
+}
+
+static int add_work(struct job *job, struct db *db)
+{
+	struct add_job *add = (struct add_job *)job;
+	const struct store_run *run = &add->run;
+	int error = add->key.p ? find_key(add, db) : 0;
+	if (error < 0)
+		return error;
+	sqlite3_stmt *put = db_prepare(db, DB_RUN_ADD);
+	if (!put)
+		return -EIO;
+	db_bind_str(put, 1, run->id);
+	db_bind_str(put, 2, run->agent);
+	db_bind_str(put, 3, run->session_id);
+	db_bind_str(put, 4, run->user);
+	db_bind_str(put, 5, run->source);
+	sqlite3_bind_int(put, 6, run->durable);
+	sqlite3_bind_int64(put, 7, run->attempts);
+	sqlite3_bind_int64(put, 8, run->timeout_ms);
+	sqlite3_bind_int64(put, 9, (int64_t)run->created_wall_ms);
+	db_bind_text(put, 10, run->metadata);
+	db_bind_text(put, 11, run->input);
+	error = db_run(put);
+	return error == 0 && add->key.p ? put_key(add, db) : error;
+}
+
+static void add_deliver(struct job *job)
+{
+	struct add_job *add = (struct add_job *)job;
+	add->done(add->arg, job->error, job->error == -EEXIST ? &add->taken : NULL);
+}
+
+void sqlite_run_add(
+    struct store *store, const struct store_add *given, store_add_fn done, void *arg)
+{
+	struct add_job *add = calloc(1, sizeof(*add) + copy_run_size(given->run) + given->key.n);
+	if (!add) {
+		done(arg, -ENOMEM, NULL);
+		return;
+	}
+	char *room = (char *)(add + 1);
+	add->job = (struct job){ .work = add_work, .deliver = add_deliver, .free = free_job };
+	copy_run_into(&room, &add->run, given->run);
+	add->key = given->key;
+	copy_text(&room, &add->key);
+	add->request = given->request;
+	add->done = done;
+	add->arg = arg;
+	sqlite_write((struct sqlite_store *)store, &add->job);
+}
+
+/* Asked of the writer, so that it comes behind the adds that are under way. */
+static int key_work(struct job *job, struct db *db)
+{
+	return find_key((struct add_job *)job, db);
+}
+
+void sqlite_key_find(struct store *store, struct frame_text key, store_add_fn done, void *arg)
+{
+	struct add_job *add = calloc(1, sizeof(*add) + key.n);
+	if (!add) {
+		done(arg, -ENOMEM, NULL);
+		return;
+	}
+	char *room = (char *)(add + 1);
+	add->job = (struct job){ .work = key_work, .deliver = add_deliver, .free = free_job };
+	add->run.created_wall_ms = clock_wall_ms();
+	add->key = key;
+	copy_text(&room, &add->key);
+	add->done = done;
+	add->arg = arg;
+	sqlite_write((struct sqlite_store *)store, &add->job);
+}
+
+/* Finishing. */
+
+struct finish_job {
+	struct job job;
+	struct store_run run;
+	struct buf turn; /* its messages */
+	store_done_fn done;
+	void *arg; /* borrowed */
+};
+
+static void bind_time(sqlite3_stmt *statement, int at, uint64_t wall_ms)
+{
+	if (wall_ms)
+		sqlite3_bind_int64(statement, at, (int64_t)wall_ms);
+}
+
+static void bind_finished(sqlite3_stmt *put, const struct finish_job *finish, int64_t turn)
+{
+	const struct store_run *run = &finish->run;
+	db_bind_str(put, 1, run->id);
+	db_bind_str(put, 2, run->agent);
+	db_bind_str(put, 3, run->session_id);
+	db_bind_str(put, 4, run->user);
+	db_bind_str(put, 5, run->source);
+	sqlite3_bind_int(put, 6, (int)run->status);
+	sqlite3_bind_int(put, 7, run->durable);
+	sqlite3_bind_int64(put, 8, run->attempts);
+	sqlite3_bind_int64(put, 9, run->timeout_ms);
+	sqlite3_bind_int64(put, 10, (int64_t)run->created_wall_ms);
+	bind_time(put, 11, run->started_wall_ms);
+	bind_time(put, 12, run->finished_wall_ms);
+	db_bind_str(put, 13, run->code);
+	db_bind_text(put, 14, run->error);
+	db_bind_text(put, 15, run->usage);
+	db_bind_text(put, 16, run->metadata);
+	db_bind_text(put, 17, run->input);
+	db_bind_text(put, 18, run->content);
+	if (finish->turn.length)
+		sqlite3_bind_blob64(put, 19, finish->turn.data, finish->turn.length, SQLITE_STATIC);
+	if (run->events.n)
+		sqlite3_bind_blob64(put, 20, run->events.p, run->events.n, SQLITE_STATIC);
+	if (turn)
+		sqlite3_bind_int64(put, 21, turn);
+}
+
+/* The number of the next turn, of whatever session. */
+static int next_turn(struct db *db, int64_t *ret)
+{
+	sqlite3_stmt *next = db_prepare(db, DB_TURN_NEXT);
+	int r = next ? sqlite3_step(next) : SQLITE_ERROR;
+	if (r == SQLITE_ROW)
+		*ret = sqlite3_column_int64(next, 0);
+	sqlite3_reset(next);
+	return db_error(r);
+}
+
+static int put_session(const struct store_run *run, int64_t turn, struct db *db)
+{
+	sqlite3_stmt *put = db_prepare(db, DB_SESSION_PUT);
+	if (!put)
+		return -EIO;
+	db_bind_str(put, 1, run->session_id);
+	db_bind_str(put, 2, run->agent);
+	db_bind_str(put, 3, run->user);
+	sqlite3_bind_int64(put, 4, (int64_t)run->finished_wall_ms);
+	sqlite3_bind_int64(put, 5, turn);
+	return db_run(put);
+}
+
+static int finish_work(struct job *job, struct db *db)
+{
+	struct finish_job *finish = (struct finish_job *)job;
+	int64_t turn = 0;
+	int error = finish->turn.length ? next_turn(db, &turn) : 0;
+	sqlite3_stmt *put = db_prepare(db, DB_RUN_FINISH);
+	if (error < 0 || !put)
+		return error < 0 ? error : -EIO;
+	bind_finished(put, finish, turn);
+	error = db_run(put);
+	return error == 0 && turn ? put_session(&finish->run, turn, db) : error;
+}
+
+static void finish_deliver(struct job *job)
+{
+	struct finish_job *finish = (struct finish_job *)job;
+	finish->done(finish->arg, job->error);
+}
+
+static void finish_free(struct job *job)
+{
+	struct finish_job *finish = (struct finish_job *)job;
+	buf_done(&finish->turn);
+	free(finish);
+}
+
+void sqlite_run_finish(
+    struct store *store, const struct store_run *run, store_done_fn done, void *arg)
+{
+	struct finish_job *finish = calloc(1, sizeof(*finish) + copy_run_size(run));
+	if (finish && run->message_count)
+		turn_encode(&finish->turn, run);
+	if (!finish || finish->turn.failed) {
+		free(finish);
+		done(arg, -ENOMEM);
+		return;
+	}
+	char *room = (char *)(finish + 1);
+	finish->job =
+	    (struct job){ .work = finish_work, .deliver = finish_deliver, .free = finish_free };
+	copy_run_into(&room, &finish->run, run);
+	finish->done = done;
+	finish->arg = arg;
+	sqlite_write((struct sqlite_store *)store, &finish->job);
+}
+
+/* By id: an attempt, or the end of a session. */
+
+struct id_job {
+	struct job job;
+	unsigned number;
+	store_done_fn done;
+	void *arg; /* borrowed */
+	char id[];
+};
+
+static void id_deliver(struct job *job)
+{
+	struct id_job *by_id = (struct id_job *)job;
+	by_id->done(by_id->arg, job->error);
+}
+
+static void id_write(struct store *store, int (*work)(struct job *job, struct db *db),
+    const char *id, unsigned number, store_done_fn done, void *arg)
+{
+	struct id_job *by_id = malloc(sizeof(*by_id) + strlen(id) + 1);
+	if (!by_id) {
+		done(arg, -ENOMEM);
+		return;
+	}
+	*by_id = (struct id_job){ .job = { .work = work, .deliver = id_deliver, .free = free_job },
+		.number = number,
+		.done = done,
+		.arg = arg };
+	memcpy(by_id->id, id, strlen(id) + 1);
+	sqlite_write((struct sqlite_store *)store, &by_id->job);
+}
+
+static int attempt_work(struct job *job, struct db *db)
+{
+	const struct id_job *by_id = (const struct id_job *)job;
+	sqlite3_stmt *put = db_prepare(db, DB_RUN_ATTEMPT);
+	if (!put)
+		return -EIO;
+	db_bind_str(put, 1, by_id->id);
+	sqlite3_bind_int64(put, 2, by_id->number);
+	return db_run(put);
+}
+
+void sqlite_run_attempt(
+    struct store *store, const char *id, unsigned attempts, store_done_fn done, void *arg)
+{
+	id_write(store, attempt_work, id, attempts, done, arg);
+}
+
+static int delete_by_id(struct db *db, enum db_statement which, const char *id)
+{
+	sqlite3_stmt *statement = db_prepare(db, which);
+	if (!statement)
+		return -EIO;
+	db_bind_str(statement, 1, id);
+	return db_run(statement);
+}
+
+static int delete_work(struct job *job, struct db *db)
+{
+	const struct id_job *by_id = (const struct id_job *)job;
+	int error = delete_by_id(db, DB_SESSION_DELETE, by_id->id);
+	if (error == 0 && sqlite3_changes(db->handle) == 0)
+		return -ENOENT;
+	return error == 0 ? delete_by_id(db, DB_SESSION_DELETE_RUNS, by_id->id) : error;
+}
+
+void sqlite_session_delete(struct store *store, const char *id, store_done_fn done, void *arg)
+{
+	id_write(store, delete_work, id, 0, done, arg);
+}
+
+/* Sweeping. */
+
+struct sweep_job {
+	struct job job;
+	uint64_t before_wall_ms, keys_before_wall_ms;
+	int64_t max_bytes;
+	unsigned deleted;
+	void (*done)(void *arg, int error, unsigned deleted);
+	void *arg; /* borrowed */
+};
+
+/* Deletes a piece of what is older; adds how much it was. */
+static int sweep(
+    struct sweep_job *job, struct db *db, enum db_statement which, uint64_t before_wall_ms)
+{
+	sqlite3_stmt *statement = db_prepare(db, which);
+	if (!statement)
+		return -EIO;
+	sqlite3_bind_int(statement, 1, SWEEP_PIECE);
+	sqlite3_bind_int64(statement, 2, (int64_t)before_wall_ms);
+	int error = db_run(statement);
+	if (error == 0)
+		job->deleted += (unsigned)sqlite3_changes(db->handle);
+	return error;
+}
+
+/* Whether what is in use is more than the file may have. */
+static int is_too_large(const struct sweep_job *job, struct db *db, bool *ret)
+{
+	sqlite3_stmt *statement = db_prepare(db, DB_SIZE);
+	int r = statement ? sqlite3_step(statement) : SQLITE_ERROR;
+	*ret = r == SQLITE_ROW && job->max_bytes &&
+	       sqlite3_column_int64(statement, 0) > job->max_bytes;
+	sqlite3_reset(statement);
+	return db_error(r);
+}
+
+static int sweep_work(struct job *job, struct db *db)
+{
+	struct sweep_job *sweeping = (struct sweep_job *)job;
+	uint64_t before = sweeping->before_wall_ms;
+	bool too_large;
+	sweeping->deleted = 0;
+	sqlite3_stmt *keys = db_prepare(db, DB_KEYS_SWEEP);
+	if (!keys)
+		return -EIO;
+	sqlite3_bind_int64(keys, 1, (int64_t)sweeping->keys_before_wall_ms);
+	int error = db_run(keys);
+	if (error == 0)
+		error = is_too_large(sweeping, db, &too_large);
+	if (error == 0 && (before || too_large))
+		error = sweep(sweeping, db, DB_RUNS_SWEEP, too_large ? INT64_MAX : before);
+	if (error == 0 && before)
+		error = sweep(sweeping, db, DB_SESSIONS_SWEEP, before);
+	return error == 0 ? db_exec(db, DB_VACUUM) : error;
+}
+
+static void sweep_deliver(struct job *job)
+{
+	struct sweep_job *sweeping = (struct sweep_job *)job;
+	sweeping->done(sweeping->arg, job->error, sweeping->deleted);
+}
+
+struct job *sqlite_sweep_new(uint64_t before_wall_ms, uint64_t keys_before_wall_ms,
+    int64_t max_bytes, void (*done)(void *arg, int error, unsigned deleted), void *arg)
+{
+	struct sweep_job *job = calloc(1, sizeof(*job));
+	if (!job)
+		return NULL;
+	*job = (struct sweep_job){
+		.job = { .work = sweep_work, .deliver = sweep_deliver, .free = free_job },
+		.before_wall_ms = before_wall_ms,
+		.keys_before_wall_ms = keys_before_wall_ms,
+		.max_bytes = max_bytes,
+		.done = done,
+		.arg = arg,
+	};
+	return &job->job;
+}
