@@ -4,7 +4,10 @@ Programs are measured in one run, in slices of a second, in turn, the order reve
 counts is the median of the rounds. Throughput is requests per CPU-second of the server and all its
 children (utime + stime), which is steady where wall time is not.
 
-    bench.py [--rounds N] [--build DIR] [PART…]      parts: throughput latency stream memory start restart
+    bench.py [--rounds N] [--build DIR] [PART…]
+    parts: throughput durable commit latency stream memory start restart
+
+The store is off but where a row says otherwise; bench/store_scale.py has the figures of a large one.
 """
 import argparse
 import json
@@ -81,11 +84,12 @@ class Server:
         self.process.wait()
 
 
-def agentd(config="", echo="", port=None):
-    port = port or free_port()
+def agentd(config="", echo="", store=False):
+    port = free_port()
     path = folder / f"agent-{port}.conf"
     path.write_text(f'http: {{ listen: [ "127.0.0.1:{port}" ], max_connections: 20000 }}\n'
-                    f"agents: {{ echo: {{ plugin: echo, concurrency: 4096 {echo} }} }}\n{config}")
+                    f"agents: {{ echo: {{ plugin: echo, concurrency: 4096 {echo} }} }}\n"
+                    f"store: {{ {f'path: {folder}/{port}.db' if store else 'enabled: false'} }}\n{config}")
     return Server("agentd", [str(build / "agentd"), "-c", str(path)], port)
 
 
@@ -151,6 +155,80 @@ def throughput():
         server.stop()
 
 
+def durable():
+    """Each run a session of its own, whose first turn is on the disk before the reply."""
+    servers = [agentd(store=True), bare(), original()]
+    rows = slices(servers, "/run", 64)
+    for name, row in rows.items():
+        print(f"  /run {name}{', store on' if name == 'agentd' else ''}: {statistics.median(r[0] for r in row):.0f} "
+              f"per CPU-s, {statistics.median(r[1] for r in row):.0f} req/s")
+    value = ratio(rows, "bare evhttp", 0)
+    show("durable /run against bare evhttp, per CPU-second", f"{value:.2f}x", "0.4x", "0.6x", value >= 0.4)
+    value = ratio(rows, "original", 0)
+    show("durable /run against the original, per CPU-second", f"{value:.2f}x", "1.2x", "2x", value >= 1.2)
+    for server in servers:
+        server.stop()
+
+
+def paced(server, clients, each, seconds):
+    """Begin and end of every /run of so many clients with so many runs a second each."""
+    request = f"POST /run HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(RUN_BODY)}\r\n\r\n{RUN_BODY}".encode()
+    spans = []
+
+    def client(number):
+        s = socket.create_connection(("127.0.0.1", server.port))
+        s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        start = time.monotonic() + number / clients / each
+        for i in range(int(seconds * each)):
+            time.sleep(max(0, start + i / each - time.monotonic()))
+            begun = time.monotonic()
+            s.sendall(request)
+            assert s.recv(4096).startswith(b"HTTP/1.1 200")
+            spans.append((begun, time.monotonic()))
+        s.close()
+    threads = [threading.Thread(target=client, args=(i,)) for i in range(clients)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return spans
+
+
+def spread(spans):
+    took = sorted((end - begun) * 1e3 for begun, end in spans)
+    return f"{statistics.median(took):.2f} / {took[int(len(took) * 0.99)]:.2f} / {took[-1]:.2f} ms" if took else "none"
+
+
+def commit():
+    """Checkpoints show as changes of the database file: commits write the log beside it."""
+    for store in (False, True):
+        server = agentd(store=store)
+        file, writes, over = folder / f"{server.port}.db", [], threading.Event()
+
+        def watch():
+            last, before = file.stat().st_mtime_ns, time.monotonic()
+            while not over.wait(0.002):
+                now = time.monotonic()
+                if file.stat().st_mtime_ns != last:
+                    last = file.stat().st_mtime_ns
+                    writes.append((before - 0.005, now))
+                before = now
+        watcher = threading.Thread(target=watch)
+        paced(server, 4, 100, 1)
+        if store:
+            watcher.start()
+        spans = paced(server, 4, 100, 25)
+        over.set()
+        print(f"  /run, 4 clients with 100 a second each, 25 s, store {'on' if store else 'off'}: "
+              f"p50 / p99 / max {spread(spans)}", flush=True)
+        if store:
+            watcher.join()
+            during = [s for s in spans if any(b < s[1] and s[0] < e for b, e in writes)]
+            rest = [s for s in spans if s not in set(during)]
+            print(f"    {len(during)} of {len(spans)} beside a checkpoint {spread(during)}, the others {spread(rest)}")
+        server.stop()
+
+
 def latency():
     servers = [agentd(), bare()]
     rows = slices(servers, "/run", 1)
@@ -196,6 +274,12 @@ def memory():
     time.sleep(0.5)
     idle = server.pss()
     show("idle memory, daemon and one echo host (PSS)", f"{idle / 1024:.2f} MiB", "6 MiB", "4 MiB", idle <= 6144)
+    with_store = agentd(store=True)
+    paced(with_store, 1, 100, 1)
+    time.sleep(0.5)
+    value = with_store.pss()
+    show("  with the store, after 100 runs", f"{value / 1024:.2f} MiB", "6 MiB", "4 MiB", value <= 6144)
+    with_store.stop()
     resource.setrlimit(resource.RLIMIT_NOFILE, (20000, resource.getrlimit(resource.RLIMIT_NOFILE)[1]))
     held = []
     for _ in range(10000):
@@ -233,28 +317,35 @@ def memory():
     server.stop()
 
 
+def start_ms(store):
+    port = free_port()
+    path = folder / "start.conf"
+    path.write_text(f'http: {{ listen: [ "127.0.0.1:{port}" ] }}\nagents: {{ echo: {{ plugin: echo }} }}\n'
+                    f"store: {{ {f'path: {store}' if store else 'enabled: false'} }}\n")
+    begun = time.monotonic()
+    process = subprocess.Popen([str(build / "agentd"), "-c", str(path)], stderr=subprocess.DEVNULL)
+    while True:
+        try:
+            s = socket.create_connection(("127.0.0.1", port))
+            break
+        except ConnectionRefusedError:
+            assert time.monotonic() < begun + 10
+    s.sendall(f"POST /run HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(RUN_BODY)}\r\n\r\n{RUN_BODY}".encode())
+    assert s.recv(4096).startswith(b"HTTP/1.1 200")
+    took = (time.monotonic() - begun) * 1e3
+    s.close()
+    process.terminate()
+    process.wait()
+    return took
+
+
 def start():
-    times = []
-    for _ in range(max(options.rounds, 7)):
-        port = free_port()
-        path = folder / "start.conf"
-        path.write_text(f'http: {{ listen: [ "127.0.0.1:{port}" ] }}\nagents: {{ echo: {{ plugin: echo }} }}\n')
-        begun = time.monotonic()
-        process = subprocess.Popen([str(build / "agentd"), "-c", str(path)], stderr=subprocess.DEVNULL)
-        while True:
-            try:
-                s = socket.create_connection(("127.0.0.1", port))
-                break
-            except ConnectionRefusedError:
-                pass
-        s.sendall(f"POST /run HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(RUN_BODY)}\r\n\r\n{RUN_BODY}".encode())
-        assert s.recv(4096).startswith(b"HTTP/1.1 200")
-        times.append((time.monotonic() - begun) * 1e3)
-        s.close()
-        process.terminate()
-        process.wait()
-    value = statistics.median(times)
-    show("exec of agentd to the first 200 of /run", f"{value:.1f} ms", "25 ms", "10 ms", value <= 25)
+    rows = [(start_ms(None), start_ms(folder / "start.db"), start_ms(folder / f"new-{i}.db"))
+            for i in range(max(options.rounds, 15))]
+    off, on, new = (statistics.median(column) for column in zip(*rows))
+    show("exec of agentd to the first 200 of /run, store off", f"{off:.1f} ms", "", "10 ms", True)
+    show("  store on, which is there", f"{on:.1f} ms", "25 ms", "10 ms", on <= 25)
+    show("  store on, which is made first", f"{new:.1f} ms", "25 ms", "10 ms", new <= 25)
 
 
 def restart():
@@ -277,6 +368,6 @@ def restart():
     server.stop()
 
 
-parts = {f.__name__: f for f in (throughput, latency, stream, memory, start, restart)}
+parts = {f.__name__: f for f in (throughput, durable, commit, latency, stream, memory, start, restart)}
 for part in options.parts or parts:
     parts[part]()
