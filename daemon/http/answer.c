@@ -131,8 +131,13 @@ static void answer_taken(struct beginning *beginning, const struct store_taken *
 	if (taken->request != beginning->hash) {
 		problem_reply(request, PROBLEM_IDEMPOTENCY_MISMATCH,
 		    "this Idempotency-Key came with another request before");
-	} else if (live) {
+	} else if (live && !run_is_over(live)) {
 		answer_with(request, live, beginning->answer, false);
+	} else if (live) { /* its end is being written */
+		struct store_run record;
+		run_describe(live, &record);
+		answer_again(beginning, 0, &record);
+		return;
 	} else {
 		store_run_get(api->store, taken->run_id, answer_again, beginning);
 		return;

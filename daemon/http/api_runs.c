@@ -246,8 +246,13 @@ void api_runs_events(
 		problem_reply(request, PROBLEM_BAD_REQUEST, "Last-Event-ID must be a number");
 		return;
 	}
-	if (!live)
+	if (live && run_is_over(live)) { /* its end is being written */
+		struct store_run record;
+		run_describe(live, &record);
+		reply_events(&(struct api_wait){ .request = request }, &record, after);
+	} else if (!live) {
 		ask_store(api, request, params->value[0], after, reply_events);
-	else if (!sse_begin(request, live, after, false))
+	} else if (!sse_begin(request, live, after, false)) {
 		problem_reply(request, PROBLEM_INTERNAL, "out of memory");
+	}
 }
