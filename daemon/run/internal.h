@@ -47,7 +47,8 @@ struct run {
 	bool is_known;    /* it can be found by its id */
 	bool durable;     /* tried again when its process dies, and waits as long as it must */
 	unsigned attempt; /* from 1: the one that goes, or is the next */
-	bool begun;       /* it goes */
+	bool begun;       /* it has been counted */
+	bool asking;      /* the store is to answer before it goes out to its process */
 	unsigned deaths;  /* of processes with it in them, in this life of agentd */
 	struct buf content;
 	struct utf8_tail tail;
@@ -121,8 +122,7 @@ void run_memory_done(struct run_memory *memory);
 struct records;
 struct records *records_new(struct event_base *base, struct store *store);
 void records_free(struct records *records);
-void records_begin(struct records *records, struct run *run);   /* it is live */
-void records_attempt(struct records *records, struct run *run); /* an attempt of it has begun */
+void records_begin(struct records *records, struct run *run); /* it is live */
 /* Writes down how it ended; `stored` is called once that is sure. A durable run is tried until it
  * is. For others with wait == false, `stored` is called at once. */
 void records_end(struct records *records, struct run *run, bool wait,

@@ -138,17 +138,6 @@ void run_write_down(
 	store_run_add(records_store(run_records(run)), &add, done, arg);
 }
 
-static void on_attempt(void *arg, int error)
-{
-	(void)arg;
-	(void)error;
-}
-
-void records_attempt(struct records *records, struct run *run)
-{
-	store_run_attempt(records->store, run->id, run->attempt, on_attempt, NULL);
-}
-
 /* The end. */
 
 static void ending_send(struct ending *ending);

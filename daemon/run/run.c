@@ -383,18 +383,31 @@ static void run_tell_start(struct run *run)
 	struct frame_text none = { 0 };
 	run->started_wall_ms = clock_wall_ms();
 	run->begun = true;
-	if (run->durable)
-		records_attempt(run->runs->records, run);
 	if (run->attempt == 1)
 		run_emit(run, RUN_EVENT_STARTED, none, none);
 	else if (run->deaths == 0)
 		run_tell_restart(run);
 }
 
+/* The store has answered. Its process may have died meanwhile: a durable run, which had not gone out to
+ * it, waits for a place again, and is no suspect. Returns true if the run is where it was. */
+static bool run_is_answered(struct run *run)
+{
+	run->asking = false;
+	if (run->ended || run->worker)
+		return true;
+	agent_count(run->agent, run);
+	agent_submit(run->agent, run);
+	run_unref(run);
+	return false;
+}
+
 static void run_on_history(void *arg, int error, const struct store_session *session)
 {
 	struct run *run = arg;
 	const char *name = agent_settings(run->agent)->name;
+	if (!run_is_answered(run))
+		return;
 	if (run->ended) {
 		run_leave_worker(run); /* it ended while the store was reading */
 	} else if (error < 0) {
@@ -417,18 +430,45 @@ static void run_on_history(void *arg, int error, const struct store_session *ses
 	run_unref(run);
 }
 
+static void run_ask_history(struct run *run)
+{
+	const struct agent_settings *settings = agent_settings(run->agent);
+	run->asking = true;
+	if (run->session_is_new)
+		run_on_history(run, 0, NULL);
+	else
+		store_session_get(run->runs->store, run->session_id, (size_t)settings->history,
+		    (size_t)settings->limits.history, run_on_history, run);
+}
+
+static void run_on_counted(void *arg, int error)
+{
+	struct run *run = arg;
+	(void)error; /* a store that cannot write keeps nobody from trying */
+	if (!run_is_answered(run))
+		return;
+	run->begun = true;
+	if (!run->ended) {
+		run_ask_history(run);
+		return;
+	}
+	run_leave_worker(run);
+	run_unref(run);
+}
+
+/* The attempts of a durable run are counted before they begin: one that ends agentd is not tried for
+ * ever. */
 void run_begin(struct run *run, struct worker *worker)
 {
 	run_ref(run); /* for being in flight */
 	run->worker = worker;
 	HASH_ADD(by_number, run->runs->in_flight, number, sizeof(run->number), run);
-	run_ref(run); /* for the call */
-	if (run->session_is_new)
-		run_on_history(run, 0, NULL);
+	run_ref(run); /* for the answers of the store */
+	run->asking = true;
+	if (run->durable && !run->begun)
+		store_run_attempt(run->runs->store, run->id, run->attempt, run_on_counted, run);
 	else
-		store_session_get(run->runs->store, run->session_id,
-		    (size_t)agent_settings(run->agent)->history,
-		    (size_t)agent_settings(run->agent)->limits.history, run_on_history, run);
+		run_ask_history(run);
 }
 
 /* Its process died, and it may be the cause: once more, and alone. */
@@ -450,6 +490,10 @@ void run_lost(struct run *run, const char *reason)
 	char why[320];
 	HASH_DELETE(by_number, run->runs->in_flight, run);
 	event_del(&run->timer);
+	if (run->asking && run->durable && !run->ended) {
+		run_unref(run); /* run_is_answered goes on */
+		return;
+	}
 	run->deaths++;
 	snprintf(why, sizeof(why), "the agent's process ended%s: %s",
 	    run->durable ? " twice with this run in it" : "", reason);
