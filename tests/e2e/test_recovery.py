@@ -142,10 +142,10 @@ def test_a_drain_ends_what_it_can(start):
     who waits for its events is not told an end that it did not have."""
     daemon = start(ACTOR.replace("drain: 200ms", "drain: 2s"))
     short, long = background(daemon, "timer 600"), background(daemon, "attempt")
-    wait_running(daemon, 2)
-    listener = events(daemon, long)
+    listeners = [events(daemon, run) for run in (short, long)]
+    assert [next(iter(listener)).name for listener in listeners] == ["run.started"] * 2
     daemon.terminate()
-    assert names(listener) == ["started"]
+    assert [names(listener) for listener in listeners] == [["delta", "finished"], []]
     assert daemon.wait() == 0
     daemon = start()
     assert (wait_over(daemon, short)["attempts"], wait_over(daemon, long)["attempts"]) == (1, 2)

@@ -500,7 +500,7 @@ def test_the_whole_zoo_at_once(zoo, tmp_path):
     daemon = zoo({name: (FOLDER / f"{name}.so", f"{options}, {limits[name]}") for name in names},
                  # `stable` and `backoff_max`: who serves is soon back, who never gets there is left in peace.
                  supervision=f"ping: {500 * SLOW}ms, ready: {2 * SLOW}s, stable: 1ms, backoff_max: 60s")
-    own = descriptors_of_its_own(daemon)
+    own, threads = descriptors_of_its_own(daemon), status(daemon, "Threads")
     scratch = tmp_path / "scratch"
     turn = itertools.cycle(names)
     called = dict.fromkeys(names, 0)
@@ -539,7 +539,7 @@ def test_the_whole_zoo_at_once(zoo, tmp_path):
     wait_for("descriptors to be closed", lambda: descriptors_of_its_own(daemon) <= own, 20)
     wait_tidy(daemon)
     assert SANITIZED or status(daemon, "VmRSS") - memory < 8 << 10
-    assert status(daemon, "Threads") == 1 + 3  # the loop's, and the store's
+    assert status(daemon, "Threads") == threads
     stop(daemon, tmp_path)
 
 
