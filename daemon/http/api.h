@@ -46,6 +46,9 @@ struct api_wait *api_wait_new(struct api *api, struct http_request *request);
 bool api_page_read(
     struct http_request *request, struct store_page *page, const char *const *filters);
 void api_page_done(struct store_page *page);
+/* Answers a page of a list: `body` has all but the end of it; or why there is none (-EINVAL: its cursor).
+ * Ends the wait. */
+void api_page_reply(struct api_wait *wait, int error, struct buf *body, const char *next);
 /* A JSON answer with status 200. */
 void api_reply_json(struct http_request *request, struct buf *body);
 

@@ -1,10 +1,12 @@
 /* api_page: what requests for lists, and those that wait for the store, have in common. */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "daemon/conf/schema.h"
 #include "daemon/http/api.h"
 #include "daemon/http/problem.h"
+#include "daemon/http/reply.h"
 #include "daemon/http/target.h"
 
 #define LIMIT_DEFAULT 50
@@ -93,4 +95,23 @@ void api_page_done(struct store_page *page)
 	free((char *)(uintptr_t)page->after);
 	free((char *)(uintptr_t)page->agent);
 	free((char *)(uintptr_t)page->session_id);
+}
+
+void api_page_reply(struct api_wait *wait, int error, struct buf *body, const char *next)
+{
+	if (wait->request && error == -EINVAL) {
+		problem_reply(wait->request, PROBLEM_BAD_REQUEST, "\"cursor\" is not one of ours");
+	} else if (wait->request && error < 0) {
+		reply_store_error(wait->request, error);
+	} else if (wait->request) {
+		buf_add_str(body, "],\"next_cursor\":");
+		if (next)
+			buf_add_json_str(body, next);
+		else
+			buf_add_str(body, "null");
+		buf_add_str(body, "}");
+		api_reply_json(wait->request, body);
+	}
+	buf_done(body);
+	free(wait);
 }

@@ -1,5 +1,4 @@
 /* api_runs: runs that were made, going or over. What is going is asked of run.h, the rest of the store. */
-#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -40,29 +39,16 @@ static void list_on_runs(
 	struct api_wait *wait = arg;
 	struct buf body = { 0 };
 	bool first = true;
-	if (wait->request && error == -EINVAL) {
-		problem_reply(wait->request, PROBLEM_BAD_REQUEST, "\"cursor\" is not one of ours");
-	} else if (wait->request && error < 0) {
-		reply_store_error(wait->request, error);
-	} else if (wait->request) {
-		buf_add_str(&body, "{\"runs\":[");
-		for (size_t i = 0; i < count; i++) {
-			struct store_run record = record_now(wait->api, &runs[i]);
-			if (wait->status >= 0 && (int)record.status != wait->status)
-				continue; /* the store does not know queued from running */
-			buf_add_str(&body, first ? "" : ",");
-			reply_write_record(&body, &record);
-			first = false;
-		}
-		buf_add_str(&body, "],\"next_cursor\":");
-		if (next)
-			buf_add_json_str(&body, next);
-		else
-			buf_add_str(&body, "null");
-		buf_add_str(&body, "}");
-		api_reply_json(wait->request, &body);
+	buf_add_str(&body, "{\"runs\":[");
+	for (size_t i = 0; wait->request && i < count; i++) {
+		struct store_run record = record_now(wait->api, &runs[i]);
+		if (wait->status >= 0 && (int)record.status != wait->status)
+			continue; /* the store does not know queued from running */
+		buf_add_str(&body, first ? "" : ",");
+		reply_write_record(&body, &record);
+		first = false;
 	}
-	free(wait);
+	api_page_reply(wait, error, &body, next);
 }
 
 static bool is_wanted(const struct store_run *run, const struct store_page *page)

@@ -58,26 +58,13 @@ static void on_sessions(
 {
 	struct api_wait *wait = arg;
 	struct buf body = { 0 };
-	if (wait->request && error == -EINVAL) {
-		problem_reply(wait->request, PROBLEM_BAD_REQUEST, "\"cursor\" is not one of ours");
-	} else if (wait->request && error < 0) {
-		reply_store_error(wait->request, error);
-	} else if (wait->request) {
-		buf_add_str(&body, "{\"sessions\":[");
-		for (size_t i = 0; i < count; i++) {
-			buf_add_str(&body, i ? "," : "");
-			write_head(&body, &sessions[i]);
-			buf_add_str(&body, "}");
-		}
-		buf_add_str(&body, "],\"next_cursor\":");
-		if (next)
-			buf_add_json_str(&body, next);
-		else
-			buf_add_str(&body, "null");
+	buf_add_str(&body, "{\"sessions\":[");
+	for (size_t i = 0; wait->request && i < count; i++) {
+		buf_add_str(&body, i ? "," : "");
+		write_head(&body, &sessions[i]);
 		buf_add_str(&body, "}");
-		api_reply_json(wait->request, &body);
 	}
-	free(wait);
+	api_page_reply(wait, error, &body, next);
 }
 
 void api_sessions_list(

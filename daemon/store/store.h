@@ -2,7 +2,7 @@
  * store: runs, sessions and their history, behind calls that answer by callback.
  *
  * A session has no text of its own: its history is the messages of its runs that succeeded, in the
- * order in which they were made. So a run's result and its turn of the session are one record, and
+ * order in which they ended. So a run's result and its turn of the session are one record, and
  * one commit.
  *
  * Callbacks are called once, on the loop's thread: later, or before the call returns, so the caller

@@ -66,7 +66,9 @@ def names(stream):
 
 
 def wait_running(daemon, count=1, queued=0, agent="a"):
-    wait_for(f"{count} runs to go and {queued} to wait", lambda: daemon.load(agent) == (count, queued))
+    """Until so many have gone out to their agent: a place is taken before the attempt is counted."""
+    wait_for(f"{count} runs to go and {queued} to wait", lambda: daemon.load(agent) == (count, queued) and
+             len(runs(daemon, f"?agent={agent}&status=running")) == count)
 
 
 def database(folder):
