@@ -60,6 +60,15 @@ static bool has_type(const json_t *value, json_type type)
 	return json_typeof(value) == type;
 }
 
+/* It is a part of the path of /sessions/{id}. */
+static bool can_be_in_a_path(const char *id)
+{
+	for (const char *c = id; *c; c++)
+		if ((unsigned char)*c < ' ' || *c == 0x7f || *c == '/')
+			return false;
+	return strcmp(id, ".") != 0 && strcmp(id, "..") != 0;
+}
+
 /* Says what is wrong with the body; true if nothing is. null is as good as absent. */
 static bool body_is_good(struct http_request *request, const json_t *body)
 {
@@ -79,6 +88,13 @@ static bool body_is_good(struct http_request *request, const json_t *body)
 			    "\"%s\" is longer than %d bytes", ids[i], ID_MAX_BYTES);
 			return false;
 		}
+	}
+	const char *session_id = json_string_value(json_object_get(body, "session_id"));
+	if (session_id && !can_be_in_a_path(session_id)) {
+		problem_reply(request, PROBLEM_BAD_REQUEST,
+		    "\"session_id\" must hold no \"/\" and no control character, and not be "
+		    "\".\" or \"..\"");
+		return false;
 	}
 	if (json_string_length(json_object_get(body, "input")) == 0) {
 		problem_reply(request, PROBLEM_BAD_REQUEST,

@@ -78,7 +78,29 @@ struct run {
 	TAILQ_ENTRY(run) live;
 };
 
-/* agent.c, called by run.c. */
+/* All that have not ended. */
+struct runs {
+	struct event_base *base; /* borrowed */
+	struct store *store;     /* borrowed */
+	struct records *records;
+	struct sessions *sessions;
+	uint64_t last_number;
+	struct run *in_flight;     /* by number */
+	struct run *by_id;         /* those that have not ended */
+	TAILQ_HEAD(, run) live;    /* that have not ended */
+	TAILQ_HEAD(, run) ready;   /* whose session's turn has just come */
+	struct event *ready_event; /* made active by hand: no recursion along a session's queue */
+	size_t live_count;
+	bool draining;
+	void (*idle)(void *arg);
+	void *idle_arg;
+};
+
+/* runs.c, called by run.c. */
+void runs_leave_session(struct run *run); /* the next of its session has its turn, soon */
+void runs_check_idle(struct runs *runs);  /* one has gone */
+
+/* agent.c, called by run.c and dispatch.c. */
 void agent_count(struct agent *agent, struct run *run);    /* from now it counts as waiting */
 void agent_submit(struct agent *agent, struct run *run);   /* its session's turn came: wait here */
 void agent_suspect(struct agent *agent, struct run *run);  /* its process died: try it alone */
@@ -99,10 +121,15 @@ void agent_on_worker_changed(struct worker *worker); /* may free it */
 /* worker.c, called by wire.c. */
 struct child *worker_child(const struct worker *worker);
 
-/* run.c, called by agent.c and worker.c. */
+/* dispatch.c, called by agent.c, worker.c and run.c. */
 void run_begin(struct run *run, struct worker *worker); /* it got a place */
+void run_lost(struct run *run, const char *reason);     /* its process died */
+void run_leave_worker(struct run *run);                 /* FINISH came, or it never went out */
+
+/* run.c, called by the others. */
+void run_arm(struct run *run, int64_t after_ms); /* its timer */
 void run_end(struct run *run, enum run_status status, enum run_code code, const char *error);
-void run_lost(struct run *run, const char *reason); /* its process died */
+void run_leave_for_later(struct run *run); /* agentd stops; its next start goes on with it */
 
 /* wire.c: runs as frames. */
 int wire_send_run(struct run *run, const struct store_session *session);
@@ -110,11 +137,10 @@ int wire_receive(struct runs *runs, struct worker *worker, const struct frame *f
 void wire_send_cancel(struct run *run);
 void wire_send_credit(struct run *run);
 
-/* run.c, called by wire.c. */
+/* runs.c and run.c, called by wire.c. */
 struct run *runs_find(struct runs *runs, uint64_t number);
 void run_emit(
     struct run *run, enum run_event_type type, struct frame_text name, struct frame_text text);
-void run_leave_worker(struct run *run); /* FINISH came, or it never went out */
 void run_succeed(struct run *run, struct run_memory *memory); /* takes the memory over */
 void run_memory_done(struct run_memory *memory);
 
@@ -131,7 +157,7 @@ void records_end(struct records *records, struct run *run, bool wait,
 void run_forget(struct run *run);
 struct store *records_store(const struct records *records);
 
-/* run.c, called by record.c. */
+/* run.c and runs.c, called by record.c and recover.c. */
 struct records *run_records(const struct run *run);
 struct records *runs_records(const struct runs *runs);
 

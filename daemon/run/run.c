@@ -1,7 +1,6 @@
 /* run: the life of a run, from run_create to run_end. Frames are wire.c's, places agent.c's. */
 #include "daemon/run/run.h"
 
-#include <errno.h>
 #include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,28 +10,6 @@
 #include "daemon/run/agent.h"
 #include "daemon/run/event_log.h"
 #include "daemon/run/internal.h"
-
-#define DEATHS_MAX 2 /* of processes, until a run is held to be the cause */
-
-struct runs {
-	struct event_base *base; /* borrowed */
-	struct store *store;     /* borrowed */
-	struct records *records;
-	struct sessions *sessions;
-	uint64_t last_number;
-	struct run *in_flight;     /* by number */
-	struct run *by_id;         /* those that have not ended */
-	TAILQ_HEAD(, run) live;    /* that have not ended */
-	TAILQ_HEAD(, run) ready;   /* whose session's turn has just come */
-	struct event *ready_event; /* made active by hand: no recursion along a session's queue */
-	size_t live_count;
-	bool draining;
-	void (*idle)(void *arg);
-	void *idle_arg;
-};
-
-static void runs_on_ready(evutil_socket_t fd, short what, void *arg);
-static void run_leave_for_later(struct run *run);
 
 const char *run_code_name(enum run_code code)
 {
@@ -65,104 +42,6 @@ const char *run_status_name(enum run_status status)
 	return name[status];
 }
 
-struct runs *runs_new(struct event_base *base, struct store *store)
-{
-	struct runs *runs = calloc(1, sizeof(*runs));
-	if (!runs)
-		return NULL;
-	runs->base = base;
-	runs->store = store;
-	TAILQ_INIT(&runs->live);
-	TAILQ_INIT(&runs->ready);
-	runs->sessions = sessions_new();
-	runs->records = records_new(base, store);
-	runs->ready_event = event_new(base, -1, 0, runs_on_ready, runs);
-	if (!runs->sessions || !runs->records || !runs->ready_event) {
-		runs_free(runs);
-		return NULL;
-	}
-	return runs;
-}
-
-void runs_free(struct runs *runs)
-{
-	if (!runs)
-		return;
-	if (runs->ready_event)
-		event_free(runs->ready_event);
-	sessions_free(runs->sessions);
-	records_free(runs->records);
-	free(runs);
-}
-
-static void runs_check_idle(struct runs *runs)
-{
-	if (!runs->draining || runs->live_count || !runs->idle)
-		return;
-	void (*idle)(void *arg) = runs->idle;
-	runs->idle = NULL;
-	idle(runs->idle_arg);
-}
-
-void runs_drain(struct runs *runs, void (*idle)(void *arg), void *arg)
-{
-	runs->draining = true;
-	runs->idle = NULL;
-	struct run *run = TAILQ_FIRST(&runs->live), *next;
-	for (; run; run = next) { /* what has not begun, and is in the store, need not begin now */
-		next = TAILQ_NEXT(run, live);
-		if (run->durable && run->status == RUN_QUEUED)
-			run_leave_for_later(run);
-	}
-	runs->idle = idle;
-	runs->idle_arg = arg;
-	runs_check_idle(runs);
-}
-
-void runs_cancel_all(struct runs *runs, enum run_code code, const char *why)
-{
-	struct run *run = TAILQ_FIRST(&runs->live), *next;
-	for (; run; run = next) {
-		next = TAILQ_NEXT(run, live);
-		if (run->durable && code == RUN_DRAINING)
-			run_leave_for_later(run); /* also one whose end cannot be written */
-		else
-			run_end(run, code == RUN_STOPPED ? RUN_CANCELLED : RUN_FAILED, code, why);
-	}
-}
-
-size_t runs_live(const struct runs *runs)
-{
-	return runs->live_count;
-}
-
-struct run *runs_find_live(const struct runs *runs, const char *id)
-{
-	struct run *run;
-	HASH_FIND(by_id, runs->by_id, id, strlen(id), run);
-	return run;
-}
-
-struct run *runs_live_at(const struct runs *runs, size_t i)
-{
-	struct run *run = TAILQ_FIRST(&runs->live);
-	while (run && i--)
-		run = TAILQ_NEXT(run, live);
-	return run;
-}
-
-bool runs_session_is_busy(const struct runs *runs, const char *session_id)
-{
-	return session_holder(runs->sessions, session_id) != NULL;
-}
-
-struct run *runs_find(struct runs *runs, uint64_t number)
-{
-	struct run *run;
-	HASH_FIND(by_number, runs->in_flight, &number, sizeof(number), run);
-	return run;
-}
-
 /* Making. */
 
 static void run_destroy(struct run *run)
@@ -190,7 +69,7 @@ void run_unref(struct run *run)
 		run_destroy(run);
 }
 
-static void run_arm(struct run *run, int64_t after_ms)
+void run_arm(struct run *run, int64_t after_ms)
 {
 	struct timeval after = { .tv_sec = after_ms / 1000, .tv_usec = after_ms % 1000 * 1000 };
 	event_add(&run->timer, &after);
@@ -327,183 +206,6 @@ void run_start(struct run *run)
 	run_unref(run);
 }
 
-static void runs_on_ready(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	struct runs *runs = arg;
-	struct run *run;
-	while ((run = TAILQ_FIRST(&runs->ready))) {
-		TAILQ_REMOVE(&runs->ready, run, ready);
-		run->is_ready = false;
-		agent_submit(run->agent, run);
-	}
-}
-
-static void run_leave_session(struct run *run)
-{
-	struct runs *runs = run->runs;
-	if (run->is_ready)
-		TAILQ_REMOVE(&runs->ready, run, ready);
-	run->is_ready = false;
-	struct session_turn *next = session_leave(runs->sessions, &run->turn);
-	if (!next)
-		return;
-	struct run *next_run = next->owner;
-	next_run->is_ready = true;
-	TAILQ_INSERT_TAIL(&runs->ready, next_run, ready);
-	event_active(runs->ready_event, EV_TIMEOUT, 0);
-}
-
-/* Running. */
-
-/* Readers of its stream learn that what they have read is void. */
-static void run_tell_restart(struct run *run)
-{
-	char attempt[16];
-	int n = snprintf(attempt, sizeof(attempt), "%u", run->attempt);
-	struct frame_text none = { 0 }, text = { attempt, (size_t)n };
-	run_emit(run, RUN_EVENT_RESTARTED, none, text);
-}
-
-void run_leave_worker(struct run *run)
-{
-	if (!run->worker)
-		return;
-	HASH_DELETE(by_number, run->runs->in_flight, run);
-	event_del(&run->timer);
-	agent_release(run);
-	run_unref(run);
-}
-
-/* An attempt after one in another life of agentd says so; after one in another process it has been
- * said already, when that ended. */
-static void run_tell_start(struct run *run)
-{
-	struct frame_text none = { 0 };
-	run->started_wall_ms = clock_wall_ms();
-	run->begun = true;
-	if (run->attempt == 1)
-		run_emit(run, RUN_EVENT_STARTED, none, none);
-	else if (run->deaths == 0)
-		run_tell_restart(run);
-}
-
-/* The store has answered. Its process may have died meanwhile: a durable run, which had not gone out to
- * it, waits for a place again, and is no suspect. Returns true if the run is where it was. */
-static bool run_is_answered(struct run *run)
-{
-	run->asking = false;
-	if (run->ended || run->worker)
-		return true;
-	agent_count(run->agent, run);
-	agent_submit(run->agent, run);
-	run_unref(run);
-	return false;
-}
-
-static void run_on_history(void *arg, int error, const struct store_session *session)
-{
-	struct run *run = arg;
-	const char *name = agent_settings(run->agent)->name;
-	if (!run_is_answered(run))
-		return;
-	if (run->ended) {
-		run_leave_worker(run); /* it ended while the store was reading */
-	} else if (error < 0) {
-		run_leave_worker(run);
-		run_end(run, RUN_FAILED, RUN_NO_MEMORY, strerror(-error));
-	} else if (session && strcmp(session->agent, name) != 0) {
-		char why[256];
-		snprintf(why, sizeof(why), "session %.64s belongs to agent \"%s\"", run->session_id,
-		    session->agent);
-		run_leave_worker(run);
-		run_end(run, RUN_FAILED, RUN_SESSION_MISMATCH, why);
-	} else if (wire_send_run(run, session) < 0) {
-		run_leave_worker(run);
-		run_end(run, RUN_FAILED, RUN_NO_MEMORY, "the request is too long for one frame");
-	} else {
-		run->status = RUN_RUNNING;
-		run_arm(run, run->timeout_ms);
-		run_tell_start(run);
-	}
-	run_unref(run);
-}
-
-static void run_ask_history(struct run *run)
-{
-	const struct agent_settings *settings = agent_settings(run->agent);
-	run->asking = true;
-	if (run->session_is_new)
-		run_on_history(run, 0, NULL);
-	else
-		store_session_get(run->runs->store, run->session_id, (size_t)settings->history,
-		    (size_t)settings->limits.history, run_on_history, run);
-}
-
-static void run_on_counted(void *arg, int error)
-{
-	struct run *run = arg;
-	(void)error; /* a store that cannot write keeps nobody from trying */
-	if (!run_is_answered(run))
-		return;
-	run->begun = true;
-	if (!run->ended) {
-		run_ask_history(run);
-		return;
-	}
-	run_leave_worker(run);
-	run_unref(run);
-}
-
-/* The attempts of a durable run are counted before they begin: one that ends agentd is not tried for
- * ever. */
-void run_begin(struct run *run, struct worker *worker)
-{
-	run_ref(run); /* for being in flight */
-	run->worker = worker;
-	HASH_ADD(by_number, run->runs->in_flight, number, sizeof(run->number), run);
-	run_ref(run); /* for the answers of the store */
-	run->asking = true;
-	if (run->durable && !run->begun)
-		store_run_attempt(run->runs->store, run->id, run->attempt, run_on_counted, run);
-	else
-		run_ask_history(run);
-}
-
-/* Its process died, and it may be the cause: once more, and alone. */
-static void run_restart(struct run *run)
-{
-	run->attempt++;
-	run->status = RUN_QUEUED;
-	run->content.length = 0;
-	run->tail.n = 0;
-	run->has_deltas = false;
-	run->debt = 0;
-	run->begun = false;
-	run_tell_restart(run);
-	agent_suspect(run->agent, run);
-}
-
-void run_lost(struct run *run, const char *reason)
-{
-	char why[320];
-	HASH_DELETE(by_number, run->runs->in_flight, run);
-	event_del(&run->timer);
-	if (run->asking && run->durable && !run->ended) {
-		run_unref(run); /* run_is_answered goes on */
-		return;
-	}
-	run->deaths++;
-	snprintf(why, sizeof(why), "the agent's process ended%s: %s",
-	    run->durable ? " twice with this run in it" : "", reason);
-	if (run->durable && !run->ended && run->deaths < DEATHS_MAX)
-		run_restart(run);
-	else
-		run_end(run, RUN_FAILED, RUN_AGENT_CRASHED, why);
-	run_unref(run);
-}
-
 void run_cancel(struct run *run, const char *why)
 {
 	run_end(run, RUN_CANCELLED, RUN_STOPPED, why);
@@ -564,7 +266,7 @@ static void run_log_end(const struct run *run)
 static void run_go(struct run *run)
 {
 	struct runs *runs = run->runs;
-	run_leave_session(run);
+	runs_leave_session(run);
 	TAILQ_REMOVE(&runs->live, run, live);
 	runs->live_count--;
 }
@@ -624,7 +326,7 @@ void run_end(struct run *run, enum run_status status, enum run_code code, const 
 }
 
 /* agentd stops; the store has it, without its end, and it is begun again with the next start. */
-static void run_leave_for_later(struct run *run)
+void run_leave_for_later(struct run *run)
 {
 	struct runs *runs = run->runs;
 	if (!run->ended) {
@@ -697,11 +399,6 @@ void run_describe(const struct run *run, struct store_run *ret)
 struct frame_text run_log(const struct run *run)
 {
 	return (struct frame_text){ run->log.data, run->log.length };
-}
-
-struct records *runs_records(const struct runs *runs)
-{
-	return runs->records;
 }
 
 struct records *run_records(const struct run *run)

@@ -47,9 +47,9 @@ def test_usage(actor):
 def test_request_reaches_the_agent(actor):
     """The agent is told the ids, the user, the metadata, the source and its deadline."""
     metadata = {"a": [1, 2.5, None, True, -9007199254740993], "é\u2028": {"b": {}}, "": "\"\\\u0001"}
-    reply = actor.run("request  and more ", session_id="s 1/ü", user_id="Ann", metadata=metadata, timeout=5)
+    reply = actor.run("request  and more ", session_id="s 1,ü", user_id="Ann", metadata=metadata, timeout=5)
     given = told(reply)
-    assert reply.json["session_id"] == given["session_id"] == "s 1/ü"
+    assert reply.json["session_id"] == given["session_id"] == "s 1,ü"
     assert given["run_id"] == reply.json["run_id"]
     assert given["input"] == "request  and more "
     assert json.loads(given["metadata"]) == metadata

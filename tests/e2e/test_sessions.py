@@ -299,11 +299,8 @@ def test_busy_session_is_not_deleted(kept, waits):
     wait_for("it to be free", lambda: kept.request("DELETE", "/sessions/s").status == 204)
 
 
-UNREACHABLE = pytest.mark.xfail(strict=True, reason="the gate refuses these in a path, but /run takes them as ids")
-
-
 @pytest.mark.parametrize("name", [
-    "s 1ü", "a%b", "日本", "?x#y", "\"\\", pytest.param("a/b", marks=UNREACHABLE), pytest.param("..", marks=UNREACHABLE)])
+    "s 1ü", "a%b", "日本", "?x#y", "\"\\", "...", "telegram:-100:7"])
 def test_names_of_sessions(kept, name):
     """Whatever a session is called, it is found by its name, and deleted."""
     kept.run("say one", session_id=name)
@@ -311,6 +308,13 @@ def test_names_of_sessions(kept, name):
     path = "/sessions/" + quote(name, safe="")
     assert kept.get(path).json.get("session_id") == name
     assert kept.request("DELETE", path).status == 204 and listed(kept) == []
+
+
+@pytest.mark.parametrize("name", ["a/b", "/", ".", "..", "a\nb", "\x7f"])
+def test_names_that_no_path_can_hold(kept, name):
+    """A session that could not be found or deleted is not begun."""
+    assert_problem(kept.run("say one", session_id=name), 400, "bad_request")
+    assert listed(kept) == []
 
 
 @pytest.mark.parametrize("fields", [{"background": True}, {"stream": True}], ids=str)
