@@ -3,6 +3,7 @@
 #define AGENTD_HTTP_INTERNAL_H
 
 #define HASH_NONFATAL_OOM 1
+#include <event2/event_struct.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/event.h>
@@ -40,6 +41,8 @@ struct conn {
 	bool reading;                 /* the first byte of a request is here */
 	bool replying;                /* an answer is on its way out */
 	struct gate gate;
+	struct event watch; /* see conn_on_readable */
+	bool has_read;      /* bytes, since it was last called */
 	TAILQ_ENTRY(conn) link;
 	UT_hash_handle hh; /* by bev: evhttp has no place for a pointer of ours */
 };

@@ -90,6 +90,7 @@ static void conn_on_close(struct evhttp_connection *evcon, void *arg)
 		if (!evhttp_request_get_connection(evreq))
 			evhttp_request_free(evreq);
 	}
+	event_del(&conn->watch);
 	TAILQ_REMOVE(&server->conns, conn, link);
 	HASH_DEL(server->by_bev, conn);
 	conn_not_soon(conn);
@@ -111,6 +112,21 @@ static bool is_local(int fd)
 	       address.ss_family == AF_UNIX;
 }
 
+/*
+ * A second event on the socket, so that it stays in epoll while evhttp stops reading for a request and
+ * begins again after the reply: that cost two system calls each. If something does come meanwhile, more
+ * bytes or the end, it is taken out, else the loop would spin; request_on_complete puts it back.
+ */
+static void conn_on_readable(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	struct conn *conn = arg;
+	if (!conn->has_read && (conn->request || conn->replying))
+		event_del(&conn->watch);
+	conn->has_read = false; /* this was about bytes that are read by now */
+}
+
 /* The bufferevent's argument is its evhttp_connection: there is no other way to it before a request
  * is whole. */
 static void conn_adopt(struct conn *conn)
@@ -119,6 +135,9 @@ static void conn_adopt(struct conn *conn)
 	struct timeval slow = conn->server->slow_reader;
 	bufferevent_getcb(conn->bev, NULL, NULL, NULL, &evcon);
 	conn->evcon = evcon;
+	event_assign(&conn->watch, conn->server->base, bufferevent_getfd(conn->bev),
+	    EV_READ | EV_PERSIST, conn_on_readable, conn);
+	event_add(&conn->watch, NULL);
 	conn->is_local = is_local(bufferevent_getfd(conn->bev));
 	evhttp_connection_set_closecb(conn->evcon, conn_on_close, conn);
 	bufferevent_set_timeouts(conn->bev, NULL, &slow); /* for reading we have our own */
@@ -165,6 +184,7 @@ static void conn_on_input(struct evbuffer *input, const struct evbuffer_cb_info 
 	struct conn *conn = arg;
 	if (!info->n_added || conn->gate.moving)
 		return;
+	conn->has_read = true;
 	gate_input(&conn->gate, input, info->n_added);
 	if (conn->gate.wants_continue) {
 		/* Straight to the socket: evhttp's output has a callback of the reply before on it.
@@ -265,6 +285,7 @@ static void request_on_complete(struct evhttp_request *evreq, void *arg)
 	bufferevent_setwatermark(conn->bev, EV_READ, 0, 0);
 	bufferevent_set_timeouts(conn->bev, NULL, &slow);
 	conn->replying = false;
+	event_add(&conn->watch, NULL);
 	gate_next(&conn->gate, bufferevent_get_input(conn->bev));
 	conn->reading =
 	    conn->gate.aside || evbuffer_get_length(bufferevent_get_input(conn->bev)) > 0;

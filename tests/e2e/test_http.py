@@ -462,9 +462,10 @@ def test_text_of_clients_cannot_forge_log_lines(actor):
     """What a client sends stands in one field of one line of the log, whatever it is."""
     forged = 'x","level":"error"}\n{"level":"error","message":"\x1b[31mforged'
     exchange(actor, b'GET /x","level":"error%0a{} HTTP/1.1\r\nHost: localhost\r\n\r\n', LAST)
-    actor.run("fail " + forged, session_id=forged, agent="actor")
+    session = 'x","level":"error"'
+    actor.run("fail " + forged, session_id=session, agent="actor")
     line = actor.wait_log("run failed: ")
-    assert line["message"] == "run failed: " + forged and line["session_id"] == forged
+    assert line["message"] == "run failed: " + forged and line["session_id"] == session
     assert {x["level"] for x in actor.log} <= {"info", "warn"}
 
 
