@@ -186,12 +186,12 @@ run-fuzz_%: | $(BUILD)/fuzz/corpus
 $(BUILD)/fuzz/corpus:
 	$(Q)mkdir -p $@
 
-$(BUILD)/bench/bare: bench/bare.c
+$(BUILD)/bench/%: bench/%.c
 	@mkdir -p $(@D)
 	$(call show,LINK)$(CC) -std=gnu17 -D_GNU_SOURCE $(CFLAGS) $< $(call pkg,libevent_core libevent_extra jansson) -o $@
 
 bench: bench-deps
-	$(MAKE) all $(BUILD)/bench/bare
+	$(MAKE) all $(BUILD)/bench/bare $(BUILD)/bench/bare_stream
 	$(PYTHON) bench/bench.py --build $(abspath $(BUILD))
 
 install: all

@@ -12,7 +12,8 @@
 #include "daemon/run/event_log.h"
 #include "daemon/store/copy.h"
 
-#define BACKLOG_MAX (64u << 10) /* bytes the client has not taken: from here on the run is paused */
+#define ROOM_OF_EVENT 128         /* beside its text, as a rule */
+#define BACKLOG_MAX   (64u << 10) /* bytes the client has not taken: from here on the run is paused */
 
 struct sse {
 	struct http_request *request; /* borrowed; over when the stream has ended or is gone */
@@ -62,6 +63,7 @@ static void sse_flush(struct sse *sse)
 	if (!sse->out.length)
 		return;
 	http_stream_write(sse->request, &sse->out);
+	buf_done(&sse->out); /* most streams are silent most of the time */
 	sse->wrote_ms = clock_monotonic_ms();
 	if (!sse->paused && http_stream_backlog(sse->request) > BACKLOG_MAX)
 		sse_pause(sse);
@@ -147,6 +149,7 @@ static void sse_on_event(void *arg, struct run *run, const struct run_event *eve
 	struct store_run record = { 0 };
 	if (event->type == RUN_EVENT_STARTED || event->type == RUN_EVENT_ENDED)
 		run_describe(run, &record);
+	buf_room(&sse->out, ROOM_OF_EVENT + event->text.n);
 	if (event->type != RUN_EVENT_LEFT)
 		sse_format(&sse->out, &record, event);
 	if (event->type >= RUN_EVENT_LEFT)
