@@ -5,6 +5,7 @@
 #include <event2/event_struct.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/queue.h>
 
 #include "daemon/base/id.h"
 #include "daemon/http/sse_format.h"
@@ -15,10 +16,18 @@
 #define ROOM_OF_EVENT 128         /* beside its text, as a rule */
 #define BACKLOG_MAX   (64u << 10) /* bytes the client has not taken: from here on the run is paused */
 
+/* A run that has ended, for all who read it at the same time. */
+struct replay {
+	struct store_run *run;
+	unsigned refs;
+	LIST_ENTRY(replay) link;
+};
+static LIST_HEAD(, replay) replays = LIST_HEAD_INITIALIZER(replays);
+
 struct sse {
 	struct http_request *request; /* borrowed; over when the stream has ended or is gone */
-	struct run *run;              /* a reference; NULL: it has ended, and is `record` */
-	struct store_run *record;
+	struct run *run;              /* a reference; NULL: it has ended, and is in `replay` */
+	struct replay *replay;
 	uint64_t after; /* the last event that the client knows */
 	bool listening; /* it has */
 	bool cancels;
@@ -30,6 +39,35 @@ struct sse {
 	bool paused;
 };
 
+/* NULL: memory is out. */
+static struct replay *replay_of(const struct store_run *run)
+{
+	struct replay *replay;
+	LIST_FOREACH(replay, &replays, link)
+	if (strcmp(replay->run->id, run->id) == 0 && replay->run->status == run->status &&
+	    replay->run->events.n == run->events.n) {
+		replay->refs++;
+		return replay;
+	}
+	replay = calloc(1, sizeof(*replay));
+	if (!replay || !(replay->run = copy_run(run))) {
+		free(replay);
+		return NULL;
+	}
+	replay->refs = 1;
+	LIST_INSERT_HEAD(&replays, replay, link);
+	return replay;
+}
+
+static void replay_unref(struct replay *replay)
+{
+	if (!replay || --replay->refs)
+		return;
+	LIST_REMOVE(replay, link);
+	free(replay->run);
+	free(replay);
+}
+
 static void sse_free(struct sse *sse)
 {
 	if (sse->paused && sse->listening)
@@ -38,7 +76,7 @@ static void sse_free(struct sse *sse)
 	event_del(&sse->timer);
 	buf_done(&sse->out);
 	run_unref(sse->run);
-	free(sse->record);
+	replay_unref(sse->replay);
 	free(sse);
 }
 
@@ -181,7 +219,7 @@ static void sse_catch_up(struct sse *sse)
 	if (sse->run)
 		run_describe(sse->run, &record);
 	else
-		record = *sse->record;
+		record = *sse->replay->run;
 	struct event_reader reader = { .log = record.events, .content = record.content };
 	while (!ended && sse_next(sse, &reader, &event)) {
 		sse_format(&sse->out, &record, &event);
@@ -244,8 +282,8 @@ bool sse_replay(struct http_request *request, const struct store_run *run, uint6
 {
 	struct sse *sse = sse_new(request, after);
 	if (sse)
-		sse->record = copy_run(run);
-	if (!sse || !sse->record) {
+		sse->replay = replay_of(run);
+	if (!sse || !sse->replay) {
 		free(sse);
 		return false;
 	}

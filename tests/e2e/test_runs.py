@@ -350,7 +350,6 @@ def test_a_reader_of_a_replay_that_never_reads_is_cut(agentd):
     stream.close()
 
 
-@pytest.mark.xfail(not SANITIZED, strict=True, reason="each replay has its own copy of the record")
 def test_many_replays_at_once(daemon):
     """Readers of long replays who do not read cost the daemon little memory each."""
     run_id = daemon.run(f"flood {4 * MB}").json["run_id"]
