@@ -29,7 +29,7 @@ PYTHON     := /usr/bin/python3
 # Debian packages: to build, and to test.
 BUILD_PACKAGES := gcc libc6-dev make pkg-config libevent-dev libjansson-dev libseccomp-dev libsqlite3-dev \
                   libyaml-dev uthash-dev
-TEST_PACKAGES  := libcmocka-dev python3 python3-pytest binutils curl nodejs
+TEST_PACKAGES  := libcmocka-dev python3 python3-pytest python3-prometheus-client binutils curl nodejs
 # Servers, which Debian starts when it installs them: asked for in CI only. Without them their tests skip.
 TEST_PACKAGES  += $(if $(CI),nginx-light haproxy)
 BENCH_PACKAGES := wrk python3-fastapi python3-uvicorn python3-uvloop python3-httptools

@@ -22,6 +22,8 @@ typedef void api_handler(
 
 /* api_health.c */
 api_handler api_health, api_ready;
+/* api_metrics.c */
+api_handler api_metrics;
 /* api_agents.c */
 api_handler api_agents_list, api_agents_get;
 /* api_run.c */

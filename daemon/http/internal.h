@@ -78,6 +78,7 @@ struct http_server {
 	TAILQ_HEAD(, conn) soon_list; /* something is to be done for them at the end of this turn */
 	TAILQ_HEAD(, http_request) held; /* not answered whole: the tick looks for their clients */
 	size_t conn_count, held_count;
+	uint64_t answered[6]; /* requests, by the first digit of their status */
 	struct event *tick, *soon, *accept_again;
 	struct evbuffer *scratch;
 };

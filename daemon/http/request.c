@@ -78,6 +78,7 @@ static void put_ms(char out[32], uint64_t us)
 void request_log(const struct http_request *request, int status)
 {
 	const struct conn *conn = request->conn;
+	conn->server->answered[status / 100]++;
 	if (!conn->server->log_access || !log_enabled(LOG_LEVEL_INFO))
 		return;
 	char code[24], bytes[24], ms[32];
@@ -180,6 +181,13 @@ void http_drop_body(struct http_request *request)
 const char *http_request_id(const struct http_request *request)
 {
 	return request->id;
+}
+
+void http_look(const struct http_request *request, struct http_view *ret)
+{
+	const struct http_server *server = request->conn->server;
+	ret->connections = server->conn_count;
+	memcpy(ret->answered, server->answered, sizeof(ret->answered));
 }
 
 struct event_base *http_base(const struct http_request *request)

@@ -15,6 +15,7 @@ static const struct {
 } routes[] = {
 	{ HTTP_GET, "/health", api_health },
 	{ HTTP_GET, "/ready", api_ready },
+	{ HTTP_GET, "/metrics", api_metrics },
 	{ HTTP_POST, "/run", api_run },
 	{ HTTP_GET, "/agents", api_agents_list },
 	{ HTTP_GET, "/agents/{name}", api_agents_get },

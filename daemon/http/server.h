@@ -47,6 +47,13 @@ void http_server_drain(struct http_server *server, void (*idle)(void *arg), void
 /* Closes everything; requests that are held see `gone`. */
 void http_server_free(struct http_server *server);
 
+/* What the server that a request came to has done. */
+struct http_view {
+	size_t connections;
+	uint64_t answered[6]; /* requests, by the first digit of their status */
+};
+void http_look(const struct http_request *request, struct http_view *ret);
+
 /* The request. Texts live as long as it. */
 enum http_method http_method(const struct http_request *request); /* HEAD is GET without a body */
 const char *http_method_name(const struct http_request *request);

@@ -28,6 +28,7 @@ struct agent {
 	unsigned generations;
 	unsigned restarts; /* of workers that are gone */
 	struct child_exit last_exit;
+	struct tally tally;
 	TAILQ_HEAD(, worker) workers;
 	TAILQ_HEAD(, run) queue;
 	TAILQ_HEAD(, run) suspects; /* were in flight when a process died; retried alone */
@@ -120,6 +121,7 @@ void agent_free(struct agent *agent)
 	while (!TAILQ_EMPTY(&agent->workers))
 		agent_remove_worker(agent, TAILQ_FIRST(&agent->workers));
 	image_unref(agent->image);
+	tally_done(&agent->tally);
 	if (agent->config.data)
 		explicit_bzero(agent->config.data, agent->config.length); /* it holds secrets */
 	buf_done(&agent->config);
@@ -445,6 +447,12 @@ void agent_release(struct run *run)
 	agent_pump(agent);
 }
 
+void agent_tally(struct run *run)
+{
+	uint64_t ran_us = run->begun_us ? run->ended_us - run->begun_us + 1 : 0;
+	tally_add(&run->agent->tally, run->source, run->status, ran_us);
+}
+
 struct runs *agent_runs(const struct agent *agent)
 {
 	return agent->setup.runs;
@@ -487,6 +495,7 @@ void agent_look(const struct agent *agent, struct agent_view *ret)
 		.queued = agent->waiting + agent->waiting_durable,
 		.last_exit = &agent->last_exit,
 		.retry_at_wall_ms = agent_retry_at_wall_ms(agent),
+		.tally = &agent->tally,
 	};
 	TAILQ_FOREACH (worker, &agent->workers, link)
 		look_at_worker(worker, ret);

@@ -13,6 +13,7 @@
 #include "daemon/conf/settings.h"
 #include "daemon/proc/child.h"
 #include "daemon/run/run.h"
+#include "daemon/run/tally.h"
 
 struct agent_setup {
 	const struct agent_settings *settings; /* borrowed; its options are checked */
@@ -53,6 +54,7 @@ struct agent_view {
 	size_t pid_count;
 	const struct child_exit *last_exit;
 	uint64_t retry_at_wall_ms;
+	const struct tally *tally;
 };
 void agent_look(const struct agent *agent, struct agent_view *ret);
 

@@ -32,6 +32,7 @@ static void run_tell_start(struct run *run)
 {
 	struct frame_text none = { 0 };
 	run->started_wall_ms = clock_wall_ms();
+	run->begun_us = clock_monotonic_us();
 	run->begun = true;
 	if (run->attempt == 1)
 		run_emit(run, RUN_EVENT_STARTED, none, none);

@@ -38,6 +38,7 @@ struct run {
 	struct buf input, metadata;
 	int64_t timeout_ms;
 	uint64_t created_wall_ms, started_wall_ms, finished_wall_ms;
+	uint64_t begun_us, ended_us; /* monotonic: of the last attempt; 0: there was none */
 
 	enum run_status status;
 	enum run_code code;
@@ -107,6 +108,7 @@ void agent_suspect(struct agent *agent, struct run *run);  /* its process died: 
 void agent_withdraw(struct agent *agent, struct run *run); /* it waits no longer, here or before */
 void agent_keep(struct run *run);    /* it has ended, and is in its process still */
 void agent_release(struct run *run); /* it is out of its process */
+void agent_tally(struct run *run);   /* its end is told */
 /* How long a run may stay in its process after its end. */
 int64_t agent_patience_ms(const struct agent *agent);
 /* It stayed longer: another process takes over. False: not now, ask again. */

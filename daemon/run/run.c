@@ -292,6 +292,7 @@ static void run_on_stored(struct run *run, int error)
 	run_go(run);
 	run->told = true;
 	run_log_end(run);
+	agent_tally(run);
 	struct run_event event = { .type = RUN_EVENT_ENDED, .id = run->last_event };
 	run_tell(run, &event);
 	runs_check_idle(runs);
@@ -308,6 +309,7 @@ void run_end(struct run *run, enum run_status status, enum run_code code, const 
 	run->status = status;
 	run->code = code;
 	run->finished_wall_ms = clock_wall_ms();
+	run->ended_us = clock_monotonic_us();
 	if (error && !run->error)
 		run->error = strdup(error);
 	event_del(&run->timer);

@@ -10,6 +10,7 @@
 #include <event2/event.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
@@ -56,6 +57,7 @@ struct sqlite_store {
 	int broken;       /* -EBADMSG: it is corrupt, nothing works any more */
 	char damage[256]; /* what the keeper found, for the loop */
 	struct job_queue done;
+	struct histogram commits;
 	int log_pages; /* in the write-ahead log */
 	bool checkpoint_due;
 };
@@ -227,7 +229,11 @@ static void *writer_main(void *arg)
 	int restart_at = RESTART_AT;
 	struct job_queue jobs = STAILQ_HEAD_INITIALIZER(jobs);
 	while (take(store, &store->writer, BATCH_MAX, &jobs)) {
+		uint64_t began_us = clock_monotonic_us();
 		write_batch(store, &jobs);
+		pthread_mutex_lock(&store->lock);
+		histogram_add(&store->commits, clock_monotonic_us() - began_us);
+		pthread_mutex_unlock(&store->lock);
 		sqlite_finish(store, &jobs);
 		if (store->log_pages >= restart_at)
 			restart_at = restart_log(store);
@@ -476,6 +482,23 @@ static void sqlite_free(struct store *base)
 	free(store);
 }
 
+static uint64_t size_of(const char *path, const char *suffix)
+{
+	char name[PATH_MAX];
+	struct stat st;
+	snprintf(name, sizeof(name), "%s%s", path, suffix);
+	return stat(name, &st) == 0 ? (uint64_t)st.st_size : 0;
+}
+
+static void sqlite_look(struct store *base, struct store_view *ret)
+{
+	struct sqlite_store *store = (struct sqlite_store *)base;
+	pthread_mutex_lock(&store->lock);
+	ret->commits = store->commits;
+	pthread_mutex_unlock(&store->lock);
+	ret->bytes = size_of(store->path, "") + size_of(store->path, "-wal");
+}
+
 static const struct store_ops sqlite_ops = {
 	.keeps_runs = true,
 	.close = sqlite_close,
@@ -490,6 +513,7 @@ static const struct store_ops sqlite_ops = {
 	.session_get = sqlite_session_get,
 	.sessions_list = sqlite_sessions_list,
 	.session_delete = sqlite_session_delete,
+	.look = sqlite_look,
 };
 
 static int open_files(struct sqlite_store *store, char *reason, size_t size)

@@ -74,3 +74,10 @@ void store_session_delete(struct store *store, const char *id, store_done_fn don
 {
 	store->ops->session_delete(store, id, done, arg);
 }
+
+void store_look(struct store *store, struct store_view *ret)
+{
+	*ret = (struct store_view){ 0 };
+	if (store->ops->look)
+		store->ops->look(store, ret);
+}

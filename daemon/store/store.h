@@ -20,6 +20,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "daemon/base/histogram.h"
 #include "daemon/base/frame.h" /* struct frame_text: borrowed bytes */
 
 struct store;
@@ -125,6 +126,13 @@ void store_sessions_list(
     struct store *store, const struct store_page *page, store_sessions_fn done, void *arg);
 /* Deletes a session and its runs. -ENOENT. */
 void store_session_delete(struct store *store, const char *id, store_done_fn done, void *arg);
+
+/* What it costs; all zero without a file. */
+struct store_view {
+	struct histogram commits; /* how long they took */
+	uint64_t bytes;           /* of its file, and of the log beside it */
+};
+void store_look(struct store *store, struct store_view *ret);
 
 struct store *store_new_memory(size_t max_sessions);
 
