@@ -302,41 +302,6 @@ static void child_end_leftovers(const struct child *child)
 		arm(leftovers_timer, LEFTOVERS_MS);
 }
 
-/* The first n bytes of a text as UTF-8, terminated: a plugin may have had a part in it, and people
- * and JSON get to see it. */
-static void make_shown(char *text, size_t size)
-{
-	struct buf clean = { 0 };
-	buf_add_utf8(&clean, NULL, text, strlen(text));
-	size_t n = clean.length < size ? clean.length : size - 1;
-	while (n < clean.length && n && (clean.data[n] & 0xc0) == 0x80)
-		n--; /* not inside a character */
-	if (n)
-		memcpy(text, clean.data, n);
-	text[n] = '\0';
-	buf_done(&clean);
-}
-
-/* How it ended, in words. */
-static void child_describe_exit(struct child *child)
-{
-	struct child_exit *last = &child->last_exit;
-	const char *line = child->output ? output_last_line(child->output) : "";
-	last->at_wall_ms = clock_wall_ms();
-	if (child->reason[0])
-		snprintf(last->reason, sizeof(last->reason), "%s", child->reason);
-	else if (last->signal)
-		snprintf(last->reason, sizeof(last->reason), "killed by SIG%s%s%.200s",
-		    sigabbrev_np(last->signal) ? sigabbrev_np(last->signal) : "?",
-		    line[0] ? ": " : "", line);
-	else if (last->code == HOST_EXIT_NO_EXEC)
-		snprintf(last->reason, sizeof(last->reason), "agentd-host could not be started");
-	else
-		snprintf(last->reason, sizeof(last->reason), "exited with code %d%s%.200s",
-		    last->code, line[0] ? ": " : "", line);
-	make_shown(last->reason, sizeof(last->reason));
-}
-
 static void child_log_exit(const struct child *child)
 {
 	const struct child_exit *last = &child->last_exit;
@@ -365,7 +330,8 @@ static enum state_event child_end_event(const struct child *child)
 static void child_ended(struct child *child)
 {
 	uint64_t now = clock_monotonic_ms();
-	child_describe_exit(child);
+	exit_describe(
+	    &child->last_exit, child->reason, child->output ? output_last_line(child->output) : "");
 	if (child->ready_at_ms &&
 	    now - child->ready_at_ms >= (uint64_t)child->setup.times->stable_ms)
 		child->failures = 0;

@@ -17,6 +17,7 @@
 #include <sys/types.h>
 
 #include "daemon/base/frame.h"
+#include "daemon/proc/exit.h"
 #include "daemon/proc/image.h"
 #include "daemon/proc/state.h"
 
@@ -34,13 +35,6 @@ struct child_setup {
 	unsigned *generations;             /* borrowed: the counter of the instance */
 	int host_fd;                       /* borrowed */
 	bool quiet;                        /* its end is not logged: the owner reports it */
-};
-
-/* How a process ended. */
-struct child_exit {
-	int signal, code;    /* signal 0: it exited with the code */
-	uint64_t at_wall_ms; /* 0: it never did */
-	char reason[256];    /* "killed by SIGSEGV", or what the plugin said */
 };
 
 struct child_ops {

@@ -29,6 +29,7 @@ struct add_job {
 	void *arg; /* borrowed */
 	struct store_taken taken;
 	char taken_id[64];
+	char *room; /* behind the struct: what is not taken yet */
 };
 
 /* Whether the key belongs to a run; -EEXIST: it does. One that a crash interrupted, or that is a day
@@ -101,22 +102,32 @@ static void add_deliver(struct job *job)
 	add->done(add->arg, job->error, job->error == -EEXIST ? &add->taken : NULL);
 }
 
+/* With a copy of the key, and room for more behind it. NULL: memory is out, and it is answered. */
+static struct add_job *add_new(int (*work)(struct job *job, struct db *db), struct frame_text key,
+    size_t more, store_add_fn done, void *arg)
+{
+	struct add_job *add = calloc(1, sizeof(*add) + key.n + more);
+	if (!add) {
+		done(arg, -ENOMEM, NULL);
+		return NULL;
+	}
+	add->job = (struct job){ .work = work, .deliver = add_deliver, .free = free_job };
+	add->done = done;
+	add->arg = arg;
+	add->room = (char *)(add + 1);
+	add->key = key;
+	copy_text(&add->room, &add->key);
+	return add;
+}
+
 void sqlite_run_add(
     struct store *store, const struct store_add *given, store_add_fn done, void *arg)
 {
-	struct add_job *add = calloc(1, sizeof(*add) + copy_run_size(given->run) + given->key.n);
-	if (!add) {
-		done(arg, -ENOMEM, NULL);
+	struct add_job *add = add_new(add_work, given->key, copy_run_size(given->run), done, arg);
+	if (!add)
 		return;
-	}
-	char *room = (char *)(add + 1);
-	add->job = (struct job){ .work = add_work, .deliver = add_deliver, .free = free_job };
-	copy_run_into(&room, &add->run, given->run);
-	add->key = given->key;
-	copy_text(&room, &add->key);
+	copy_run_into(&add->room, &add->run, given->run);
 	add->request = given->request;
-	add->done = done;
-	add->arg = arg;
 	sqlite_write((struct sqlite_store *)store, &add->job);
 }
 
@@ -128,18 +139,10 @@ static int key_work(struct job *job, struct db *db)
 
 void sqlite_key_find(struct store *store, struct frame_text key, store_add_fn done, void *arg)
 {
-	struct add_job *add = calloc(1, sizeof(*add) + key.n);
-	if (!add) {
-		done(arg, -ENOMEM, NULL);
+	struct add_job *add = add_new(key_work, key, 0, done, arg);
+	if (!add)
 		return;
-	}
-	char *room = (char *)(add + 1);
-	add->job = (struct job){ .work = key_work, .deliver = add_deliver, .free = free_job };
 	add->run.created_wall_ms = clock_wall_ms();
-	add->key = key;
-	copy_text(&room, &add->key);
-	add->done = done;
-	add->arg = arg;
 	sqlite_write((struct sqlite_store *)store, &add->job);
 }
 

@@ -1,0 +1,41 @@
+/* exit: a sentence, safe to show. */
+#include "daemon/proc/exit.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "daemon/base/buf.h"
+#include "daemon/base/id.h"
+#include "daemon/base/message.h"
+
+/* The text as UTF-8, cut to its room: a plugin may have had a part in it, and people and JSON get to
+ * see it. */
+static void make_shown(char *text, size_t size)
+{
+	struct buf clean = { 0 };
+	buf_add_utf8(&clean, NULL, text, strlen(text));
+	size_t n = clean.length < size ? clean.length : size - 1;
+	while (n < clean.length && n && (clean.data[n] & 0xc0) == 0x80)
+		n--; /* not inside a character */
+	if (n)
+		memcpy(text, clean.data, n);
+	text[n] = '\0';
+	buf_done(&clean);
+}
+
+void exit_describe(struct child_exit *last, const char *said, const char *line)
+{
+	last->at_wall_ms = clock_wall_ms();
+	if (said[0])
+		snprintf(last->reason, sizeof(last->reason), "%s", said);
+	else if (last->signal)
+		snprintf(last->reason, sizeof(last->reason), "killed by SIG%s%s%.200s",
+		    sigabbrev_np(last->signal) ? sigabbrev_np(last->signal) : "?",
+		    line[0] ? ": " : "", line);
+	else if (last->code == HOST_EXIT_NO_EXEC)
+		snprintf(last->reason, sizeof(last->reason), "agentd-host could not be started");
+	else
+		snprintf(last->reason, sizeof(last->reason), "exited with code %d%s%.200s",
+		    last->code, line[0] ? ": " : "", line);
+	make_shown(last->reason, sizeof(last->reason));
+}

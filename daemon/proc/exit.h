@@ -1,0 +1,19 @@
+/* exit: how a process ended, in words. */
+#ifndef AGENTD_PROC_EXIT_H
+#define AGENTD_PROC_EXIT_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* How a process ended. */
+struct child_exit {
+	int signal, code;    /* signal 0: it exited with the code */
+	uint64_t at_wall_ms; /* 0: it never did */
+	char reason[256];    /* "killed by SIGSEGV", or what the plugin said */
+};
+
+/* Sets time and reason. `said` is what the daemon or the plugin gave as the reason; "": look at signal
+ * and code, and at the last `line` that the process wrote. */
+void exit_describe(struct child_exit *last, const char *said, const char *line);
+
+#endif
