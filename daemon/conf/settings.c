@@ -124,6 +124,25 @@ static void check_listen(struct settings *settings, struct conf_errors *errors)
 		    "without HTTP nothing can start a run in this build");
 }
 
+/* As a browser writes it (RFC 6454): no path, no wildcard. */
+static bool is_origin(const char *text)
+{
+	size_t n = strncmp(text, "https://", 8) == 0 ? 8 : strncmp(text, "http://", 7) == 0 ? 7 : 0;
+	return n && text[n] && !strpbrk(text + n, "/*?#@ \t");
+}
+
+static void check_origins(const struct settings *settings, struct conf_errors *errors)
+{
+	const struct schema_list *origins = &settings->http.cors_origins;
+	for (size_t i = 0; i < origins->count; i++)
+		if (!is_origin(origins->items[i]))
+			conf_error(errors,
+			    place(conf_get(settings->tree, "http"), "cors_origins", i),
+			    "\"%s\" is not an origin: https://host or https://host:port, without a "
+			    "path; each is named, there is no wildcard",
+			    origins->items[i]);
+}
+
 /* Agents. */
 
 bool settings_name_is_good(const char *name)
@@ -322,6 +341,7 @@ struct settings *settings_read(
 		conf_error(errors, conf_get(tree, "supervision"),
 		    "backoff_max is shorter than backoff_min");
 	check_listen(settings, errors);
+	check_origins(settings, errors);
 	conf_files(tree, hide, settings);
 	find_store(settings, errors);
 	read_agents(settings, errors);

@@ -23,7 +23,7 @@
 enum on_busy { ON_BUSY_ENQUEUE, ON_BUSY_REJECT, ON_BUSY_INTERRUPT };
 
 struct http_settings {
-	struct schema_list listen, hosts;
+	struct schema_list listen, hosts, cors_origins;
 	bool loopback_only; /* every address of `listen` is on this machine */
 	char *enabled_word;
 	int64_t max_body, max_head, max_connections, max_fields;

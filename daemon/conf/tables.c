@@ -36,7 +36,8 @@ static const struct schema_row http_rows[] = {
 	{ "slow_reader", AGENTD_DURATION, false, "30s", NULL, 1, INT32_MAX, "how long a stream's reader may take nothing", AT(settings, http.slow_reader_ms) },
 	{ "allow_unauthenticated", AGENTD_BOOL, false, "false", NULL, 0, 0, "listen beyond this machine without auth", AT(settings, http.allow_unauthenticated) },
 	{ "hosts", AGENTD_LIST, false, NULL, NULL, 0, 0, "names of this server, besides its addresses and localhost", AT(settings, http.hosts) },
-	LATER("auth"), LATER("cors_origins"), LATER("docs"), LATER("metrics_auth"),
+	{ "cors_origins", AGENTD_LIST, false, NULL, NULL, 0, 0, "origins whose pages may use this server, such as https://app.example", AT(settings, http.cors_origins) },
+	LATER("auth"), LATER("docs"), LATER("metrics_auth"),
 };
 
 static const struct schema_row store_rows[] = {

@@ -44,3 +44,11 @@ bool origin_is_same(const char *origin, const char *host)
 	}
 	return false;
 }
+
+bool origin_is_allowed(const struct http_settings *settings, const char *origin)
+{
+	for (size_t i = 0; i < settings->cors_origins.count; i++)
+		if (strcasecmp(settings->cors_origins.items[i], origin) == 0)
+			return true;
+	return false;
+}

@@ -15,5 +15,7 @@
 bool origin_host_is_ours(const struct http_settings *settings, const char *host);
 /* Whether Origin is the server that Host names, over http or https. */
 bool origin_is_same(const char *origin, const char *host);
+/* Whether Origin is in http.cors_origins. */
+bool origin_is_allowed(const struct http_settings *settings, const char *origin);
 
 #endif

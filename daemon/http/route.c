@@ -51,6 +51,14 @@ static bool matches(const char *pattern, const char *path, struct route_params *
 	return *path == '\0';
 }
 
+/* What a browser asks before a page of another origin may send its request (Fetch standard, CORS
+ * protocol); whether that page may at all is_acceptable has said. */
+static bool is_preflight(const struct http_request *request)
+{
+	return http_method(request) == HTTP_OPTIONS && http_header(request, "Origin") &&
+	       http_header(request, "Access-Control-Request-Method");
+}
+
 static void reply_not_allowed(struct http_request *request, unsigned methods)
 {
 	static const struct {
@@ -69,6 +77,12 @@ static void reply_not_allowed(struct http_request *request, unsigned methods)
 			snprintf(allow + strlen(allow), sizeof(allow) - strlen(allow), ", %s",
 			    names[i].name);
 	http_add_header(request, "Allow", allow);
+	if (is_preflight(request)) {
+		http_add_header(request, "Access-Control-Allow-Methods", allow);
+		http_add_header(request, "Access-Control-Allow-Headers",
+		    "Authorization, Content-Type, Idempotency-Key, Last-Event-ID, X-Request-Id");
+		http_add_header(request, "Access-Control-Max-Age", "600");
+	}
 	if (http_method(request) == HTTP_OPTIONS)
 		http_reply(request, 204, NULL, NULL);
 	else
@@ -96,9 +110,17 @@ static bool is_acceptable(struct http_request *request)
 		    "Host \"%.100s\" is not this server; if it is, name it in http.hosts", host);
 		return false;
 	}
-	if (origin && !(host && origin_is_same(origin, host))) {
-		problem_reply(
-		    request, PROBLEM_FORBIDDEN, "a page of %.100s may not use this server", origin);
+	if (settings->cors_origins.count)
+		http_add_header(request, "Vary", "Origin");
+	if (origin && origin_is_allowed(settings, origin)) {
+		http_add_header(request, "Access-Control-Allow-Origin", origin);
+		http_add_header(
+		    request, "Access-Control-Expose-Headers", "Retry-After, X-Request-Id");
+	} else if (origin && !(host && origin_is_same(origin, host))) {
+		problem_reply(request, PROBLEM_FORBIDDEN,
+		    "a page of %.100s may not use this server; if it should, name it in "
+		    "http.cors_origins",
+		    origin);
 		return false;
 	}
 	if (!http_path(request)) {

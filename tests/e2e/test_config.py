@@ -126,7 +126,7 @@ LATER = [  # (path, lines)
     ("control.socket", "control: { socket: /tmp/a.sock }"),
     ("control.admins", "control: { admins: [ ann ] }"),
     ("http.auth", "http: { auth: any }"),
-    ("http.cors_origins", "http: { cors_origins: [ x ] }"), ("http.docs", "http: { docs: true }"),
+    ("http.docs", "http: { docs: true }"),
     ("http.metrics_auth", "http: { metrics_auth: none }"),
     ("agents.b.triggers", f"agents: {{ b: {{ plugin: {plugin('actor')}, triggers: {{ t: {{ auth: none }} }} }} }}"),
 ]
