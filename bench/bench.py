@@ -23,8 +23,9 @@ import threading
 import time
 from pathlib import Path
 
+from process import TICK, cpu_seconds, family, free_port, pss_kib
+
 ROOT = Path(__file__).resolve().parents[1]
-TICK = os.sysconf("SC_CLK_TCK")
 RUN_BODY = json.dumps({"input": "hello there, how are you today"})
 WRK_RUN = f"wrk.method='POST'; wrk.body='{RUN_BODY}'; wrk.headers['Content-Type']='application/json'\n"
 
@@ -36,20 +37,6 @@ options = parser.parse_args()
 build = Path(options.build)
 folder = Path(tempfile.mkdtemp(prefix="agentd-bench-"))
 (folder / "run.lua").write_text(WRK_RUN)
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-def children(pid):
-    found = [pid]
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        for child in (task / "children").read_text().split():
-            found += children(int(child))
-    return found
 
 
 class Server:
@@ -68,16 +55,11 @@ class Server:
 
     def cpu(self):
         """CPU-seconds so far, children included."""
-        ticks = 0
-        for pid in children(self.process.pid):
-            fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-            ticks += int(fields[11]) + int(fields[12])
-        return ticks / TICK
+        return cpu_seconds(self.process.pid)
 
     def pss(self):
         """KiB, children included."""
-        return sum(int(re.search(r"^Pss: +(\d+)", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.M)[1])
-                   for pid in children(self.process.pid))
+        return pss_kib(self.process.pid)[1]
 
     def stop(self):
         self.process.terminate()
@@ -368,7 +350,7 @@ def restart():
     server = agentd("supervision: { backoff_min: 1ms, backoff_max: 1ms }\n")
     times = []
     for _ in range(max(options.rounds, 7)):
-        host = children(server.process.pid)[1]
+        host = family(server.process.pid)[1]
         begun = time.monotonic()
         os.kill(host, signal.SIGKILL)
         while True:
@@ -376,7 +358,7 @@ def restart():
             s.sendall(f"POST /run HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(RUN_BODY)}\r\n\r\n{RUN_BODY}".encode())
             good = s.recv(4096).startswith(b"HTTP/1.1 200")
             s.close()
-            if good and children(server.process.pid)[1:] != [host]:
+            if good and family(server.process.pid)[1:] != [host]:
                 break
         times.append((time.monotonic() - begun) * 1e3)
     value = statistics.median(times)

@@ -8,11 +8,9 @@ With --keep the database is made once, in that folder, and used again.
 import argparse
 import http.client
 import json
-import os
 import re
 import shutil
 import signal
-import socket
 import sqlite3
 import statistics
 import struct
@@ -21,6 +19,8 @@ import tempfile
 import threading
 import time
 from pathlib import Path
+
+from process import free_port, pss_kib
 
 ROOT = Path(__file__).resolve().parents[1]
 RARE = 1000      # one run in so many has failed
@@ -37,20 +37,6 @@ parser.add_argument("parts", nargs="*")
 options = parser.parse_args()
 build = Path(options.build)
 folder = Path(tempfile.mkdtemp(prefix="agentd-scale-", dir=options.keep and Path(options.keep).parent))
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-def children(pid):
-    found = [pid]
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        for child in (task / "children").read_text().split():
-            found += children(int(child))
-    return found
 
 
 class Daemon:
@@ -90,9 +76,7 @@ class Daemon:
 
     def pss(self):
         """KiB, of the daemon alone and with its children."""
-        each = [int(re.search(r"^Pss: +(\d+)", Path(f"/proc/{pid}/smaps_rollup").read_text(), re.M)[1])
-                for pid in children(self.process.pid)]
-        return each[0], sum(each)
+        return pss_kib(self.process.pid)
 
     def stop(self, number=signal.SIGTERM):
         """Ends it; how long that took, in ms."""
