@@ -122,7 +122,9 @@ static void conn_on_readable(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	struct conn *conn = arg;
-	if (!conn->has_read && (conn->request || conn->replying))
+	bool reads =
+	    !conn->request && !conn->replying && (bufferevent_get_enabled(conn->bev) & EV_READ);
+	if (!reads && !conn->has_read)
 		event_del(&conn->watch);
 	conn->has_read = false; /* this was about bytes that are read by now */
 }

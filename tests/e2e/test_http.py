@@ -571,6 +571,23 @@ def test_client_that_leaves_a_held_request_costs_no_cpu(agentd, leave):
     assert cpu_seconds(daemon) - before < 0.5 * SLOW
 
 
+def test_bytes_behind_a_held_request_cost_no_cpu(agentd):
+    """Spin: the socket stays in epoll while its request is held, and what comes then is not read yet."""
+    daemon = agentd("agents: { hello: { plugin: echo, delay: 2s } }").wait_ready()
+    sock = daemon.socket()
+    sock.sendall(post(b"Content-Length: 13\r\n"))
+    wait_for("the run", lambda: daemon.agent("hello")["running"] == 1)
+    before = cpu_seconds(daemon)
+    sock.sendall(HEALTH)
+    answers = b""
+    while answers.count(b"HTTP/1.1 200") < 2:
+        more = sock.recv(4096)
+        assert more, answers
+        answers += more
+    assert cpu_seconds(daemon) - before < 0.5 * SLOW
+    sock.close()
+
+
 @pytest.mark.skipif(SANITIZED, reason="its memory is not ours")
 def test_thousands_of_connections_and_streams(agentd):
     """2,000 idle connections and 500 open streams are held within their memory, and others are served."""
