@@ -20,6 +20,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BUILD = Path(os.environ.get("AGENTD_BUILD", ROOT / "build"))
 SANITIZED = "-" in BUILD.name
 SLOW = 5 if SANITIZED else 1  # how much more patience a sanitizer build needs
+os.environ.setdefault("TSAN_OPTIONS", f"suppressions={ROOT / 'tests' / 'tsan.supp'}")
 
 
 def wait_for(what, probe, seconds=10):
