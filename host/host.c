@@ -313,6 +313,19 @@ static void open_plugin(const struct frame *config)
 		host_services.ready(&host_services);
 }
 
+/* Its timers are plugins': those of a millisecond come after one, not with the next tick of the kernel's
+ * coarse clock, for which the loop would wake up in vain. */
+static struct event_base *make_loop(void)
+{
+	struct event_config *config = event_config_new();
+	struct event_base *base = NULL;
+	if (config && event_config_set_flag(config, EVENT_BASE_FLAG_PRECISE_TIMER) == 0)
+		base = event_base_new_with_config(config);
+	if (config)
+		event_config_free(config);
+	return base;
+}
+
 _Noreturn void host_serve(
     int fd, const struct host_setup *setup, const struct plugin *plugin, const struct frame *config)
 {
@@ -324,7 +337,7 @@ _Noreturn void host_serve(
 	host.blocking = plugin->head.flags & AGENTD_BLOCKING;
 	host_services.name = setup->name;
 	host.wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-	host.base = event_base_new();
+	host.base = make_loop();
 	if (fcntl(fd, F_SETFL, O_NONBLOCK) < 0 || host.wake_fd < 0 || !host.base)
 		host_leave(fd, HOST_EXIT_FAILED, "cannot make its loop: %s", strerror(errno));
 	host.channel = channel_new(host.base, fd, &ops, NULL);
