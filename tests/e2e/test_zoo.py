@@ -528,9 +528,9 @@ def test_the_whole_zoo_at_once(zoo, tmp_path):
     callers.start(neighbour, 2)
     callers.start(streams)
     callers.start(health)
-    callers.over.wait(SECONDS / 4)  # the only sleeps: this is how long it lasts
-    memory = status(daemon, "VmRSS")  # with its sessions and buffers
-    callers.over.wait(SECONDS * 3 / 4)
+    callers.over.wait(SECONDS / 2)  # the only sleeps: this is how long it lasts
+    memory = status(daemon, "VmRSS")  # with its sessions and buffers, as large as the animals make them
+    callers.over.wait(SECONDS / 2)
     callers.join()
 
     assert callers.failures == []
@@ -538,7 +538,7 @@ def test_the_whole_zoo_at_once(zoo, tmp_path):
     assert all(daemon.agent(name)["restarts"] == 0 for name in GOOD)
     wait_for("descriptors to be closed", lambda: descriptors_of_its_own(daemon) <= own, 20)
     wait_tidy(daemon)
-    assert SANITIZED or status(daemon, "VmRSS") - memory < 8 << 10
+    assert SANITIZED or status(daemon, "VmRSS") - memory < 16 << 10
     assert status(daemon, "Threads") == threads
     stop(daemon, tmp_path)
 
