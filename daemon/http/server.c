@@ -4,7 +4,8 @@
  * What evhttp gets to read has been through the gate (gate.h), so its parser meets nothing unusual.
  * Two more rules, each learnt from a server that died without it (libevent 2.1.12): reading is never
  * enabled on a connection whose request is held (a pipelined byte then ends the process); a client
- * that leaves is found by polling for POLLRDHUP (an event on the fd spins after a reset).
+ * that leaves is found by polling for POLLRDHUP (an event that stays on the fd spins after a reset; ours,
+ * conn_on_readable, is taken out when it fires).
  */
 #include "daemon/http/server.h"
 
