@@ -1,4 +1,4 @@
-/* route: the table, and the walk along it. */
+/* route: who may ask, and the walk along the table of routes.c. */
 #include "daemon/http/route.h"
 
 #include <stdio.h>
@@ -7,28 +7,7 @@
 
 #include "daemon/http/origin.h"
 #include "daemon/http/problem.h"
-
-static const struct {
-	enum http_method method;
-	const char *pattern;
-	api_handler *handle;
-} routes[] = {
-	{ HTTP_GET, "/health", api_health },
-	{ HTTP_GET, "/ready", api_ready },
-	{ HTTP_GET, "/metrics", api_metrics },
-	{ HTTP_POST, "/run", api_run },
-	{ HTTP_GET, "/agents", api_agents_list },
-	{ HTTP_GET, "/agents/{name}", api_agents_get },
-	{ HTTP_POST, "/agents/{name}/run", api_agents_run },
-	{ HTTP_GET, "/runs", api_runs_list },
-	{ HTTP_GET, "/runs/{id}", api_runs_get },
-	{ HTTP_GET, "/runs/{id}/events", api_runs_events },
-	{ HTTP_POST, "/runs/{id}/cancel", api_runs_cancel },
-	{ HTTP_GET, "/sessions", api_sessions_list },
-	{ HTTP_GET, "/sessions/{id}", api_sessions_get },
-	{ HTTP_DELETE, "/sessions/{id}", api_sessions_delete },
-};
-#define ROUTES (sizeof(routes) / sizeof(routes[0]))
+#include "daemon/http/routes.h"
 
 /* Whether a path fits a pattern. A {…} part takes one segment, which is copied into params. */
 static bool matches(const char *pattern, const char *path, struct route_params *params)
@@ -137,7 +116,7 @@ void route_request(void *arg, struct http_request *request)
 	if (!is_acceptable(request))
 		return;
 	const char *path = http_path(request);
-	for (size_t i = 0; i < ROUTES; i++) {
+	for (size_t i = 0; i < route_count; i++) {
 		struct route_params params;
 		if (!matches(routes[i].pattern, path, &params))
 			continue;

@@ -90,7 +90,7 @@ def test_every_option_is_documented(tmp_path, agentd):
 
 def test_every_route_is_documented():
     """docs/http-api.md names every route of the table."""
-    routes = re.findall(r'\{ HTTP_\w+, "(/[^"]+)"', (ROOT / "daemon/http/route.c").read_text())
+    routes = re.findall(r'\{ HTTP_\w+, "(/[^"]+)"', (ROOT / "daemon/http/routes.c").read_text())
     document = (ROOT / "docs" / "http-api.md").read_text()
     assert len(routes) >= 6
     assert not [route for route in routes if f"`{route}`" not in document]
