@@ -27,7 +27,7 @@ PLUGINDIR  := $(PREFIX)/lib/agentd/plugins
 PYTHON     := /usr/bin/python3
 
 # Debian packages: to build, and to test.
-BUILD_PACKAGES := gcc libc6-dev make pkg-config libevent-dev libjansson-dev libseccomp-dev libsqlite3-dev \
+BUILD_PACKAGES := gcc libc6-dev make pkg-config libcjose-dev libevent-dev libjansson-dev libseccomp-dev libsqlite3-dev libssl-dev \
                   libyaml-dev uthash-dev
 TEST_PACKAGES  := libcmocka-dev python3 python3-pytest python3-prometheus-client binutils curl nodejs
 # Servers, which Debian starts when it installs them: asked for in CI only. Without them their tests skip.
@@ -49,7 +49,7 @@ ALL_CFLAGS := -std=gnu17 -D_GNU_SOURCE -I. -Iinclude $(WARNINGS) $(CFLAGS) \
 ALL_LDFLAGS := $(if $(SAN),$(SANFLAGS),-pie -Wl,-z,relro,-z,now) -Wl,--as-needed $(LDFLAGS)
 
 pkg = $(shell pkg-config --libs $(1) 2>/dev/null)
-DAEMON_LIBS = $(call pkg,libevent_core libevent_extra jansson sqlite3 yaml-0.1) -pthread
+DAEMON_LIBS = $(call pkg,libevent_core libevent_extra jansson sqlite3 yaml-0.1 cjose libcrypto) -pthread
 HOST_LIBS   = $(call pkg,libevent_core libseccomp) -ldl -pthread
 TEST_LIBS   = $(DAEMON_LIBS) $(call pkg,cmocka)
 # PLUGIN_LIBS_NAME: what plugins/NAME is linked with.

@@ -33,6 +33,7 @@ enum phase {
 struct daemon {
 	struct event_base *base; /* borrowed */
 	struct settings *settings;
+	struct auth *auth; /* borrowed */
 	struct event *log_flush;
 	struct store *store;
 	struct runs *runs;
@@ -43,7 +44,7 @@ struct daemon {
 	struct event *signals[5];
 	struct event *deadline; /* of the drain, then of the stop */
 	enum phase phase;
-	bool http_idle;
+	bool http_idle, has_control;
 };
 
 static void daemon_on_signal(evutil_socket_t signal, short what, void *arg);
@@ -77,10 +78,27 @@ static int daemon_add_signals(struct daemon *daemon)
 	return 0;
 }
 
+/* One that the config names has to work; without the usual one, agentctl alone is missing. */
+static int daemon_listen_control(struct daemon *daemon)
+{
+	const struct control_settings *control = &daemon->settings->control;
+	if (!control->socket)
+		return 0;
+	int error = http_server_listen_control(daemon->http, control->socket);
+	daemon->has_control = error == 0;
+	if (error == 0)
+		return 0;
+	log_write(control->is_given ? LOG_LEVEL_ERROR : LOG_LEVEL_WARN, NULL, 0,
+	    "cannot open the control socket %s: %s%s", control->socket, strerror(-error),
+	    control->is_given ? "" : "; agentctl cannot reach this agentd (see control.socket)");
+	return control->is_given ? EX_UNAVAILABLE : 0;
+}
+
 static int daemon_listen(struct daemon *daemon)
 {
 	const struct schema_list *listen = &daemon->settings->http.listen;
-	for (size_t i = 0; i < listen->count; i++) {
+	bool is_on = strcmp(daemon->settings->http.enabled_word, "false") != 0;
+	for (size_t i = 0; is_on && i < listen->count; i++) {
 		int error = http_server_listen(daemon->http, listen->items[i]);
 		if (error == 0)
 			continue;
@@ -196,14 +214,16 @@ int daemon_new(struct event_base *base, const struct daemon_setup *setup, struct
 	if ((error = daemon_recover(daemon)))
 		goto fail;
 	error = EX_OSERR;
+	daemon->auth = setup->auth;
 	daemon->api = (struct api){ .settings = settings,
+		.auth = daemon->auth,
 		.registry = daemon->registry,
 		.runs = daemon->runs,
 		.store = daemon->store };
 	if (!(daemon->http = http_server_new(
 		  base, &settings->http, settings->log_access, route_request, &daemon->api)))
 		goto fail;
-	if ((error = daemon_listen(daemon)))
+	if ((error = daemon_listen(daemon)) || (error = daemon_listen_control(daemon)))
 		goto fail;
 	error = EX_OSERR;
 	if (!(daemon->notify = notify_new(base)))
@@ -264,6 +284,7 @@ static void daemon_say_hidden(const struct settings *settings)
 
 static void daemon_banner(const struct daemon *daemon)
 {
+	const struct provider_settings *auth = daemon->settings->http.auth;
 	const struct agent *agent;
 	const char *address;
 	log_info(
@@ -281,8 +302,10 @@ static void daemon_banner(const struct daemon *daemon)
 		log_info("sessions are kept in memory: they end with this process; runs are not "
 			 "kept, so no background runs and no Idempotency-Key");
 	for (size_t i = 0; (address = http_server_address(daemon->http, i)); i++)
-		log_info("listening on %s%s (no auth)",
-		    strncmp(address, "unix:", 5) ? "http://" : "", address);
+		log_info("listening on %s%s (%s%s)", strncmp(address, "unix:", 5) ? "http://" : "",
+		    address, auth ? "auth " : "no auth", auth ? auth->name : "");
+	if (daemon->has_control)
+		log_info("agentctl finds it at %s", daemon->settings->control.socket);
 }
 
 int daemon_run(struct daemon *daemon)

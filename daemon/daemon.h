@@ -8,12 +8,14 @@
 #include "daemon/conf/settings.h"
 #include "daemon/proc/image.h"
 
+struct auth;
 struct daemon;
 struct event_base;
 
 struct daemon_setup {
 	struct settings *settings; /* a reference is taken; checked, options too */
 	struct image **images;     /* one for each agent; references are taken */
+	struct auth *auth;         /* borrowed; not started yet */
 	int host_fd;               /* borrowed */
 };
 

@@ -18,6 +18,7 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "daemon/auth/auth.h"
 #include "daemon/base/log.h"
 #include "daemon/conf/settings.h"
 #include "daemon/daemon.h"
@@ -223,16 +224,18 @@ static int serve_or_say(struct event_base *base, const struct arguments *argumen
 	int code = EX_OSERR;
 	if (images)
 		settings_settle(settings, errors);
+	struct auth *auth = images ? auth_new(settings, errors) : NULL;
 	if (conf_errors_count(errors)) {
 		print_all(errors);
 		code = EX_CONFIG;
-	} else if (images && (arguments->test || arguments->print)) {
+	} else if (auth && (arguments->test || arguments->print)) {
 		print_all(notes);
 		code = check_only(arguments, settings);
-	} else if (images) {
-		struct daemon_setup setup = { settings, images, host_fd };
+	} else if (auth) {
+		struct daemon_setup setup = { settings, images, auth, host_fd };
 		code = run_daemon(base, &setup, notes);
 	}
+	auth_free(auth);
 	size_t count = settings ? settings->agent_count : 0;
 	settings_unref(settings); /* before the images: it borrows their option tables */
 	plugins_free(images, count);

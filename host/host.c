@@ -80,6 +80,7 @@ static int call_read(struct call *call, const struct frame *frame)
 	request->source = get_text(&cursor);
 	request->trigger = get_text(&cursor);
 	request->metadata = get_text(&cursor);
+	request->traceparent = get_text(&cursor);
 	request->history = call->history = get_messages(&cursor, &request->history_count);
 	return call->history ? frame_end_fields(&cursor) : -ENOMEM;
 }

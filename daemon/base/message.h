@@ -35,7 +35,8 @@ enum message_type {
 	                    * count items: text */
 	MESSAGE_QUIT,      /* close the plugin and exit with 0 */
 	MESSAGE_RUN,       /* run; u32 attempt, u64 deadline (monotonic ms), texts run_id, input,
-	                    * session_id, user_id, claims, source, trigger, metadata, then messages */
+	                    * session_id, user_id, claims, source, trigger, metadata, traceparent,
+	                    * then messages */
 	MESSAGE_CANCEL,    /* run */
 	MESSAGE_CREDIT,    /* run; u32 bytes */
 	MESSAGE_PING,      /* nothing */

@@ -14,21 +14,28 @@
 #include "daemon/conf/file.h"
 #include "daemon/conf/list.h"
 #include "daemon/conf/plugin_path.h"
+#include "daemon/conf/providers.h"
 #include "daemon/conf/tables.h"
 #include "daemon/conf/tree.h"
 
-#define NAME_MAX_BYTES 64
+#define NAME_MAX_BYTES  64
+#define SOCKET_PATH_MAX 107 /* what sockaddr_un holds */
 
-/* One table against one section: values into the struct, and no unknown keys. */
-static void read_table(const struct schema *schema, const struct conf_node *section, void *into,
-    bool whole, struct conf_errors *errors)
+static void read_part(const struct schema *schema, const struct conf_node *section, void *into,
+    struct conf_errors *errors)
 {
 	struct schema_value *values = schema_check(schema, section, errors);
 	if (!values)
 		return;
 	schema_store(schema, values, into);
 	schema_values_free(values, schema->count);
-	if (section && whole)
+}
+
+void settings_read_table(const struct schema *schema, const struct conf_node *section, void *into,
+    struct conf_errors *errors)
+{
+	read_part(schema, section, into, errors);
+	if (section)
 		schema_reject_unknown(section, &schema, 1, errors);
 }
 
@@ -37,8 +44,9 @@ static void read_table(const struct schema *schema, const struct conf_node *sect
 int settings_parse_address(const char *text, char *host, size_t size, int *ret_port)
 {
 	if (strncmp(text, "unix:", 5) == 0) {
-		if (text[5] != '/' || strlen(text + 5) >= size || strlen(text + 5) > 107)
-			return -EINVAL; /* 107: what sockaddr_un holds */
+		if (text[5] != '/' || strlen(text + 5) >= size ||
+		    strlen(text + 5) > SOCKET_PATH_MAX)
+			return -EINVAL;
 		memcpy(host, text + 5, strlen(text + 5) + 1);
 		*ret_port = -1;
 		return 0;
@@ -96,10 +104,11 @@ static void check_address(
 	}
 	if (!settings_is_loopback(host)) {
 		settings->http.loopback_only = false;
-		if (!http->allow_unauthenticated)
+		if (!http->auth && !http->allow_unauthenticated)
 			conf_error(errors, at,
-			    "\"%s\" can be reached from other machines, and there is no auth; listen "
-			    "on 127.0.0.1, or write allow_unauthenticated: true",
+			    "\"%s\" can be reached from other machines, and there is no auth; name "
+			    "one with http.auth, listen on 127.0.0.1, or write "
+			    "allow_unauthenticated: true",
 			    address);
 	}
 	for (size_t j = 0; j < i; j++)
@@ -119,9 +128,6 @@ static void check_listen(struct settings *settings, struct conf_errors *errors)
 		    errors, http, "http.listen is empty: name an address, such as 127.0.0.1:8000");
 	for (size_t i = 0; i < listen->count; i++)
 		check_address(settings, place(http, "listen", i), i, errors);
-	if (strcmp(settings->http.enabled_word, "false") == 0)
-		conf_error(errors, place(http, "enabled", 0),
-		    "without HTTP nothing can start a run in this build");
 }
 
 /* As a browser writes it (RFC 6454): no path, no wildcard. */
@@ -172,8 +178,8 @@ static void read_agent(
 	buf_addf(&label, "agent %s", section->key);
 	agent->label = buf_take(&label);
 	/* Keys that this table does not name may be the plugin's: settings_read_options. */
-	read_table(&settings_agent, section, agent, false, errors);
-	read_table(&settings_limits, conf_get(section, "limits"), &agent->limits, true, errors);
+	read_part(&settings_agent, section, agent, errors);
+	settings_read_table(&settings_limits, conf_get(section, "limits"), &agent->limits, errors);
 	if (agent->plugin)
 		plugin_path_find(settings, agent, errors);
 	agent->cancel_on_disconnect =
@@ -203,6 +209,7 @@ void settings_settle(struct settings *settings, struct conf_errors *errors)
 {
 	const char *word = settings->default_agent_word;
 	const struct conf_node *agents = conf_get(settings->tree, "agents");
+	providers_settle(settings, errors);
 	if (!is_section(agents))
 		return; /* an error already */
 	if (settings->agent_count == 0) {
@@ -298,20 +305,26 @@ static char *default_store_path(void)
 	return buf_take(&path);
 }
 
+/* A path that the config gives, relative to the file that does. Takes over `path`. */
+static char *absolute_path(const struct conf_node *node, char *path)
+{
+	char folder[PATH_MAX], *beside = conf_file_beside(node->file, path), *whole;
+	free(path);
+	if (!beside || beside[0] == '/' || !getcwd(folder, sizeof(folder)) ||
+	    asprintf(&whole, "%s/%s", folder, beside) < 0)
+		return beside;
+	free(beside);
+	return whole;
+}
+
 static void find_store(struct settings *settings, struct conf_errors *errors)
 {
 	const struct conf_node *node = conf_get(conf_get(settings->tree, "store"), "path");
-	char *given = settings->store.path, *path = NULL, folder[PATH_MAX];
+	char *path = NULL;
 	if (!settings->store.enabled)
 		return;
-	settings->store.path = NULL;
-	path = given ? conf_file_beside(node->file, given) : default_store_path();
-	free(given);
-	if (path && path[0] != '/' && getcwd(folder, sizeof(folder)) &&
-	    asprintf(&settings->store.path, "%s/%s", folder, path) >= 0)
-		free(path);
-	else
-		settings->store.path = path;
+	settings->store.path =
+	    node ? absolute_path(node, settings->store.path) : default_store_path();
 	static const char *const beside[] = { "", "-wal", "-shm", ".lock" };
 	for (size_t i = 0; settings->store.path && i < sizeof(beside) / sizeof(beside[0]); i++)
 		if (asprintf(&path, "%s%s", settings->store.path, beside[i]) >= 0) {
@@ -321,6 +334,45 @@ static void find_store(struct settings *settings, struct conf_errors *errors)
 	if (!settings->store.path)
 		conf_error(errors, settings->tree,
 		    "store.path is needed: neither STATE_DIRECTORY nor HOME is set");
+}
+
+/* What systemd gives, what root has, or the user's own folder. */
+static char *default_control_socket(void)
+{
+	const char *runtime = getenv("RUNTIME_DIRECTORY"), *xdg = getenv("XDG_RUNTIME_DIR");
+	struct buf path = { 0 };
+	if (runtime && runtime[0] == '/')
+		buf_addf(&path, "%.*s/agentd.sock", (int)strcspn(runtime, ":"), runtime);
+	else if (geteuid() == 0)
+		buf_add_str(&path, "/run/agentd/agentd.sock");
+	else if (xdg && xdg[0] == '/')
+		buf_addf(&path, "%s/agentd/agentd.sock", xdg);
+	else
+		return NULL;
+	return buf_take(&path);
+}
+
+static void find_control(struct settings *settings, struct conf_errors *errors)
+{
+	const struct conf_node *node = conf_get(conf_get(settings->tree, "control"), "socket");
+	struct control_settings *control = &settings->control;
+	control->is_given = control->socket != NULL;
+	if (control->is_given && strcmp(control->socket, "none") == 0) {
+		free(control->socket);
+		control->socket = NULL;
+	} else if (control->is_given) {
+		control->socket = absolute_path(node, control->socket);
+	} else {
+		control->socket = default_control_socket();
+	}
+	if (control->socket && control->is_given && strlen(control->socket) > SOCKET_PATH_MAX)
+		conf_error(errors, node, "the path of a socket has at most %d bytes, this is %s",
+		    SOCKET_PATH_MAX, control->socket);
+	if (control->socket)
+		hide(settings, control->socket);
+	else if (strcmp(settings->http.enabled_word, "false") == 0)
+		conf_error(errors, place(conf_get(settings->tree, "http"), "enabled", 0),
+		    "without HTTP, and without a control socket, nothing can start a run");
 }
 
 struct settings *settings_read(
@@ -333,17 +385,20 @@ struct settings *settings_read(
 	}
 	settings->refs = 1;
 	settings->tree = tree;
-	read_table(&settings_top, tree, settings, true, errors);
+	settings_read_table(&settings_top, tree, settings, errors);
 	for (size_t i = 0; i < settings_section_count; i++)
-		read_table(settings_sections[i].schema, conf_get(tree, settings_sections[i].key),
-		    (char *)settings + settings_sections[i].at, true, errors);
+		settings_read_table(settings_sections[i].schema,
+		    conf_get(tree, settings_sections[i].key),
+		    (char *)settings + settings_sections[i].at, errors);
 	if (settings->supervision.backoff_max_ms < settings->supervision.backoff_min_ms)
 		conf_error(errors, conf_get(tree, "supervision"),
 		    "backoff_max is shorter than backoff_min");
+	providers_read(settings, errors);
 	check_listen(settings, errors);
 	check_origins(settings, errors);
 	conf_files(tree, hide, settings);
 	find_store(settings, errors);
+	find_control(settings, errors);
 	read_agents(settings, errors);
 	read_drop_ins(settings, errors, notes);
 	return settings;
@@ -398,6 +453,7 @@ void settings_unref(struct settings *settings)
 		agent_done(&settings->agents[i]);
 	free(settings->agents);
 	list_done(&settings->hidden);
+	providers_free(settings);
 	for (size_t i = 0; i < settings_section_count; i++)
 		schema_release(
 		    settings_sections[i].schema, (char *)settings + settings_sections[i].at);

@@ -22,9 +22,48 @@
 
 enum on_busy { ON_BUSY_ENQUEUE, ON_BUSY_REJECT, ON_BUSY_INTERRUPT };
 
+/* So many in so long; count 0: as many as they like. */
+struct rate {
+	int64_t count, period_ms;
+};
+
+enum auth_type { AUTH_API_KEY, AUTH_JWT, AUTH_ALLOWLIST, AUTH_COMPOSITE };
+
+#define AUTH_HASH_SIZE 32 /* SHA-256 */
+
+struct auth_key_settings {
+	char *name, *hash_word, *rate_word;
+	unsigned char hash[AUTH_HASH_SIZE];
+	bool admin;
+	struct schema_list agents; /* empty: all */
+	struct rate rate;
+	const struct conf_node *section; /* borrowed from the tree */
+};
+
+/* One of `auth`. Which members mean anything its type says. */
+struct provider_settings {
+	const char *name; /* borrowed from the tree */
+	enum auth_type type;
+	char *type_word, *rate_word;
+	struct rate rate; /* of each user */
+	char *header;
+	struct auth_key_settings *keys;
+	size_t key_count;
+	struct schema_list algorithms, audience, admins;
+	char *secret, *key_file, *jwks_file, *jwks_url, *issuer; /* of the first four, one */
+	int64_t leeway_ms;
+	struct schema_list users, chats, platforms;
+	struct schema_list of;
+	const struct provider_settings **parts; /* what `of` names */
+	size_t part_count;
+	const struct conf_node *section; /* borrowed from the tree */
+};
+
 struct http_settings {
 	struct schema_list listen, hosts, cors_origins;
-	bool loopback_only; /* every address of `listen` is on this machine */
+	char *auth_word, *metrics_auth_word;
+	const struct provider_settings *auth; /* NULL: everybody is let in */
+	bool loopback_only;                   /* every address of `listen` is on this machine */
 	char *enabled_word;
 	int64_t max_body, max_head, max_connections, max_fields;
 	int64_t request_timeout_ms, keep_alive_ms, heartbeat_ms, slow_reader_ms;
@@ -62,6 +101,12 @@ struct agent_settings {
 	struct schema_value *options;
 };
 
+struct control_settings {
+	char *socket;  /* absolute; NULL: there is none */
+	bool is_given; /* the config names it: then it must work */
+	struct schema_list admins;
+};
+
 struct store_settings {
 	bool enabled;
 	char *path; /* absolute once the settings are read, if enabled */
@@ -75,6 +120,9 @@ struct settings {
 	char *plugin_dir;               /* NULL: none */
 	struct schema_list hidden;      /* files that plugins must not see: absolute, no links */
 	char *default_agent_word;
+	struct provider_settings *providers;
+	size_t provider_count;
+	struct control_settings control;
 	struct store_settings store;
 	struct supervision supervision;
 	char *log_level_word;  /* error, warn, info, debug */
@@ -110,6 +158,10 @@ struct conf_node *settings_tree_for(
 
 /* The effective settings as YAML, defaults too; secrets as ***. */
 void settings_print(const struct settings *settings, FILE *out);
+
+/* The provider of that name; NULL: there is none. */
+const struct provider_settings *settings_provider(
+    const struct settings *settings, const char *name);
 
 /* "127.0.0.1:8000", "[::1]:8000", "unix:/path" taken apart. 0, or -EINVAL. For unix, `host` is the
  * path and *ret_port -1. */

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "daemon/base/buf.h"
+#include "daemon/conf/providers.h"
 #include "daemon/conf/tables.h"
 
 static void print_duration(struct buf *out, int64_t ms)
@@ -162,6 +163,31 @@ static void print_section(
 	buf_done(&rows);
 }
 
+static void print_key(struct buf *out, const struct auth_key_settings *key)
+{
+	buf_add_str(out, "      - hash: \"***\"\n");
+	for (size_t i = 0; key->section->kind == CONF_MAP && i < settings_auth_key.count; i++) {
+		const struct schema_row *row = &settings_auth_key.rows[i];
+		struct schema_value value = value_at(row, key);
+		if (strcmp(row->key, "hash") != 0)
+			print_row(out, 8, row, &value, NULL);
+	}
+}
+
+static void print_providers(struct buf *out, const struct settings *settings)
+{
+	if (settings->provider_count)
+		buf_add_str(out, "auth:\n");
+	for (size_t i = 0; i < settings->provider_count; i++) {
+		const struct provider_settings *provider = &settings->providers[i];
+		print_section(out, 2, provider->name, providers_schema(provider->type), provider);
+		if (provider->key_count)
+			buf_add_str(out, "    keys:\n");
+		for (size_t j = 0; j < provider->key_count; j++)
+			print_key(out, &provider->keys[j]);
+	}
+}
+
 void settings_print(const struct settings *settings, FILE *file)
 {
 	struct buf out = { 0 };
@@ -169,6 +195,7 @@ void settings_print(const struct settings *settings, FILE *file)
 	for (size_t i = 0; i < settings_section_count; i++)
 		print_section(&out, 0, settings_sections[i].key, settings_sections[i].schema,
 		    (const char *)settings + settings_sections[i].at);
+	print_providers(&out, settings);
 	buf_add_str(&out, "agents:\n");
 	for (size_t i = 0; i < settings->agent_count; i++) {
 		const struct agent_settings *agent = &settings->agents[i];

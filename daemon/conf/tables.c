@@ -18,8 +18,8 @@ static const struct schema_row top_rows[] = {
 	SECTION("http", "the HTTP API"), SECTION("store", "runs and sessions that outlive the process"),
 	SECTION("control", "the control socket"), SECTION("plugins", "where plugins are"),
 	SECTION("agents", "the agents, by name"), SECTION("supervision", "how processes are supervised"),
-	SECTION("log", "the log"),
-	LATER("auth"), LATER("interfaces"), LATER("hooks"), LATER("identity"), LATER("cron"),
+	SECTION("log", "the log"), SECTION("auth", "who may come in, by name"),
+	LATER("interfaces"), LATER("hooks"), LATER("identity"), LATER("cron"),
 	LATER("webhooks"), LATER("events"), LATER("dev"),
 };
 
@@ -37,7 +37,9 @@ static const struct schema_row http_rows[] = {
 	{ "allow_unauthenticated", AGENTD_BOOL, false, "false", NULL, 0, 0, "listen beyond this machine without auth", AT(settings, http.allow_unauthenticated) },
 	{ "hosts", AGENTD_LIST, false, NULL, NULL, 0, 0, "names of this server, besides its addresses and localhost", AT(settings, http.hosts) },
 	{ "cors_origins", AGENTD_LIST, false, NULL, NULL, 0, 0, "origins whose pages may use this server, such as https://app.example", AT(settings, http.cors_origins) },
-	LATER("auth"), LATER("docs"), LATER("metrics_auth"),
+	{ "auth", AGENTD_STRING, false, NULL, NULL, 0, 0, "who may use the API: a name of the section auth; none: everybody who can reach it", AT(settings, http.auth_word) },
+	{ "metrics_auth", AGENTD_STRING, false, "user", "none|user|admin", 0, 0, "who may read /metrics, where there is auth", AT(settings, http.metrics_auth_word) },
+	LATER("docs"),
 };
 
 static const struct schema_row store_rows[] = {
@@ -47,7 +49,10 @@ static const struct schema_row store_rows[] = {
 	{ "max_size", AGENTD_SIZE, false, "0", NULL, 0, INT64_MAX, "of the file: then the oldest runs go; 0: no limit", AT(settings, store.max_size) },
 };
 
-static const struct schema_row control_rows[] = { LATER("socket"), LATER("admins") };
+static const struct schema_row control_rows[] = {
+	{ "socket", AGENTD_STRING, false, NULL, NULL, 0, 0, "where agentctl finds agentd; without it, agentd.sock in the runtime folder; none: no socket", AT(settings, control.socket) },
+	{ "admins", AGENTD_LIST, false, NULL, NULL, 0, 0, "users of this machine who are admins there, besides root", AT(settings, control.admins) },
+};
 
 static const struct schema_row plugins_rows[] = {
 	{ "path", AGENTD_LIST, false, NULL, NULL, 0, 0, "folders in which `plugin: NAME` is searched", AT(settings, plugin_path) },
@@ -86,6 +91,49 @@ static const struct schema_row agent_rows[] = {
 	LATER("triggers"),
 };
 
+/* The providers of `auth`, by their type. */
+#define TYPE_ROW { "type", AGENTD_STRING, true, NULL, NULL, 0, 0, "api_key, jwt, allowlist or composite", AT(provider_settings, type_word) }
+#define RATE_ROW { "rate", AGENTD_STRING, false, NULL, NULL, 0, 0, "requests that each of its users may make, such as 60/m", AT(provider_settings, rate_word) }
+
+static const struct schema_row api_key_rows[] = {
+	TYPE_ROW, RATE_ROW,
+	{ "header", AGENTD_STRING, false, "X-API-Key", NULL, 0, 0, "where the key is, besides Authorization: Bearer", AT(provider_settings, header) },
+	SECTION("keys", "a list of hashes, or of sections with the keys below"),
+};
+
+static const struct schema_row auth_key_rows[] = {
+	{ "name", AGENTD_STRING, false, NULL, NULL, 0, 0, "whose key it is, for the log", AT(auth_key_settings, name) },
+	{ "hash", AGENTD_STRING, true, NULL, NULL, 0, 0, "sha256: and the hash of the key", AT(auth_key_settings, hash_word) },
+	{ "admin", AGENTD_BOOL, false, "false", NULL, 0, 0, "sees everybody's runs and sessions, and may use the operator's routes", AT(auth_key_settings, admin) },
+	{ "agents", AGENTD_LIST, false, NULL, NULL, 0, 0, "the agents it may use; without it, all", AT(auth_key_settings, agents) },
+	{ "rate", AGENTD_STRING, false, NULL, NULL, 0, 0, "requests that it may make, such as 60/m", AT(auth_key_settings, rate_word) },
+};
+
+static const struct schema_row jwt_rows[] = {
+	TYPE_ROW, RATE_ROW,
+	{ "algorithms", AGENTD_LIST, true, NULL, "HS256|HS384|HS512|RS256|RS384|RS512|PS256|PS384|PS512|ES256|ES384|ES512", 0, 0, "what a token may be signed with", AT(provider_settings, algorithms) },
+	{ "secret", AGENTD_SECRET, false, NULL, NULL, 0, 0, "that HS tokens are signed with", AT(provider_settings, secret) },
+	{ "key_file", AGENTD_STRING, false, NULL, NULL, 0, 0, "a public key in PEM", AT(provider_settings, key_file) },
+	{ "jwks_file", AGENTD_STRING, false, NULL, NULL, 0, 0, "public keys as JWKS (RFC 7517)", AT(provider_settings, jwks_file) },
+	{ "jwks_url", AGENTD_STRING, false, NULL, NULL, 0, 0, "where the issuer has them", AT(provider_settings, jwks_url) },
+	{ "issuer", AGENTD_STRING, false, NULL, NULL, 0, 0, "what iss must be; without it, anything", AT(provider_settings, issuer) },
+	{ "audience", AGENTD_LIST, false, NULL, NULL, 0, 0, "one of these must be in aud; without it, anything", AT(provider_settings, audience) },
+	{ "leeway", AGENTD_DURATION, false, "60s", NULL, 0, 3600000, "how far the clocks may differ", AT(provider_settings, leeway_ms) },
+	{ "admins", AGENTD_LIST, false, NULL, NULL, 0, 0, "users who see everybody's runs and sessions, and may use the operator's routes", AT(provider_settings, admins) },
+};
+
+static const struct schema_row allowlist_rows[] = {
+	TYPE_ROW, RATE_ROW,
+	{ "users", AGENTD_LIST, false, NULL, NULL, 0, 0, "ids of users, or @names; without it, any", AT(provider_settings, users) },
+	{ "chats", AGENTD_LIST, false, NULL, NULL, 0, 0, "ids of chats; without it, any", AT(provider_settings, chats) },
+	{ "platforms", AGENTD_LIST, false, NULL, NULL, 0, 0, "such as telegram; without it, any", AT(provider_settings, platforms) },
+};
+
+static const struct schema_row composite_rows[] = {
+	TYPE_ROW,
+	{ "of", AGENTD_LIST, true, NULL, NULL, 0, 0, "others, in the order in which they are asked", AT(provider_settings, of) },
+};
+
 static const struct schema_row limits_rows[] = {
 	{ "memory", AGENTD_SIZE, false, "0", NULL, 0, INT64_MAX, "data of the process; 0: no limit", AT(agent_limits, memory) },
 	{ "files", AGENTD_INT, false, "256", NULL, 16, 1 << 20, "open files of the process", AT(agent_limits, files) },
@@ -106,6 +154,11 @@ static const struct schema supervision_schema = TABLE(supervision_rows);
 static const struct schema log_schema = TABLE(log_rows);
 const struct schema settings_agent = TABLE(agent_rows);
 const struct schema settings_limits = TABLE(limits_rows);
+const struct schema settings_api_key = TABLE(api_key_rows);
+const struct schema settings_auth_key = TABLE(auth_key_rows);
+const struct schema settings_jwt = TABLE(jwt_rows);
+const struct schema settings_allowlist = TABLE(allowlist_rows);
+const struct schema settings_composite = TABLE(composite_rows);
 
 const struct settings_section settings_sections[] = {
 	{ "http", &http_schema, 0 },

@@ -1,5 +1,5 @@
-/* tables: the core's option tables, for those who read settings (settings.c) and show them
- * (settings_print.c). */
+/* tables: the core's option tables, for those who read settings (settings.c, providers.c) and
+ * show them (settings_print.c). */
 #ifndef AGENTD_CONF_TABLES_H
 #define AGENTD_CONF_TABLES_H
 
@@ -12,8 +12,14 @@ struct settings_section {
 	size_t at;
 };
 
-extern const struct schema settings_top, settings_agent, settings_limits;
+extern const struct schema settings_top, settings_agent, settings_limits, settings_api_key,
+    settings_auth_key, settings_jwt, settings_allowlist, settings_composite;
 extern const struct settings_section settings_sections[];
 extern const size_t settings_section_count;
+
+/* One table against one section: values into the struct, and, if `section` has no other table, an
+ * error for each key that it does not know. */
+void settings_read_table(const struct schema *schema, const struct conf_node *section, void *into,
+    struct conf_errors *errors);
 
 #endif

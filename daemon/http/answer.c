@@ -152,7 +152,7 @@ static void start_written(struct beginning *beginning)
 	bool durable = beginning->answer == ANSWER_ACCEPTED;
 	/* Others may have come while it was written down. */
 	bool busy = agent_settings(run_agent(run))->on_busy == ON_BUSY_REJECT &&
-		    runs_session_is_busy(beginning->wait->api->runs, run_session_id(run));
+		    runs_session_user(beginning->wait->api->runs, run_session_id(run));
 	if (request && busy)
 		problem_reply(
 		    request, PROBLEM_SESSION_BUSY, "another run of this session is going on");
@@ -174,6 +174,8 @@ static void on_written(void *arg, int error, const struct store_taken *taken)
 	}
 	if (error == 0)
 		start_written(beginning);
+	else if (request && error == -EPERM)
+		problem_reply(request, PROBLEM_FORBIDDEN, "the session belongs to another user");
 	else if (request)
 		reply_store_error(request, error);
 	beginning_free(beginning);
@@ -184,6 +186,20 @@ static const char *key_of(struct http_request *request)
 {
 	const char *key = http_header(request, "Idempotency-Key");
 	return key && key[0] ? key : NULL;
+}
+
+/* Everybody has keys of their own. `room` is to be done with afterwards. */
+static struct frame_text scoped_key(struct http_request *request, struct buf *room)
+{
+	const char *key = key_of(request), *user = http_principal(request)->user_id;
+	if (!key)
+		return (struct frame_text){ 0 };
+	if (user) {
+		buf_add_str(room, user);
+		buf_add(room, "", 1); /* no user has a NUL in it */
+	}
+	buf_add_str(room, key);
+	return (struct frame_text){ room->failed ? NULL : room->data, room->length };
 }
 
 bool answer_has_key(struct http_request *request)
@@ -212,24 +228,27 @@ static uint64_t hash_of(const json_t *body, const struct agent *agent)
 void begin_written(struct api *api, struct http_request *request, struct run *run,
     enum answer answer, const json_t *body)
 {
-	const char *key = key_of(request);
-	struct frame_text key_text = { key, key ? strlen(key) : 0 };
+	struct buf room = { 0 };
+	struct frame_text key = scoped_key(request, &room);
 	struct api_wait *wait = api_wait_new(api, request);
 	struct beginning *beginning = wait ? calloc(1, sizeof(*beginning)) : NULL;
-	if (!beginning) {
+	if (!beginning || room.failed) {
 		if (wait) {
 			http_on_gone(request, NULL, NULL);
 			problem_reply(request, PROBLEM_INTERNAL, "out of memory");
 		}
 		free(wait);
+		free(beginning);
+		buf_done(&room);
 		return;
 	}
 	*beginning = (struct beginning){ .wait = wait,
 		.run = run_ref(run),
 		.answer = answer,
-		.cancels = !key && answer != ANSWER_ACCEPTED,
-		.hash = key ? hash_of(body, run_agent(run)) : 0 };
-	run_write_down(run, key_text, beginning->hash, on_written, beginning);
+		.cancels = !key.p && answer != ANSWER_ACCEPTED,
+		.hash = key.p ? hash_of(body, run_agent(run)) : 0 };
+	run_write_down(run, key, beginning->hash, on_written, beginning);
+	buf_done(&room);
 }
 
 /* A key may have a run already, which needs no place and no agent to be answered with. */
@@ -259,17 +278,21 @@ void answer_taken_or_refuse(struct api *api, struct http_request *request,
 {
 	struct api_wait *wait = api_wait_new(api, request);
 	struct keyed *keyed = wait ? calloc(1, sizeof(*keyed)) : NULL;
-	const char *key = key_of(request);
-	if (!keyed) {
+	struct buf room = { 0 };
+	struct frame_text key = scoped_key(request, &room);
+	if (!keyed || !key.p) {
 		if (wait)
 			refusal->refuse(request, refusal->code, refusal->agent);
 		free(wait);
+		free(keyed);
+		buf_done(&room);
 		return;
 	}
 	*keyed = (struct keyed){ .refusal = *refusal,
 		.beginning = {
 		    .wait = wait, .answer = answer, .hash = hash_of(body, refusal->agent) } };
-	store_key_find(api->store, (struct frame_text){ key, strlen(key) }, on_key, keyed);
+	store_key_find(api->store, key, on_key, keyed);
+	buf_done(&room);
 }
 
 bool store_suffices(struct http_request *request, const struct store *store, enum answer answer)

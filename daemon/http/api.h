@@ -6,11 +6,13 @@
 #include "daemon/run/registry.h"
 #include "daemon/run/run.h"
 
+struct auth;
 struct route_params;
 
 /* All borrowed. */
 struct api {
 	const struct settings *settings;
+	struct auth *auth;
 	struct registry *registry;
 	struct runs *runs;
 	struct store *store;
@@ -25,7 +27,7 @@ api_handler api_health, api_ready;
 /* api_metrics.c */
 api_handler api_metrics;
 /* api_agents.c */
-api_handler api_agents_list, api_agents_get;
+api_handler api_agents_list, api_agents_get, api_agents_restart;
 /* api_run.c */
 api_handler api_run, api_agents_run;
 /* api_runs.c */
@@ -33,8 +35,10 @@ api_handler api_runs_list, api_runs_get, api_runs_events, api_runs_cancel;
 /* api_sessions.c */
 api_handler api_sessions_list, api_sessions_get, api_sessions_delete;
 
-/* The agent that a path names; NULL after answering 404. */
+/* The agent that a path names; NULL after answering 404, or 403: it is not for whoever asks. */
 struct agent *api_agent(struct api *api, struct http_request *request, const char *name);
+/* Whether whoever asks may use it; if not, that is answered. */
+bool api_may_use(struct http_request *request, const struct agent *agent);
 /* A request that waits for the store: `request` is NULL once its client has left. */
 struct api_wait {
 	struct api *api;              /* borrowed */

@@ -1,17 +1,28 @@
 /* api_agents: what the agents are and how they do. Their options are not shown: some are secrets. */
+#include <errno.h>
 #include <string.h>
 
+#include "daemon/base/log.h"
 #include "daemon/http/api.h"
 #include "daemon/http/problem.h"
 #include "daemon/http/reply.h"
 #include "daemon/http/route.h"
+
+bool api_may_use(struct http_request *request, const struct agent *agent)
+{
+	const char *name = agent_settings(agent)->name;
+	if (principal_may_use(http_principal(request), name))
+		return true;
+	problem_reply(request, PROBLEM_FORBIDDEN, "your key is not for the agent \"%s\"", name);
+	return false;
+}
 
 struct agent *api_agent(struct api *api, struct http_request *request, const char *name)
 {
 	struct agent *agent = registry_find(api->registry, name);
 	if (!agent)
 		problem_reply(request, PROBLEM_NOT_FOUND, "there is no agent \"%s\"", name);
-	return agent;
+	return agent && api_may_use(request, agent) ? agent : NULL;
 }
 
 static void add_last_exit(struct buf *out, const struct child_exit *last)
@@ -79,9 +90,13 @@ void api_agents_list(
 	struct buf body = { 0 };
 	struct agent *agent;
 	buf_add_str(&body, "{\"agents\":[");
+	bool first = true;
 	for (size_t i = 0; (agent = registry_at(api->registry, i)); i++) {
-		buf_add_str(&body, i ? "," : "");
+		if (!principal_may_use(http_principal(request), agent_settings(agent)->name))
+			continue;
+		buf_add_str(&body, first ? "" : ",");
 		add_agent(&body, agent);
+		first = false;
 	}
 	buf_add_str(&body, "]}");
 	api_reply_json(request, &body);
@@ -96,4 +111,28 @@ void api_agents_get(
 		return;
 	add_agent(&body, agent);
 	api_reply_json(request, &body);
+}
+
+void api_agents_restart(
+    struct api *api, struct http_request *request, const struct route_params *params)
+{
+	struct agent *agent = api_agent(api, request, params->value[0]);
+	struct buf body = { 0 };
+	if (!agent)
+		return;
+	int error = agent_restart(agent);
+	if (error == -EBUSY) {
+		reply_add_retry_after(request, PROBLEM_OVERLOADED, agent);
+		problem_reply(request, PROBLEM_OVERLOADED,
+		    "several of its older processes have not ended yet");
+		return;
+	}
+	if (error < 0) {
+		problem_reply(request, PROBLEM_INTERNAL, "out of memory");
+		return;
+	}
+	log_info("%s: a restart was asked for", agent_settings(agent)->label);
+	buf_addf(
+	    &body, "{\"agent\":\"%s\",\"status\":\"restarting\"}\n", agent_settings(agent)->name);
+	http_reply(request, 202, "application/json", &body);
 }

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "daemon/conf/schema.h"
+#include "daemon/http/access.h"
 #include "daemon/http/api.h"
 #include "daemon/http/problem.h"
 #include "daemon/http/reply.h"
@@ -83,6 +84,7 @@ bool api_page_read(
 	page->after = after;
 	page->agent = agent;
 	page->session_id = session;
+	page->user = access_only_user(request);
 	free(limit);
 	free(status);
 	if (!ok)

@@ -160,6 +160,7 @@ static void refuse(struct http_request *request, enum run_code code, const struc
 		[RUN_OVERLOADED] = "the agent's queue is full",
 		[RUN_DRAINING] = "agentd is stopping",
 		[RUN_SESSION_BUSY] = "another run of this session is going on",
+		[RUN_FORBIDDEN] = "the session belongs to another user",
 		[RUN_NO_MEMORY] = "out of memory",
 	};
 	char detail[400];
@@ -181,6 +182,19 @@ static int64_t milliseconds(double seconds)
 	return (double)ms < seconds * 1000 ? ms + 1 : ms;
 }
 
+/* version-trace-parent-flags, in hexadecimal digits (W3C Trace Context, section 3.2). NULL: it is none. */
+static const char *traceparent_of(struct http_request *request)
+{
+	static const char shape[] = "00-00000000000000000000000000000000-0000000000000000-00";
+	const char *given = http_header(request, "traceparent");
+	if (!given || strlen(given) != strlen(shape))
+		return NULL;
+	for (size_t i = 0; shape[i]; i++)
+		if (shape[i] == '-' ? given[i] != '-' : !strchr("0123456789abcdef", given[i]))
+			return NULL;
+	return given;
+}
+
 static void run_body(
     struct api *api, struct http_request *request, struct agent *agent, json_t *body)
 {
@@ -192,11 +206,15 @@ static void run_body(
 	if (!store_suffices(request, api->store, answer))
 		return;
 	char *metadata_text = json_is_object(metadata) ? json_dumps(metadata, JSON_COMPACT) : NULL;
+	const struct principal *who = http_principal(request);
 	struct run_request wanted = {
 		.agent = agent,
 		.input = { json_string_value(input), json_string_length(input) },
 		.session_id = text_of(body, "session_id"),
-		.user_id = text_of(body, "user_id"),
+		.user_id = who->user_id ? who->user_id : text_of(body, "user_id"),
+		.claims = who->claims,
+		.traceparent = traceparent_of(request),
+		.any_session = who->sees_all,
 		.source = "http",
 		.metadata = { metadata_text, metadata_text ? strlen(metadata_text) : 0 },
 		.timeout_ms = milliseconds(json_number_value(json_object_get(body, "timeout"))),
@@ -236,10 +254,11 @@ static struct agent *choose_agent(
 	if (path_name || name)
 		return api_agent(api, request, path_name ? path_name : name);
 	struct agent *agent = registry_default(api->registry);
-	if (!agent)
-		problem_reply(request, PROBLEM_BAD_REQUEST,
-		    "\"agent\" is required: there are several, and no default_agent in the config");
-	return agent;
+	if (agent)
+		return api_may_use(request, agent) ? agent : NULL;
+	problem_reply(request, PROBLEM_BAD_REQUEST,
+	    "\"agent\" is required: there are several, and no default_agent in the config");
+	return NULL;
 }
 
 static void run_request(struct api *api, struct http_request *request, const char *path_name)

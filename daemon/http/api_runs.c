@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/http/access.h"
 #include "daemon/http/api.h"
 #include "daemon/http/problem.h"
 #include "daemon/http/reply.h"
@@ -53,7 +54,8 @@ static void list_on_runs(
 
 static bool is_wanted(const struct store_run *run, const struct store_page *page)
 {
-	return (!page->agent || strcmp(run->agent, page->agent) == 0) &&
+	return (!page->user || strcmp(run->user, page->user) == 0) &&
+	       (!page->agent || strcmp(run->agent, page->agent) == 0) &&
 	       (!page->session_id || strcmp(run->session_id, page->session_id) == 0) &&
 	       (page->status < 0 || (int)run->status == page->status);
 }
@@ -126,7 +128,7 @@ static void wanted_on_run(void *arg, int error, const struct store_run *run)
 		reply_store_error(request, error);
 	else if (request && !run)
 		reply_no_run(request, wanted->wait->api->store, wanted->id);
-	else if (request)
+	else if (request && access_may_see(request, run->user, "run"))
 		wanted->reply(wanted->wait, run, wanted->after);
 	free(wanted->wait);
 	free(wanted);
@@ -167,6 +169,8 @@ void api_runs_get(struct api *api, struct http_request *request, const struct ro
 		return;
 	}
 	describe_live(live, &record);
+	if (!access_may_see(request, record.user, "run"))
+		return;
 	reply_write_record(&body, &record);
 	api_reply_json(request, &body);
 }
@@ -189,9 +193,11 @@ void api_runs_cancel(
 		ask_store(api, request, params->value[0], 0, reply_over);
 		return;
 	}
+	struct store_run record;
+	run_describe(live, &record);
+	if (!access_may_see(request, record.user, "run"))
+		return;
 	if (run_is_over(live)) { /* its end is being written */
-		struct store_run record;
-		run_describe(live, &record);
 		reply_over(&(struct api_wait){ .request = request }, &record, 0);
 		return;
 	}
@@ -232,9 +238,12 @@ void api_runs_events(
 		problem_reply(request, PROBLEM_BAD_REQUEST, "Last-Event-ID must be a number");
 		return;
 	}
-	if (live && run_is_over(live)) { /* its end is being written */
-		struct store_run record;
+	struct store_run record;
+	if (live)
 		run_describe(live, &record);
+	if (live && !access_may_see(request, record.user, "run"))
+		return;
+	if (live && run_is_over(live)) { /* its end is being written */
 		reply_events(&(struct api_wait){ .request = request }, &record, after);
 	} else if (!live) {
 		ask_store(api, request, params->value[0], after, reply_events);

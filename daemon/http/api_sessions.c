@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/http/access.h"
 #include "daemon/http/api.h"
 #include "daemon/http/problem.h"
 #include "daemon/http/reply.h"
@@ -89,7 +90,7 @@ static void on_session(void *arg, int error, const struct store_session *session
 		reply_store_error(wait->request, error);
 	} else if (wait->request && !session) {
 		problem_reply(wait->request, PROBLEM_NOT_FOUND, "there is no such session");
-	} else if (wait->request) {
+	} else if (wait->request && access_may_see(wait->request, session->user, "session")) {
 		write_head(&body, session);
 		buf_add_str(&body, ",\"messages\":[");
 		for (size_t i = 0; i < session->count; i++) {
@@ -116,6 +117,9 @@ static void on_deleted(void *arg, int error)
 	struct api_wait *wait = arg;
 	if (wait->request && error == -ENOENT)
 		problem_reply(wait->request, PROBLEM_NOT_FOUND, "there is no such session");
+	else if (wait->request && error == -EPERM)
+		problem_reply(
+		    wait->request, PROBLEM_FORBIDDEN, "the session belongs to another user");
 	else if (wait->request && error < 0)
 		reply_store_error(wait->request, error);
 	else if (wait->request)
@@ -126,12 +130,16 @@ static void on_deleted(void *arg, int error)
 void api_sessions_delete(
     struct api *api, struct http_request *request, const struct route_params *params)
 {
-	if (runs_session_is_busy(api->runs, params->value[0])) {
+	const char *user = runs_session_user(api->runs, params->value[0]);
+	if (user && !access_may_see(request, user, "session"))
+		return;
+	if (user) {
 		problem_reply(request, PROBLEM_SESSION_BUSY,
 		    "a run of this session is going on; cancel it first");
 		return;
 	}
 	struct api_wait *wait = api_wait_new(api, request);
 	if (wait)
-		store_session_delete(api->store, params->value[0], on_deleted, wait);
+		store_session_delete(
+		    api->store, params->value[0], access_only_user(request), on_deleted, wait);
 }

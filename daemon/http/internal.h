@@ -25,6 +25,7 @@ struct listener {
 	struct evhttp_bound_socket *bound; /* evhttp's handle of it; closes it */
 	char *address;
 	char *unlink_path; /* of a unix socket */
+	bool is_control;
 	TAILQ_ENTRY(listener) link;
 };
 
@@ -33,6 +34,7 @@ struct conn {
 	struct bufferevent *bev;         /* borrowed from evhttp */
 	struct evhttp_connection *evcon; /* borrowed; NULL until adopted */
 	bool is_local;                   /* over a unix socket */
+	bool is_control;                 /* over that of agentctl */
 	uint64_t deadline_ms;            /* monotonic; for the next request to be whole. 0: none */
 	bool soon,
 	    closing; /* soon: in the server's list of that name; closing: to be freed there */
@@ -52,6 +54,8 @@ struct http_request {
 	struct evhttp_request *evreq; /* borrowed from evhttp */
 	char *path;                   /* NULL: not acceptable */
 	char id[REQUEST_ID_MAX + 1], run_id[ID_SIZE];
+	struct principal *principal;
+	const char *refusal; /* why its sender was not let in; NULL: it was */
 	uint64_t started_us;
 	size_t bytes;
 	void (*gone)(void *arg);
@@ -72,7 +76,7 @@ struct http_server {
 	void *arg;
 	void (*idle)(void *arg); /* of a drain */
 	void *idle_arg;
-	TAILQ_HEAD(, listener) listeners;
+	TAILQ_HEAD(listeners, listener) listeners;
 	TAILQ_HEAD(, conn) conns;
 	struct conn *by_bev;
 	TAILQ_HEAD(, conn) soon_list; /* something is to be done for them at the end of this turn */

@@ -10,6 +10,7 @@ static const struct {
 	const char *code, *title;
 } table[PROBLEM_COUNT] = {
 	[PROBLEM_BAD_REQUEST] = { 400, "bad_request", "Bad Request" },
+	[PROBLEM_UNAUTHORIZED] = { 401, "unauthorized", "Unauthorized" },
 	[PROBLEM_FORBIDDEN] = { 403, "forbidden", "Forbidden" },
 	[PROBLEM_NOT_FOUND] = { 404, "not_found", "Not Found" },
 	[PROBLEM_METHOD_NOT_ALLOWED] = { 405, "method_not_allowed", "Method Not Allowed" },
@@ -21,6 +22,7 @@ static const struct {
 	[PROBLEM_UNSUPPORTED_MEDIA_TYPE] = { 415, "unsupported_media_type",
 	    "Unsupported Media Type" },
 	[PROBLEM_IDEMPOTENCY_MISMATCH] = { 422, "idempotency_mismatch", "Idempotency Mismatch" },
+	[PROBLEM_RATE_LIMITED] = { 429, "rate_limited", "Rate Limited" },
 	[PROBLEM_INTERNAL] = { 500, "internal", "Internal Server Error" },
 	[PROBLEM_AGENT_FAILED] = { 502, "agent_failed", "Agent Failed" },
 	[PROBLEM_AGENT_CRASHED] = { 502, "agent_crashed", "Agent Crashed" },
@@ -29,6 +31,7 @@ static const struct {
 	[PROBLEM_AGENT_UNAVAILABLE] = { 503, "agent_unavailable", "Agent Unavailable" },
 	[PROBLEM_DRAINING] = { 503, "draining", "Draining" },
 	[PROBLEM_STORE_UNAVAILABLE] = { 503, "store_unavailable", "Store Unavailable" },
+	[PROBLEM_AUTH_UNAVAILABLE] = { 503, "auth_unavailable", "Auth Unavailable" },
 	[PROBLEM_TIMEOUT] = { 504, "timeout", "Timeout" },
 };
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 
 #include "daemon/base/log.h"
 #include "daemon/http/internal.h"
@@ -52,6 +53,7 @@ void request_free(struct http_request *request)
 	TAILQ_REMOVE(&server->held, request, held);
 	server->held_count--;
 	request->conn->request = NULL;
+	principal_unref(request->principal);
 	free(request->path);
 	free(request);
 }
@@ -81,6 +83,7 @@ void request_log(const struct http_request *request, int status)
 	conn->server->answered[status / 100]++;
 	if (!conn->server->log_access || !log_enabled(LOG_LEVEL_INFO))
 		return;
+	const struct principal *who = request->principal;
 	char code[24], bytes[24], ms[32];
 	put_number(code, (uint64_t)status);
 	put_number(bytes, request->bytes);
@@ -89,6 +92,9 @@ void request_log(const struct http_request *request, int status)
 		{ "status", code, true },
 		{ "bytes", bytes, true },
 		{ "ms", ms, true },
+		{ "user", who ? who->user_id : NULL, false },
+		{ "key", who ? who->label : NULL, false },
+		{ "refused", request->refusal, false },
 		{ "request_id", request->id, false },
 		{ "run_id", request->run_id[0] ? request->run_id : NULL, false },
 	};
@@ -155,14 +161,35 @@ bool http_is_local(const struct http_request *request)
 	return request->conn->is_local;
 }
 
-const char *http_header(const struct http_request *request, const char *name)
+bool http_is_control(const struct http_request *request)
+{
+	return request->conn->is_control;
+}
+
+bool http_control_peer(const struct http_request *request, struct ucred *ret)
+{
+	socklen_t length = sizeof(*ret);
+	int fd = bufferevent_getfd(request->conn->bev);
+	if (!request->conn->is_control)
+		return false;
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, ret, &length) < 0)
+		*ret = (struct ucred){ .pid = 0, .uid = (uid_t)-1 }; /* nobody */
+	return true;
+}
+
+const char *http_header_nth(const struct http_request *request, const char *name, unsigned nth)
 {
 	/* Not evhttp_find_header, which compares with a slow strcasecmp of its own. */
 	const struct evkeyval *field;
 	TAILQ_FOREACH (field, evhttp_request_get_input_headers(request->evreq), next)
-		if (strcasecmp(field->key, name) == 0)
+		if (strcasecmp(field->key, name) == 0 && nth-- == 0)
 			return field->value;
 	return NULL;
+}
+
+const char *http_header(const struct http_request *request, const char *name)
+{
+	return http_header_nth(request, name, 0);
 }
 
 const char *http_body(const struct http_request *request, size_t *ret_length)
@@ -198,6 +225,22 @@ struct event_base *http_base(const struct http_request *request)
 const struct http_settings *http_settings(const struct http_request *request)
 {
 	return request->conn->server->settings;
+}
+
+void http_set_principal(struct http_request *request, struct principal *principal)
+{
+	principal_unref(request->principal);
+	request->principal = principal;
+}
+
+const struct principal *http_principal(const struct http_request *request)
+{
+	return request->principal;
+}
+
+void http_note_refusal(struct http_request *request, const char *why)
+{
+	request->refusal = why;
 }
 
 void http_note_run(struct http_request *request, const char *run_id)

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/http/access.h"
 #include "daemon/http/origin.h"
 #include "daemon/http/problem.h"
 #include "daemon/http/routes.h"
@@ -38,7 +39,7 @@ static bool is_preflight(const struct http_request *request)
 	       http_header(request, "Access-Control-Request-Method");
 }
 
-static void reply_not_allowed(struct http_request *request, unsigned methods)
+static void reply_not_allowed(const struct api *api, struct http_request *request, unsigned methods)
 {
 	static const struct {
 		enum http_method method;
@@ -58,8 +59,7 @@ static void reply_not_allowed(struct http_request *request, unsigned methods)
 	http_add_header(request, "Allow", allow);
 	if (is_preflight(request)) {
 		http_add_header(request, "Access-Control-Allow-Methods", allow);
-		http_add_header(request, "Access-Control-Allow-Headers",
-		    "Authorization, Content-Type, Idempotency-Key, Last-Event-ID, X-Request-Id");
+		access_add_allowed_headers(request, api->settings);
 		http_add_header(request, "Access-Control-Max-Age", "600");
 	}
 	if (http_method(request) == HTTP_OPTIONS)
@@ -93,8 +93,8 @@ static bool is_acceptable(struct http_request *request)
 		http_add_header(request, "Vary", "Origin");
 	if (origin && origin_is_allowed(settings, origin)) {
 		http_add_header(request, "Access-Control-Allow-Origin", origin);
-		http_add_header(
-		    request, "Access-Control-Expose-Headers", "Retry-After, X-Request-Id");
+		http_add_header(request, "Access-Control-Expose-Headers",
+		    "Retry-After, WWW-Authenticate, X-Request-Id");
 	} else if (origin && !(host && origin_is_same(origin, host))) {
 		problem_reply(request, PROBLEM_FORBIDDEN,
 		    "a page of %.100s may not use this server; if it should, name it in "
@@ -109,25 +109,48 @@ static bool is_acceptable(struct http_request *request)
 	return true;
 }
 
+/* The row of a path and a method, with the values of its parts. NULL: there is none; *ret_methods says
+ * which the path has. */
+static const struct route *find_route(
+    const struct http_request *request, struct route_params *params, unsigned *ret_methods)
+{
+	*ret_methods = 0;
+	for (size_t i = 0; i < route_count; i++) {
+		if (!matches(routes[i].pattern, http_path(request), params))
+			continue;
+		*ret_methods |= routes[i].method;
+		if (routes[i].method == http_method(request))
+			return &routes[i];
+	}
+	return NULL;
+}
+
+static void handle(struct api *api, struct http_request *request)
+{
+	struct route_params params;
+	unsigned methods;
+	const struct route *route = find_route(request, &params, &methods);
+	if (route)
+		route->handle(api, request, &params);
+	else if (methods)
+		reply_not_allowed(api, request, methods);
+	else
+		problem_reply(
+		    request, PROBLEM_NOT_FOUND, "there is nothing at %s", http_path(request));
+}
+
+/* Who may not come in is not told what there is. A browser's preflight carries no credentials. */
 void route_request(void *arg, struct http_request *request)
 {
 	struct api *api = arg;
-	unsigned methods = 0;
+	struct route_params params;
+	unsigned methods;
 	if (!is_acceptable(request))
 		return;
-	const char *path = http_path(request);
-	for (size_t i = 0; i < route_count; i++) {
-		struct route_params params;
-		if (!matches(routes[i].pattern, path, &params))
-			continue;
-		methods |= routes[i].method;
-		if (routes[i].method == http_method(request)) {
-			routes[i].handle(api, request, &params);
-			return;
-		}
-	}
-	if (methods)
-		reply_not_allowed(request, methods);
-	else
-		problem_reply(request, PROBLEM_NOT_FOUND, "there is nothing at %s", path);
+	const struct route *route = find_route(request, &params, &methods);
+	access_ask(api, request,
+	    route                   ? route->auth
+	    : is_preflight(request) ? ROUTE_OPEN
+				    : ROUTE_USER,
+	    handle);
 }

@@ -10,6 +10,7 @@ const struct route routes[] = {
 	{ HTTP_GET, "/agents", ROUTE_USER, api_agents_list },
 	{ HTTP_GET, "/agents/{name}", ROUTE_USER, api_agents_get },
 	{ HTTP_POST, "/agents/{name}/run", ROUTE_USER, api_agents_run },
+	{ HTTP_POST, "/agents/{name}/restart", ROUTE_ADMIN, api_agents_restart },
 	{ HTTP_GET, "/runs", ROUTE_USER, api_runs_list },
 	{ HTTP_GET, "/runs/{id}", ROUTE_USER, api_runs_get },
 	{ HTTP_GET, "/runs/{id}/events", ROUTE_USER, api_runs_events },

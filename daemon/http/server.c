@@ -58,6 +58,8 @@ static void server_pause(struct http_server *server, bool pause)
 		return;
 	server->paused = pause;
 	TAILQ_FOREACH (listener, &server->listeners, link) {
+		if (listener->is_control)
+			continue; /* the operator's way in */
 		if (pause)
 			evconnlistener_disable(listener->listener);
 		else
@@ -105,12 +107,19 @@ static void conn_on_close(struct evhttp_connection *evcon, void *arg)
 	server_check_idle(server);
 }
 
-static bool is_local(int fd)
+/* evhttp does not say which listener a connection came from; the kernel does. */
+static void conn_find_origin(struct conn *conn)
 {
-	struct sockaddr_storage address;
-	socklen_t length = sizeof(address);
-	return getsockname(fd, (struct sockaddr *)&address, &length) == 0 &&
-	       address.ss_family == AF_UNIX;
+	struct sockaddr_un address = { 0 };
+	socklen_t length = sizeof(address) - 1; /* of other families it is cut short */
+	struct listener *listener;
+	if (getsockname(bufferevent_getfd(conn->bev), (struct sockaddr *)&address, &length) < 0 ||
+	    address.sun_family != AF_UNIX)
+		return;
+	conn->is_local = true;
+	TAILQ_FOREACH (listener, &conn->server->listeners, link)
+		if (listener->is_control && strcmp(listener->unlink_path, address.sun_path) == 0)
+			conn->is_control = true;
 }
 
 /*
@@ -141,7 +150,7 @@ static void conn_adopt(struct conn *conn)
 	event_assign(&conn->watch, conn->server->base, bufferevent_getfd(conn->bev),
 	    EV_READ | EV_PERSIST, conn_on_readable, conn);
 	event_add(&conn->watch, NULL);
-	conn->is_local = is_local(bufferevent_getfd(conn->bev));
+	conn_find_origin(conn);
 	evhttp_connection_set_closecb(conn->evcon, conn_on_close, conn);
 	bufferevent_set_timeouts(conn->bev, NULL, &slow); /* for reading we have our own */
 	if (!conn->request)
@@ -417,18 +426,24 @@ static int server_bind(struct http_server *server, const struct sockaddr *addres
 	return 0;
 }
 
+static int server_bind_unix(struct http_server *server, const char *path)
+{
+	struct sockaddr_un local = { .sun_family = AF_UNIX };
+	if (strlen(path) >= sizeof(local.sun_path))
+		return -ENAMETOOLONG;
+	memcpy(local.sun_path, path, strlen(path) + 1);
+	remove_stale_socket(&local);
+	return server_bind(server, (struct sockaddr *)&local, sizeof(local));
+}
+
 int http_server_listen(struct http_server *server, const char *address)
 {
 	char host[256], service[12];
 	int port, error;
 	if (settings_parse_address(address, host, sizeof(host), &port) < 0)
 		return -EINVAL;
-	if (port < 0) {
-		struct sockaddr_un local = { .sun_family = AF_UNIX };
-		memcpy(local.sun_path, host, strlen(host) + 1);
-		remove_stale_socket(&local);
-		return server_bind(server, (struct sockaddr *)&local, sizeof(local));
-	}
+	if (port < 0)
+		return server_bind_unix(server, host);
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE }, *found;
 	snprintf(service, sizeof(service), "%d", port);
 	if (getaddrinfo(host, service, &hints, &found) != 0)
@@ -438,11 +453,37 @@ int http_server_listen(struct http_server *server, const char *address)
 	return error;
 }
 
+/* The folder is one that others may pass through, and nobody else may write to. */
+static int make_folder_of(const char *path)
+{
+	char *folder = strdup(path), *slash = folder ? strrchr(folder, '/') : NULL;
+	int error = slash ? 0 : -ENOMEM;
+	if (slash && slash != folder) {
+		*slash = '\0';
+		if (mkdir(folder, 0755) == 0)
+			error = chmod(folder, 0755) < 0 ? -errno : 0; /* whatever the umask */
+		else if (errno != EEXIST)
+			error = -errno;
+	}
+	free(folder);
+	return error;
+}
+
+int http_server_listen_control(struct http_server *server, const char *path)
+{
+	int error = make_folder_of(path);
+	if (error == 0)
+		error = server_bind_unix(server, path);
+	if (error == 0)
+		TAILQ_LAST(&server->listeners, listeners)->is_control = true;
+	return error;
+}
+
 const char *http_server_address(const struct http_server *server, size_t i)
 {
 	struct listener *listener;
 	TAILQ_FOREACH (listener, &server->listeners, link)
-		if (i-- == 0)
+		if (!listener->is_control && i-- == 0)
 			return listener->address;
 	return NULL;
 }

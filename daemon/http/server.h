@@ -17,11 +17,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "daemon/auth/principal.h"
 #include "daemon/base/buf.h"
 #include "daemon/conf/settings.h"
 
 struct event_base;
 struct http_request;
+struct ucred;
 struct http_server;
 
 enum http_method {
@@ -39,6 +41,9 @@ struct http_server *http_server_new(struct event_base *base, const struct http_s
     bool log_access, http_handler handler, void *arg);
 /* Opens one address of the settings. 0 or -errno. */
 int http_server_listen(struct http_server *server, const char *address);
+/* Opens the control socket: a unix socket that serves the same, to whoever access.c lets in by it, also
+ * while no more connections are taken elsewhere. Its folder is made if it is not there. 0 or -errno. */
+int http_server_listen_control(struct http_server *server, const char *path);
 /* The i-th open address as it is ("127.0.0.1:41234" for port 0); NULL past the last. */
 const char *http_server_address(const struct http_server *server, size_t i);
 /* No new connections; idle ones are closed, the others after their reply. `idle` is called once none
@@ -64,7 +69,12 @@ const char *http_path(const struct http_request *request);   /* decoded; NULL: n
 int http_refused(const struct http_request *request, const char **ret_reason);
 /* Whether it came over a unix socket, where no browser can send it from. */
 bool http_is_local(const struct http_request *request);
+/* Whether it came over the control socket, and who is at its other end. */
+bool http_is_control(const struct http_request *request);
+bool http_control_peer(const struct http_request *request, struct ucred *ret);
 const char *http_header(const struct http_request *request, const char *name); /* NULL: absent */
+/* The nth of several of that name, from 0. */
+const char *http_header_nth(const struct http_request *request, const char *name, unsigned nth);
 const char *http_body(const struct http_request *request, size_t *ret_length);
 /* Frees the body of a request that will be held for long. */
 void http_drop_body(struct http_request *request);
@@ -72,8 +82,13 @@ const char *http_request_id(const struct http_request *request);
 struct event_base *http_base(const struct http_request *request);
 const struct http_settings *http_settings(const struct http_request *request);
 
-/* For the access log: the run that the request made. */
+/* Who sent it, once that is known; NULL before. Takes the reference over. */
+void http_set_principal(struct http_request *request, struct principal *principal);
+const struct principal *http_principal(const struct http_request *request);
+
+/* For the access log: the run that the request made; and why its sender was not let in, a constant. */
 void http_note_run(struct http_request *request, const char *run_id);
+void http_note_refusal(struct http_request *request, const char *why);
 
 /* Who wants to know that the client left. */
 void http_on_gone(struct http_request *request, void (*gone)(void *arg), void *arg);

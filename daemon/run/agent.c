@@ -210,7 +210,7 @@ void agent_on_worker_gone(struct worker *worker)
 	agent->last_exit = *child_last_exit(worker->child);
 	if (worker->role == WORKER_RETIRED)
 		snprintf(agent->last_exit.reason, sizeof(agent->last_exit.reason),
-		    "replaced, since a run in it did not end (%.128s)",
+		    "replaced, since %s (%.128s)", worker->reason,
 		    child_last_exit(worker->child)->reason);
 	if (worker->successor)
 		agent_hand_over(worker);
@@ -275,6 +275,7 @@ bool agent_replace(struct run *run)
 	log_warn("%s: a run in pid %d (generation %u) does not heed its end: it is replaced",
 	    agent->setup.settings->label, child_pid(worker->child),
 	    child_generation(worker->child));
+	worker->reason = "a run in it did not end";
 	if (worker->role == WORKER_QUARANTINE) {
 		agent->quarantine = NULL;
 		worker_retire(worker);
@@ -286,6 +287,39 @@ bool agent_replace(struct run *run)
 		return false;
 	child_up(worker->successor->child);
 	return true;
+}
+
+/* One that does not serve is started at once; one that does goes on until another can take its place. */
+static int worker_renew(struct worker *worker)
+{
+	struct agent *agent = worker->agent;
+	enum state state = child_state(worker->child);
+	if (worker->successor || state == STATE_STARTING)
+		return 0;
+	if (state != STATE_READY) {
+		child_up(worker->child);
+		return 0;
+	}
+	if (agent_count_role(agent, WORKER_RETIRED) >= RETIRED_MAX)
+		return -EBUSY;
+	worker->successor = agent_add_worker(agent, WORKER_SUCCESSOR);
+	if (!worker->successor)
+		return -ENOMEM;
+	worker->reason = "that was asked for";
+	child_up(worker->successor->child);
+	return 0;
+}
+
+int agent_restart(struct agent *agent)
+{
+	struct worker *worker = TAILQ_FIRST(&agent->workers), *next;
+	int error = 0;
+	for (; worker && error == 0; worker = next) {
+		next = TAILQ_NEXT(worker, link);
+		if (worker->role == WORKER_SERVING && !agent->stopping)
+			error = worker_renew(worker);
+	}
+	return error;
 }
 
 /* Places. */

@@ -31,6 +31,9 @@ struct agent *agent_new(struct event_base *base, const struct agent_setup *setup
 void agent_free(struct agent *agent); /* kills what still lives */
 
 void agent_start(struct agent *agent);
+/* New processes take the place of those that there are, once they are ready; the old ones end what they
+ * have begun. 0; -EBUSY: several old ones are at that already; -ENOMEM. */
+int agent_restart(struct agent *agent);
 void agent_stop(struct agent *agent); /* lets go of its processes once their runs are over */
 bool agent_is_down(const struct agent *agent);
 

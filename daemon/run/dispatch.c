@@ -64,6 +64,9 @@ static void run_on_history(void *arg, int error, const struct store_session *ses
 	} else if (error < 0) {
 		run_leave_worker(run);
 		run_end(run, RUN_FAILED, RUN_NO_MEMORY, strerror(-error));
+	} else if (session && !run->any_session && strcmp(session->user, run->user_id) != 0) {
+		run_leave_worker(run);
+		run_end(run, RUN_FAILED, RUN_FORBIDDEN, "its session belongs to another user");
 	} else if (session && strcmp(session->agent, name) != 0) {
 		char why[256];
 		snprintf(why, sizeof(why), "session %.64s belongs to agent \"%s\"", run->session_id,

@@ -32,9 +32,9 @@ struct run {
 	uint64_t number; /* its name in frames */
 	char id[ID_SIZE];
 	struct agent *agent; /* borrowed; agents outlive runs */
-	const char *session_id, *user_id,
-	    *source; /* behind the struct, in the same piece of memory */
-	bool session_is_new;
+	const char *session_id, *user_id, *source, *claims,
+	    *traceparent; /* the last two may be NULL; behind the struct, in the same piece of memory */
+	bool session_is_new, any_session;
 	struct buf input, metadata;
 	int64_t timeout_ms;
 	uint64_t created_wall_ms, started_wall_ms, finished_wall_ms;

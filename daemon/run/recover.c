@@ -26,11 +26,14 @@ static void recovery_check(struct recovery *recovery)
 
 static int resume(struct recovery *recovery, const struct store_run *record, struct agent *agent)
 {
+	char *claims = record->claims.p ? strndup(record->claims.p, record->claims.n) : NULL;
 	struct run_request request = {
 		.agent = agent,
 		.input = record->input,
 		.session_id = record->session_id,
 		.user_id = record->user,
+		.claims = claims,
+		.any_session = record->any_session,
 		.source = record->source,
 		.metadata = record->metadata,
 		.timeout_ms = record->timeout_ms,
@@ -40,7 +43,9 @@ static int resume(struct recovery *recovery, const struct store_run *record, str
 		.created_wall_ms = record->created_wall_ms,
 	};
 	struct run *run;
-	if (run_create(recovery->runs, &request, &run) != RUN_OK)
+	enum run_code code = run_create(recovery->runs, &request, &run);
+	free(claims);
+	if (code != RUN_OK)
 		return -ENOMEM;
 	run->is_recorded = true;
 	run_start(run);

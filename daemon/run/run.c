@@ -25,6 +25,7 @@ const char *run_code_name(enum run_code code)
 		[RUN_SESSION_MISMATCH] = "session_mismatch",
 		[RUN_NO_MEMORY] = "internal",
 		[RUN_NOT_STORED] = "store_unavailable",
+		[RUN_FORBIDDEN] = "forbidden",
 		[RUN_INTERRUPTED] = "interrupted",
 	};
 	return code == RUN_OK ? NULL : name[code];
@@ -99,8 +100,16 @@ static void run_on_timer(evutil_socket_t fd, short what, void *arg)
 	run_end(run, RUN_FAILED, RUN_TIMEOUT, why);
 }
 
+static size_t size_of(const char *text)
+{
+	return text ? strlen(text) + 1 : 0;
+}
+
+/* NULL stays NULL. */
 static const char *keep(char **room, const char *text)
 {
+	if (!text)
+		return NULL;
 	size_t n = strlen(text) + 1;
 	char *kept = memcpy(*room, text, n);
 	*room += n;
@@ -118,8 +127,9 @@ static struct run *run_new(struct runs *runs, const struct run_request *request)
 		id_make(now, made);
 		session = made;
 	}
-	struct run *run =
-	    calloc(1, sizeof(*run) + strlen(session) + strlen(user) + strlen(request->source) + 3);
+	size_t texts = size_of(session) + size_of(user) + size_of(request->source) +
+		       size_of(request->claims) + size_of(request->traceparent);
+	struct run *run = calloc(1, sizeof(*run) + texts);
 	if (!run)
 		return NULL;
 	char *room = (char *)(run + 1);
@@ -141,6 +151,9 @@ static struct run *run_new(struct runs *runs, const struct run_request *request)
 	run->session_id = keep(&room, session);
 	run->user_id = keep(&room, user);
 	run->source = keep(&room, request->source);
+	run->claims = keep(&room, request->claims);
+	run->traceparent = keep(&room, request->traceparent);
+	run->any_session = request->any_session;
 	buf_add(&run->input, request->input.p, request->input.n);
 	buf_add(&run->metadata, request->metadata.p, request->metadata.n);
 	run->timeout_ms = settings->timeout_ms;
@@ -154,6 +167,13 @@ static struct run *run_new(struct runs *runs, const struct run_request *request)
 	return run;
 }
 
+/* Before anybody is told that its session is busy, or a run of it is interrupted. What has no run going
+ * is checked against the store: add_work, run_on_history. */
+static bool has_same_user(const struct run *run, const char *user_id)
+{
+	return strcmp(run->user_id, user_id ? user_id : "") == 0;
+}
+
 enum run_code run_create(struct runs *runs, const struct run_request *request, struct run **ret)
 {
 	if (runs->draining)
@@ -161,8 +181,11 @@ enum run_code run_create(struct runs *runs, const struct run_request *request, s
 	enum run_code code = request->id ? RUN_OK : agent_admit(request->agent, request->durable);
 	if (code != RUN_OK)
 		return code;
-	if (request->session_id && agent_settings(request->agent)->on_busy == ON_BUSY_REJECT &&
-	    session_holder(runs->sessions, request->session_id))
+	const struct session_turn *holder =
+	    request->session_id ? session_holder(runs->sessions, request->session_id) : NULL;
+	if (holder && !request->any_session && !has_same_user(holder->owner, request->user_id))
+		return RUN_FORBIDDEN;
+	if (holder && agent_settings(request->agent)->on_busy == ON_BUSY_REJECT)
 		return RUN_SESSION_BUSY;
 	struct run *run = run_new(runs, request);
 	if (!run)
@@ -185,6 +208,10 @@ void run_start(struct run *run)
 	records_begin(runs->records, run);
 
 	struct session_turn *holder = session_holder(runs->sessions, run->session_id);
+	if (holder && !run->any_session && !has_same_user(holder->owner, run->user_id)) {
+		run_end(run, RUN_FAILED, RUN_FORBIDDEN, "its session belongs to another user");
+		return;
+	}
 	if (holder && agent_settings(run->agent)->on_busy == ON_BUSY_REJECT && !run->deaths &&
 	    run->attempt == 1) {
 		run_end(
@@ -378,6 +405,8 @@ void run_describe(const struct run *run, struct store_run *ret)
 		.source = run->source,
 		.input = { run->input.data, run->input.length },
 		.metadata = { run->metadata.data, run->metadata.length },
+		.claims = { run->claims, run->claims ? strlen(run->claims) : 0 },
+		.any_session = run->any_session,
 		.timeout_ms = run->timeout_ms,
 		.durable = run->durable,
 		.status = run->status,

@@ -39,6 +39,7 @@ enum run_code {
 	RUN_SESSION_MISMATCH,  /* the session belongs to another agent */
 	RUN_NO_MEMORY,
 	RUN_NOT_STORED,  /* the store could not write it down */
+	RUN_FORBIDDEN,   /* the session belongs to another user */
 	RUN_INTERRUPTED, /* agentd ended while it was going on */
 };
 
@@ -51,6 +52,9 @@ struct run_request {
 	struct frame_text input;
 	const char *session_id; /* NULL: a new session */
 	const char *user_id;
+	const char *claims;      /* what auth found about the user, a JSON object */
+	const char *traceparent; /* as the caller sent it (W3C Trace Context) */
+	bool any_session;        /* it may go on with another user's session */
 	const char *source;
 	struct frame_text metadata; /* JSON object */
 	int64_t timeout_ms;         /* 0: the agent's; longer than the agent's: the agent's */
@@ -111,8 +115,8 @@ bool run_is_over(const struct run *run);
 struct run *runs_find_live(const struct runs *runs, const char *id);
 /* The i-th that has not ended, oldest first; NULL past the last. */
 struct run *runs_live_at(const struct runs *runs, size_t i);
-/* Whether some run of a session is going, or waits. */
-bool runs_session_is_busy(const struct runs *runs, const char *session_id);
+/* Whose run of a session is going, or waits; NULL: there is none. Borrowed. */
+const char *runs_session_user(const struct runs *runs, const char *session_id);
 
 /* RUN_OK and a run, with a reference for the caller; or why not. */
 enum run_code run_create(struct runs *runs, const struct run_request *request, struct run **ret);

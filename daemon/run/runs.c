@@ -118,9 +118,11 @@ struct run *runs_live_at(const struct runs *runs, size_t i)
 	return run;
 }
 
-bool runs_session_is_busy(const struct runs *runs, const char *session_id)
+const char *runs_session_user(const struct runs *runs, const char *session_id)
 {
-	return session_holder(runs->sessions, session_id) != NULL;
+	const struct session_turn *holder = session_holder(runs->sessions, session_id);
+	const struct run *run = holder ? holder->owner : NULL;
+	return run ? run->user_id : NULL;
 }
 
 struct run *runs_find(struct runs *runs, uint64_t number)

@@ -48,10 +48,11 @@ int wire_send_run(struct run *run, const struct store_session *session)
 	frame_put_text(&writer, run->input.data, run->input.length);
 	frame_put_str(&writer, run->session_id);
 	frame_put_str(&writer, run->user_id);
-	frame_put_str(&writer, NULL); /* claims: nobody finds any yet */
+	frame_put_str(&writer, run->claims);
 	frame_put_str(&writer, run->source);
 	frame_put_str(&writer, NULL); /* trigger */
 	frame_put_text(&writer, run->metadata.data, run->metadata.length);
+	frame_put_str(&writer, run->traceparent);
 	put_history(&writer, agent_settings(run->agent), session);
 	return frame_end(&writer);
 }

@@ -27,6 +27,7 @@ struct worker {
 	struct worker *successor; /* borrowed; NULL: none is starting */
 	TAILQ_HEAD(, run) runs;
 	size_t count, kept; /* runs in it; those of them that have been answered */
+	const char *reason; /* borrowed: why it is to be replaced; a constant */
 	bool leaving;       /* it has been told to stop */
 	TAILQ_ENTRY(worker) link;
 };

@@ -24,7 +24,8 @@ struct store_ops {
 	    store_session_fn done, void *arg);
 	void (*sessions_list)(
 	    struct store *store, const struct store_page *page, store_sessions_fn done, void *arg);
-	void (*session_delete)(struct store *store, const char *id, store_done_fn done, void *arg);
+	void (*session_delete)(
+	    struct store *store, const char *id, const char *user, store_done_fn done, void *arg);
 	void (*look)(
 	    struct store *store, struct store_view *ret); /* NULL: there is nothing to see */
 };

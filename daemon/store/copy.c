@@ -30,7 +30,8 @@ size_t copy_run_size(const struct store_run *run)
 {
 	return str_size(run->id) + str_size(run->agent) + str_size(run->session_id) +
 	       str_size(run->user) + str_size(run->source) + str_size(run->code) + run->input.n +
-	       run->metadata.n + run->content.n + run->error.n + run->usage.n + run->events.n;
+	       run->metadata.n + run->claims.n + run->content.n + run->error.n + run->usage.n +
+	       run->events.n;
 }
 
 void copy_run_into(char **room, struct store_run *into, const struct store_run *run)
@@ -44,6 +45,7 @@ void copy_run_into(char **room, struct store_run *into, const struct store_run *
 	into->code = copy_str(room, run->code);
 	copy_text(room, &into->input);
 	copy_text(room, &into->metadata);
+	copy_text(room, &into->claims);
 	copy_text(room, &into->content);
 	copy_text(room, &into->error);
 	copy_text(room, &into->usage);

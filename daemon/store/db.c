@@ -32,12 +32,17 @@ static const char *const migrations[] = {
 	"CREATE INDEX keys_by_created ON keys (created);"
 	"CREATE TABLE meta (name TEXT PRIMARY KEY, value) WITHOUT ROWID;"
 	"INSERT INTO meta VALUES ('clean', 1);",
+	"ALTER TABLE runs ADD COLUMN claims TEXT;"
+	"ALTER TABLE runs ADD COLUMN any_session INTEGER NOT NULL DEFAULT 1;"
+	"CREATE INDEX runs_by_user ON runs (user) WHERE user <> '';"
+	"CREATE INDEX sessions_by_user ON sessions (user, last) WHERE user <> '';",
 };
 #define VERSION ((int)(sizeof(migrations) / sizeof(migrations[0])))
 
-#define RUN_COLUMNS                                                                         \
-	"seq, id, agent, session_id, user, source, status, durable, attempts, timeout_ms, " \
-	"created, started, finished, code, error, usage, metadata, input, content"
+#define RUN_COLUMNS                                                                          \
+	"seq, id, agent, session_id, user, source, status, durable, attempts, timeout_ms, "  \
+	"created, started, finished, code, error, usage, metadata, input, content, claims, " \
+	"any_session"
 #define LIST(where)                                                           \
 	"SELECT " RUN_COLUMNS " FROM runs WHERE seq < ?1 AND (" where ")"     \
 	" AND (?3 IS NULL OR agent = ?3) AND (?4 IS NULL OR session_id = ?4)" \
@@ -48,8 +53,8 @@ static const char *const sql[DB_STATEMENTS] = {
 	[DB_COMMIT] = "COMMIT",
 	[DB_ROLLBACK] = "ROLLBACK",
 	[DB_RUN_ADD] = "INSERT INTO runs (id, agent, session_id, user, source, status, durable,"
-		       " attempts, timeout_ms, created, metadata, input)"
-		       " VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, ?7, ?8, ?9, ?10, ?11)"
+		       " attempts, timeout_ms, created, metadata, input, claims, any_session)"
+		       " VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"
 		       " ON CONFLICT (id) DO NOTHING",
 	[DB_RUN_FINISH] =
 	    "INSERT INTO runs (id, agent, session_id, user, source, status, durable, attempts,"
@@ -58,13 +63,14 @@ static const char *const sql[DB_STATEMENTS] = {
 	    " ?15, ?16, ?17, ?18, ?19, ?20, ?21)"
 	    " ON CONFLICT (id) DO UPDATE SET status = ?6, attempts = ?8, started = ?11,"
 	    " finished = ?12, code = ?13, error = ?14, usage = ?15, content = ?18, messages = ?19,"
-	    " events = ?20, turn = ?21",
+	    " events = ?20, turn = ?21, claims = NULL",
 	[DB_TURN_NEXT] = "SELECT coalesce(max(last), 0) + 1 FROM sessions",
 	[DB_RUN_ATTEMPT] = "UPDATE runs SET attempts = ?2 WHERE id = ?1",
 	[DB_RUN_GET] = "SELECT " RUN_COLUMNS ", events FROM runs WHERE id = ?1",
 	[DB_RUNS_LIST] = LIST("1"),
 	[DB_RUNS_LIST_AGENT] = LIST("agent = ?3"),
 	[DB_RUNS_LIST_SESSION] = LIST("session_id = ?4"),
+	[DB_RUNS_LIST_USER] = LIST("user = ?5 AND user <> ''"),
 	[DB_RUNS_LIST_STATUS] = LIST("status = ?6 AND status <> 2"),
 	[DB_RUNS_UNFINISHED] =
 	    "SELECT " RUN_COLUMNS " FROM runs WHERE status = 0 AND status <> 2 ORDER BY seq",
@@ -78,10 +84,14 @@ static const char *const sql[DB_STATEMENTS] = {
 	    "SELECT messages, id, finished, input, content FROM runs WHERE session_id = ?1"
 	    " AND turn IS NOT NULL ORDER BY turn DESC",
 	[DB_SESSION_DELETE] = "DELETE FROM sessions WHERE id = ?1",
-	[DB_SESSION_DELETE_RUNS] = "DELETE FROM runs WHERE session_id = ?1",
+	[DB_SESSION_DELETE_RUNS] =
+	    "DELETE FROM runs WHERE session_id = ?1 AND (?2 IS NULL OR user = ?2)",
 	[DB_SESSIONS_LIST] =
 	    "SELECT id, agent, user, created, updated, last FROM sessions WHERE last < ?1"
-	    " AND (?3 IS NULL OR user = ?3) ORDER BY last DESC LIMIT ?2",
+	    " ORDER BY last DESC LIMIT ?2",
+	[DB_SESSIONS_LIST_USER] =
+	    "SELECT id, agent, user, created, updated, last FROM sessions WHERE last < ?1"
+	    " AND user = ?3 AND user <> '' ORDER BY last DESC LIMIT ?2",
 	[DB_SESSIONS_SWEEP] = "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions"
 			      " ORDER BY last LIMIT ?1) AND updated < ?2",
 	[DB_KEY_FIND] = "SELECT k.request, k.run_id, k.created, r.code FROM keys k"

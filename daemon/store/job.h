@@ -35,7 +35,8 @@ void sqlite_run_finish(
     struct store *store, const struct store_run *run, store_done_fn done, void *arg);
 void sqlite_run_attempt(
     struct store *store, const char *id, unsigned attempts, store_done_fn done, void *arg);
-void sqlite_session_delete(struct store *store, const char *id, store_done_fn done, void *arg);
+void sqlite_session_delete(
+    struct store *store, const char *id, const char *user, store_done_fn done, void *arg);
 /* A job that deletes a piece of what is older than a time, or more than the file may have (0: any); `deleted` says how much that was. */
 struct job *sqlite_sweep_new(uint64_t before_wall_ms, uint64_t keys_before_wall_ms,
     int64_t max_bytes, void (*done)(void *arg, int error, unsigned deleted), void *arg);

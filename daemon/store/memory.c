@@ -289,13 +289,15 @@ static void memory_sessions_list(
 	free(found);
 }
 
-static void memory_session_delete(struct store *base, const char *id, store_done_fn done, void *arg)
+static void memory_session_delete(
+    struct store *base, const char *id, const char *user, store_done_fn done, void *arg)
 {
 	struct memory_store *store = (struct memory_store *)base;
 	struct session *session = session_find(store, id);
-	if (session)
+	bool may = session && (!user || strcmp(session->user, user) == 0);
+	if (may)
 		session_drop(store, session);
-	done(arg, session ? 0 : -ENOENT);
+	done(arg, may ? 0 : session ? -EPERM : -ENOENT);
 }
 
 static void memory_run_finish(

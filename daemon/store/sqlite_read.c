@@ -177,6 +177,8 @@ static void take_run(struct arena *arena, sqlite3_stmt *row, struct store_run *r
 		.metadata = take_text(arena, row, 16),
 		.input = take_text(arena, row, 17),
 		.content = take_text(arena, row, 18),
+		.claims = take_text(arena, row, 19),
+		.any_session = sqlite3_column_int(row, 20) != 0,
 	};
 }
 
@@ -212,6 +214,7 @@ static int list_work(struct job *job, struct db *db)
 	if (before < 0)
 		return -EINVAL;
 	enum db_statement which = page->session_id ? DB_RUNS_LIST_SESSION
+				  : page->user     ? DB_RUNS_LIST_USER
 				  : page->status >= 0 && page->status != RUN_SUCCEEDED
 				      ? DB_RUNS_LIST_STATUS
 				  : page->agent ? DB_RUNS_LIST_AGENT
@@ -271,12 +274,13 @@ static int sessions_work(struct job *job, struct db *db)
 	const struct store_page *page = &read->page;
 	int64_t before = cursor_position(page->after), last = 0;
 	int r, error = 0;
-	sqlite3_stmt *rows = db_prepare(db, DB_SESSIONS_LIST);
+	sqlite3_stmt *rows = db_prepare(db, page->user ? DB_SESSIONS_LIST_USER : DB_SESSIONS_LIST);
 	if (before < 0 || !rows)
 		return before < 0 ? -EINVAL : -EIO;
 	sqlite3_bind_int64(rows, 1, before);
 	sqlite3_bind_int64(rows, 2, (int64_t)page->limit + 1);
-	db_bind_str(rows, 3, page->user);
+	if (page->user)
+		db_bind_str(rows, 3, page->user);
 	while (error == 0 && (r = sqlite3_step(rows)) == SQLITE_ROW) {
 		if (read->count == page->limit) {
 			set_next(read, last);
@@ -333,7 +337,7 @@ static int run_work(struct job *job, struct db *db)
 	int r = sqlite3_step(row);
 	if (r == SQLITE_ROW && (read->runs = calloc(1, sizeof(*read->runs)))) {
 		take_run(&read->arena, row, read->runs);
-		read->runs->events = take_text(&read->arena, row, 19);
+		read->runs->events = take_text(&read->arena, row, 21);
 		read->count = 1;
 	}
 	int error = r == SQLITE_ROW && (!read->runs || read->arena.failed) ? -ENOMEM : db_error(r);

@@ -71,11 +71,32 @@ static int put_key(const struct add_job *add, struct db *db)
 	return db_run(put);
 }
 
+/* Whether a session is that user's, or new. 0, -EPERM; *ret_found: it is there. */
+static int check_owner(struct db *db, const char *session_id, const char *user, bool *ret_found)
+{
+	sqlite3_stmt *get = db_prepare(db, DB_SESSION_GET);
+	if (!get)
+		return -EIO;
+	db_bind_str(get, 1, session_id);
+	int r = sqlite3_step(get), error = db_error(r);
+	*ret_found = r == SQLITE_ROW;
+	if (*ret_found && user) {
+		struct frame_text owner = db_text(get, 2);
+		if (owner.n != strlen(user) || memcmp(owner.p, user, owner.n) != 0)
+			error = -EPERM;
+	}
+	sqlite3_reset(get);
+	return error;
+}
+
 static int add_work(struct job *job, struct db *db)
 {
 	struct add_job *add = (struct add_job *)job;
 	const struct store_run *run = &add->run;
+	bool found;
 	int error = add->key.p ? find_key(add, db) : 0;
+	if (error == 0 && !run->any_session)
+		error = check_owner(db, run->session_id, run->user, &found);
 	if (error < 0)
 		return error;
 	sqlite3_stmt *put = db_prepare(db, DB_RUN_ADD);
@@ -92,6 +113,8 @@ static int add_work(struct job *job, struct db *db)
 	sqlite3_bind_int64(put, 9, (int64_t)run->created_wall_ms);
 	db_bind_text(put, 10, run->metadata);
 	db_bind_text(put, 11, run->input);
+	db_bind_text(put, 12, run->claims);
+	sqlite3_bind_int(put, 13, run->any_session);
 	error = db_run(put);
 	return error == 0 && add->key.p ? put_key(add, db) : error;
 }
@@ -266,6 +289,7 @@ void sqlite_run_finish(
 struct id_job {
 	struct job job;
 	unsigned number;
+	const char *user; /* behind the id; NULL: anybody */
 	store_done_fn done;
 	void *arg; /* borrowed */
 	char id[];
@@ -277,20 +301,23 @@ static void id_deliver(struct job *job)
 	by_id->done(by_id->arg, job->error);
 }
 
-static void id_write(struct store *store, int (*work)(struct job *job, struct db *db),
-    const char *id, unsigned number, store_done_fn done, void *arg)
+/* NULL: memory is out, and it is answered. */
+static struct id_job *id_new(int (*work)(struct job *job, struct db *db), const char *id,
+    const char *user, store_done_fn done, void *arg)
 {
-	struct id_job *by_id = malloc(sizeof(*by_id) + strlen(id) + 1);
+	size_t head = strlen(id) + 1, tail = user ? strlen(user) + 1 : 0;
+	struct id_job *by_id = malloc(sizeof(*by_id) + head + tail);
 	if (!by_id) {
 		done(arg, -ENOMEM);
-		return;
+		return NULL;
 	}
 	*by_id = (struct id_job){ .job = { .work = work, .deliver = id_deliver, .free = free_job },
-		.number = number,
 		.done = done,
 		.arg = arg };
-	memcpy(by_id->id, id, strlen(id) + 1);
-	sqlite_write((struct sqlite_store *)store, &by_id->job);
+	memcpy(by_id->id, id, head);
+	if (user)
+		by_id->user = memcpy(by_id->id + head, user, tail);
+	return by_id;
 }
 
 static int attempt_work(struct job *job, struct db *db)
@@ -307,30 +334,37 @@ static int attempt_work(struct job *job, struct db *db)
 void sqlite_run_attempt(
     struct store *store, const char *id, unsigned attempts, store_done_fn done, void *arg)
 {
-	id_write(store, attempt_work, id, attempts, done, arg);
-}
-
-static int delete_by_id(struct db *db, enum db_statement which, const char *id)
-{
-	sqlite3_stmt *statement = db_prepare(db, which);
-	if (!statement)
-		return -EIO;
-	db_bind_str(statement, 1, id);
-	return db_run(statement);
+	struct id_job *by_id = id_new(attempt_work, id, NULL, done, arg);
+	if (!by_id)
+		return;
+	by_id->number = attempts;
+	sqlite_write((struct sqlite_store *)store, &by_id->job);
 }
 
 static int delete_work(struct job *job, struct db *db)
 {
 	const struct id_job *by_id = (const struct id_job *)job;
-	int error = delete_by_id(db, DB_SESSION_DELETE, by_id->id);
-	if (error == 0 && sqlite3_changes(db->handle) == 0)
-		return -ENOENT;
-	return error == 0 ? delete_by_id(db, DB_SESSION_DELETE_RUNS, by_id->id) : error;
+	bool found;
+	int error = check_owner(db, by_id->id, by_id->user, &found);
+	if (error < 0 || !found)
+		return error < 0 ? error : -ENOENT;
+	sqlite3_stmt *session = db_prepare(db, DB_SESSION_DELETE);
+	sqlite3_stmt *runs = db_prepare(db, DB_SESSION_DELETE_RUNS);
+	if (!session || !runs)
+		return -EIO;
+	db_bind_str(session, 1, by_id->id);
+	db_bind_str(runs, 1, by_id->id);
+	db_bind_str(runs, 2, by_id->user);
+	error = db_run(session);
+	return error == 0 ? db_run(runs) : error;
 }
 
-void sqlite_session_delete(struct store *store, const char *id, store_done_fn done, void *arg)
+void sqlite_session_delete(
+    struct store *store, const char *id, const char *user, store_done_fn done, void *arg)
 {
-	id_write(store, delete_work, id, 0, done, arg);
+	struct id_job *by_id = id_new(delete_work, id, user, done, arg);
+	if (by_id)
+		sqlite_write((struct sqlite_store *)store, &by_id->job);
 }
 
 /* Sweeping. */

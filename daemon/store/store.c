@@ -70,9 +70,10 @@ void store_sessions_list(
 	store->ops->sessions_list(store, page, done, arg);
 }
 
-void store_session_delete(struct store *store, const char *id, store_done_fn done, void *arg)
+void store_session_delete(
+    struct store *store, const char *id, const char *user, store_done_fn done, void *arg)
 {
-	store->ops->session_delete(store, id, done, arg);
+	store->ops->session_delete(store, id, user, done, arg);
 }
 
 void store_look(struct store *store, struct store_view *ret)

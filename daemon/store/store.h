@@ -41,8 +41,11 @@ struct store_message {
 struct store_run {
 	const char *id, *agent, *session_id, *user, *source; /* user: "" for nobody in particular */
 	struct frame_text input, metadata;
+	struct frame_text
+	    claims; /* what auth found about the user, a JSON object; of unfinished runs only */
 	int64_t timeout_ms;
-	bool durable; /* it is to be done, whatever becomes of this process */
+	bool any_session; /* its session may be another user's */
+	bool durable;     /* it is to be done, whatever becomes of this process */
 	enum run_status status;
 	unsigned attempts;
 	const char *code; /* of its error, as the API has it */
@@ -85,7 +88,8 @@ struct store_add {
 	struct frame_text key; /* p == NULL: none */
 	uint64_t request;      /* a hash of the request */
 };
-/* -EEXIST: the key is taken, and nothing was written; `taken` is who has it. */
+/* -EEXIST: the key is taken, and nothing was written; `taken` is who has it. -EPERM: its session belongs
+ * to another user. */
 struct store_taken {
 	const char *run_id;
 	uint64_t request;
@@ -124,8 +128,9 @@ void store_session_get(struct store *store, const char *id, size_t most, size_t 
 /* By their last run, without messages; of the page's filters only the user. */
 void store_sessions_list(
     struct store *store, const struct store_page *page, store_sessions_fn done, void *arg);
-/* Deletes a session and its runs. -ENOENT. */
-void store_session_delete(struct store *store, const char *id, store_done_fn done, void *arg);
+/* Deletes a session and its runs. -ENOENT. -EPERM: it is not `user`'s; NULL: it may be anybody's. */
+void store_session_delete(
+    struct store *store, const char *id, const char *user, store_done_fn done, void *arg);
 
 /* What it costs; all zero without a file. */
 struct store_view {

@@ -138,6 +138,8 @@ struct agentd_request {
 	struct agentd_text source;   /* http, cron(…), POST /path, interface NAME … */
 	struct agentd_text trigger;  /* name of the plugin's own trigger, or empty */
 	struct agentd_text metadata; /* JSON object given by the caller, or empty */
+	struct agentd_text
+	    traceparent; /* of the caller, to be passed on (W3C Trace Context), or empty */
 	const struct agentd_message *history; /* earlier messages of the session */
 	size_t history_count;
 	size_t message_size; /* bytes from one message to the next */

@@ -243,7 +243,10 @@ def agentd(tmp_path):
         # One store for all that run one after the other, and one each for those that run beside each other.
         running = sum(daemon.process.poll() is None for daemon in started)
         state = tmp_path / ("state" if running == 0 else f"state{running}")
-        daemon = Agentd(command + (arguments or []), tmp_path, {"XDG_STATE_HOME": str(state), **(env or {})})
+        runtime = tmp_path / state.name.replace("state", "run")
+        daemon = Agentd(command + (arguments or []), tmp_path,
+                        {"XDG_STATE_HOME": str(state), "RUNTIME_DIRECTORY": str(runtime), **(env or {})})
+        daemon.control = str(runtime / "agentd.sock")
         started.append(daemon)
         return daemon.wait_listening() if listening else daemon
 
@@ -276,4 +279,5 @@ def run_agentd(*arguments, cwd, env=None, timeout=20):
     """agentd to its end: the CompletedProcess, with text."""
     return subprocess.run([str(BUILD / "agentd"), *arguments], cwd=cwd, capture_output=True, text=True,
                           stdin=subprocess.DEVNULL, timeout=timeout * SLOW,
-                          env={**os.environ, "XDG_STATE_HOME": str(Path(cwd) / "state"), **(env or {})})
+                          env={**os.environ, "XDG_STATE_HOME": str(Path(cwd) / "state"),
+                               "RUNTIME_DIRECTORY": str(Path(cwd) / "run"), **(env or {})})

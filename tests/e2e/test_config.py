@@ -119,15 +119,11 @@ def test_a_mistake_has_one_line_that_says_where_and_what(check, config, error):
 
 
 LATER = [  # (path, lines)
-    ("auth", "auth: { keys: { type: api_key } }"), ("interfaces", "interfaces: { t: { plugin: telegram } }"),
+    ("interfaces", "interfaces: { t: { plugin: telegram } }"),
     ("hooks", "hooks: { log: { plugin: log } }"), ("identity", 'identity: { ann: [ "telegram:1" ] }'),
     ("cron", 'cron: { m: { schedule: "0 9 * * *" } }'), ("webhooks", "webhooks: { g: { path: /g } }"),
     ("events", "events: { e: { input: x } }"), ("dev", "dev: { watch: true }"),
-    ("control.socket", "control: { socket: /tmp/a.sock }"),
-    ("control.admins", "control: { admins: [ ann ] }"),
-    ("http.auth", "http: { auth: any }"),
     ("http.docs", "http: { docs: true }"),
-    ("http.metrics_auth", "http: { metrics_auth: none }"),
     ("agents.b.triggers", f"agents: {{ b: {{ plugin: {plugin('actor')}, triggers: {{ t: {{ auth: none }} }} }} }}"),
 ]
 

@@ -367,11 +367,11 @@ static void test_sessions_are_listed_by_use_and_deleted(void **state)
 	wait_for_answer();
 	assert_string_equal(answer.text, "s2");
 	assert_string_equal(answer.next, "");
-	store_session_delete(store, "s1", on_done, NULL);
+	store_session_delete(store, "s1", NULL, on_done, NULL);
 	assert_int_equal(wait_for_answer(), 0);
 	assert_session("s1", 9, "");
 	assert_session("s2", 9, "s2 a u: user=in assistant=c");
-	store_session_delete(store, "s1", on_done, NULL);
+	store_session_delete(store, "s1", NULL, on_done, NULL);
 	assert_int_equal(wait_for_answer(), -ENOENT);
 }
 

@@ -1,0 +1,96 @@
+/* rate: buckets by name. A full one is as good as none, so those are thrown away now and then. */
+#include "daemon/auth/rate.h"
+
+#define HASH_NONFATAL_OOM 1
+#include <stdlib.h>
+#include <string.h>
+#include <uthash.h>
+
+#define SWEEP_LEAST 1024 /* buckets before anybody looks for full ones */
+
+/* What is missing is counted in the time that it takes to come back: no fractions of requests. */
+struct bucket {
+	uint64_t full_at_us; /* when it will be full again, if nobody takes anything */
+	UT_hash_handle hh;
+	char name[];
+};
+
+struct rates {
+	struct bucket *buckets;
+	size_t sweep_at;
+};
+
+struct rates *rates_new(void)
+{
+	struct rates *rates = calloc(1, sizeof(*rates));
+	if (rates)
+		rates->sweep_at = SWEEP_LEAST;
+	return rates;
+}
+
+static void sweep(struct rates *rates, uint64_t now_us)
+{
+	struct bucket *bucket, *next;
+	HASH_ITER(hh, rates->buckets, bucket, next)
+	if (bucket->full_at_us <= now_us) {
+		HASH_DEL(rates->buckets, bucket);
+		free(bucket);
+	}
+	rates->sweep_at = 2 * (size_t)HASH_COUNT(rates->buckets) + SWEEP_LEAST;
+}
+
+void rates_free(struct rates *rates)
+{
+	if (!rates)
+		return;
+	sweep(rates, UINT64_MAX);
+	free(rates);
+}
+
+/* "provider user": no name of a provider has a blank in it. NULL: no memory. */
+static struct bucket *find(struct rates *rates, const char *provider, const char *who)
+{
+	size_t head = strlen(provider), tail = strlen(who), n = head + 1 + tail;
+	struct bucket *fresh = calloc(1, sizeof(*fresh) + n + 1), *bucket;
+	if (!fresh)
+		return NULL;
+	memcpy(fresh->name, provider, head);
+	fresh->name[head] = ' ';
+	memcpy(fresh->name + head + 1, who, tail);
+	HASH_FIND(hh, rates->buckets, fresh->name, n, bucket);
+	if (bucket) {
+		free(fresh);
+		return bucket;
+	}
+	HASH_ADD_KEYPTR(hh, rates->buckets, fresh->name, n, fresh);
+	if (fresh->hh.tbl)
+		return fresh;
+	free(fresh); /* uthash had no memory for it */
+	return NULL;
+}
+
+bool rates_take(struct rates *rates, const char *provider, const char *who, const struct rate *rate,
+    uint64_t now_us, uint64_t *ret_wait_us)
+{
+	if (rate->count == 0)
+		return true;
+	if (HASH_COUNT(rates->buckets) >= rates->sweep_at)
+		sweep(rates, now_us);
+	struct bucket *bucket = find(rates, provider, who);
+	if (!bucket)
+		return true;
+	uint64_t period_us = (uint64_t)rate->period_ms * 1000;
+	uint64_t each_us = period_us / (uint64_t)rate->count;
+	uint64_t full_at_us = bucket->full_at_us > now_us ? bucket->full_at_us : now_us;
+	if (full_at_us + each_us > now_us + period_us) {
+		*ret_wait_us = full_at_us + each_us - now_us - period_us;
+		return false;
+	}
+	bucket->full_at_us = full_at_us + each_us;
+	return true;
+}
+
+size_t rates_count(const struct rates *rates)
+{
+	return HASH_COUNT(rates->buckets);
+}

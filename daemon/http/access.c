@@ -1,0 +1,196 @@
+/* access: from a request to a principal. */
+#include "daemon/http/access.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include <sys/socket.h>
+
+#include "daemon/auth/auth.h"
+#include "daemon/http/problem.h"
+
+static struct principal nobody = { .provider = "", .sees_all = true, .refs = 1 };
+static struct principal anybody_here = {
+	.provider = "", .admin = true, .sees_all = true, .refs = 1
+};
+
+static const char *header_of(const void *arg, const char *name, unsigned nth)
+{
+	return http_header_nth(arg, name, nth);
+}
+
+static enum auth_verdict find_principal(
+    struct api *api, struct http_request *request, struct principal **ret_who, const char **ret_why)
+{
+	const struct http_settings *settings = http_settings(request);
+	struct ucred peer;
+	if (http_control_peer(request, &peer))
+		return auth_ask_peer(api->auth, &peer, ret_who, ret_why);
+	if (!settings->auth) {
+		*ret_who = principal_ref(settings->loopback_only ? &anybody_here : &nobody);
+		return AUTH_KNOWN;
+	}
+	struct auth_request asked = { .platform = "http", .header = header_of, .arg = request };
+	return auth_ask(api->auth, settings->auth, &asked, ret_who, ret_why);
+}
+
+/* RFC 6750, section 3: what is missing gets no error code. */
+static void refuse(struct http_request *request, enum auth_verdict verdict, const char *why)
+{
+	http_note_refusal(request, why);
+	if (http_is_control(request)) {
+		problem_reply(request, PROBLEM_FORBIDDEN, "%s", why);
+		return;
+	}
+	http_add_header(request, "WWW-Authenticate",
+	    verdict == AUTH_ANONYMOUS ? "Bearer realm=\"agentd\""
+				      : "Bearer realm=\"agentd\", error=\"invalid_token\"");
+	problem_reply(request, PROBLEM_UNAUTHORIZED, "%s", why);
+}
+
+/* True if it may go on; else it is answered. */
+static bool is_allowed(struct api *api, struct http_request *request, enum route_auth need)
+{
+	const struct principal *who = http_principal(request);
+	unsigned after_s;
+	if (!auth_take(api->auth, who, &after_s)) {
+		char seconds[16];
+		snprintf(seconds, sizeof(seconds), "%u", after_s);
+		http_add_header(request, "Retry-After", seconds);
+		http_note_refusal(request, "too many requests");
+		problem_reply(request, PROBLEM_RATE_LIMITED,
+		    "no more than %lld requests in %lld s; the next in %u s",
+		    (long long)who->rate.count, (long long)who->rate.period_ms / 1000, after_s);
+		return false;
+	}
+	if (need != ROUTE_ADMIN || who->admin)
+		return true;
+	http_note_refusal(request, "not an admin");
+	problem_reply(request, PROBLEM_FORBIDDEN, "only an admin may do this%s",
+	    who->user_id
+		? ""
+		: "; without auth that is whoever comes over the control socket (agentctl)");
+	return false;
+}
+
+/* Waiting for keys. */
+
+struct access_wait {
+	struct auth_wait wait;
+	struct api *api;              /* borrowed */
+	struct http_request *request; /* borrowed */
+	enum route_auth need;
+	void (*proceed)(struct api *api, struct http_request *request);
+};
+
+static void on_gone(void *arg)
+{
+	struct access_wait *access = arg;
+	auth_wait_stop(access->api->auth, &access->wait);
+	free(access);
+}
+
+static void on_again(void *arg)
+{
+	struct access_wait access = *(struct access_wait *)arg;
+	free(arg);
+	http_on_gone(access.request, NULL, NULL);
+	access_ask(access.api, access.request, access.need, access.proceed);
+}
+
+static void wait_for_keys(struct api *api, struct http_request *request, enum route_auth need,
+    void (*proceed)(struct api *api, struct http_request *request))
+{
+	struct access_wait *access = calloc(1, sizeof(*access));
+	if (!access) {
+		problem_reply(request, PROBLEM_INTERNAL, "out of memory");
+		return;
+	}
+	*access = (struct access_wait){ .wait = { .again = on_again, .arg = access },
+		.api = api,
+		.request = request,
+		.need = need,
+		.proceed = proceed };
+	auth_wait(api->auth, &access->wait);
+	http_on_gone(request, on_gone, access);
+}
+
+/* What a row needs, where the config has a say in it. */
+static enum route_auth settle(const struct http_settings *settings, enum route_auth need)
+{
+	if (need != ROUTE_METRICS)
+		return need;
+	if (!settings->auth || strcmp(settings->metrics_auth_word, "none") == 0)
+		return ROUTE_OPEN;
+	return strcmp(settings->metrics_auth_word, "admin") == 0 ? ROUTE_ADMIN : ROUTE_USER;
+}
+
+void access_ask(struct api *api, struct http_request *request, enum route_auth wanted,
+    void (*proceed)(struct api *api, struct http_request *request))
+{
+	enum route_auth need = settle(http_settings(request), wanted);
+	struct principal *who = NULL;
+	const char *why = NULL;
+	if (need == ROUTE_OPEN && !http_is_control(request)) {
+		proceed(api, request);
+		return;
+	}
+	enum auth_verdict verdict = find_principal(api, request, &who, &why);
+	switch (verdict) {
+	case AUTH_KNOWN:
+		http_set_principal(request, who);
+		if (is_allowed(api, request, need))
+			proceed(api, request);
+		return;
+	case AUTH_LATER:
+		wait_for_keys(api, request, wanted, proceed);
+		return;
+	case AUTH_UNAVAILABLE:
+		http_add_header(request, "Retry-After", "5");
+		problem_reply(request, PROBLEM_AUTH_UNAVAILABLE, "%s", why);
+		return;
+	case AUTH_NO_MEMORY:
+		problem_reply(request, PROBLEM_INTERNAL, "out of memory");
+		return;
+	default:
+		refuse(request, verdict, why);
+	}
+}
+
+/* What belongs to whom. */
+
+bool access_may_see(struct http_request *request, const char *user_id, const char *what)
+{
+	if (principal_may_see(http_principal(request), user_id))
+		return true;
+	problem_reply(request, PROBLEM_FORBIDDEN, "the %s belongs to another user", what);
+	return false;
+}
+
+const char *access_only_user(const struct http_request *request)
+{
+	const struct principal *who = http_principal(request);
+	return who->sees_all ? NULL : who->user_id;
+}
+
+static void add_header_of(struct buf *names, const struct provider_settings *provider)
+{
+	if (provider->type == AUTH_API_KEY && strcasecmp(provider->header, "Authorization") != 0)
+		buf_addf(names, ", %s", provider->header);
+	for (size_t i = 0; i < provider->part_count; i++)
+		add_header_of(names, provider->parts[i]);
+}
+
+void access_add_allowed_headers(struct http_request *request, const struct settings *settings)
+{
+	struct buf names = { 0 };
+	buf_add_str(&names, "Authorization, Content-Type, Idempotency-Key, Last-Event-ID, "
+			    "X-Request-Id, traceparent");
+	if (settings->http.auth)
+		add_header_of(&names, settings->http.auth);
+	char *text = buf_take(&names);
+	if (text)
+		http_add_header(request, "Access-Control-Allow-Headers", text);
+	free(text);
+}

@@ -1,0 +1,26 @@
+/*
+ * access: who is asking, and may they? Between the checks of the request itself and its route.
+ *
+ * Over the control socket it is the user at the other end; else whoever http.auth says; without that,
+ * everybody is the same nobody in particular, who is an admin if only this machine can reach agentd.
+ */
+#ifndef AGENTD_HTTP_ACCESS_H
+#define AGENTD_HTTP_ACCESS_H
+
+#include "daemon/http/routes.h"
+
+/* Calls `proceed`, now or once keys have been got, with http_principal set; or answers 401, 403, 429 or
+ * 503. `proceed` has to find out for itself what it was about: the request is all that is kept. */
+void access_ask(struct api *api, struct http_request *request, enum route_auth need,
+    void (*proceed)(struct api *api, struct http_request *request));
+
+/* Names of headers that a page of another origin may send, for its preflight. */
+void access_add_allowed_headers(struct http_request *request, const struct settings *settings);
+
+/* Whether the one who asks may see what belongs to a user; if not, that is answered with 403. `what`:
+ * "run" or "session". */
+bool access_may_see(struct http_request *request, const char *user_id, const char *what);
+/* The user to whom lists are limited; NULL: to nobody. */
+const char *access_only_user(const struct http_request *request);
+
+#endif
