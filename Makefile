@@ -27,13 +27,14 @@ PLUGINDIR  := $(PREFIX)/lib/agentd/plugins
 PYTHON     := /usr/bin/python3
 
 # Debian packages: to build, and to test.
-BUILD_PACKAGES := gcc libc6-dev make pkg-config libcjose-dev libevent-dev libjansson-dev libseccomp-dev libsqlite3-dev libssl-dev \
+BUILD_PACKAGES := gcc libc6-dev make pkg-config libcjose-dev libcurl4-openssl-dev libevent-dev libjansson-dev libseccomp-dev libsqlite3-dev libssl-dev \
                   libyaml-dev uthash-dev
-TEST_PACKAGES  := libcmocka-dev python3 python3-pytest python3-prometheus-client binutils curl nodejs
+TEST_PACKAGES  := libcmocka-dev python3 python3-pytest python3-jsonschema python3-prometheus-client \
+                  binutils curl nodejs
 # Servers, which Debian starts when it installs them: asked for in CI only. Without them their tests skip.
 TEST_PACKAGES  += $(if $(CI),nginx-light haproxy)
 BENCH_PACKAGES := wrk python3-fastapi python3-uvicorn python3-uvloop python3-httptools
-LINT_PACKAGES  := clang-14 clang-format-14
+LINT_PACKAGES  := clang-14 clang-format-14 libclang-rt-14-dev
 
 comma    := ,
 CFLAGS   ?= -O2 -g
@@ -50,6 +51,7 @@ ALL_LDFLAGS := $(if $(SAN),$(SANFLAGS),-pie -Wl,-z,relro,-z,now) -Wl,--as-needed
 
 pkg = $(shell pkg-config --libs $(1) 2>/dev/null)
 DAEMON_LIBS = $(call pkg,libevent_core libevent_extra jansson sqlite3 yaml-0.1 cjose libcrypto) -pthread
+FETCH_LIBS  = $(call pkg,libcurl libseccomp)
 HOST_LIBS   = $(call pkg,libevent_core libseccomp) -ldl -pthread
 TEST_LIBS   = $(DAEMON_LIBS) $(call pkg,cmocka)
 # PLUGIN_LIBS_NAME: what plugins/NAME is linked with.
@@ -60,6 +62,8 @@ DAEMON_SOURCES := $(wildcard daemon/*.c daemon/*/*.c)
 # What agentd-host has in common with the daemon.
 HOST_SOURCES   := $(wildcard host/*.c) daemon/base/buf.c daemon/base/frame.c daemon/base/id.c \
                   daemon/proc/channel.c
+FETCH_SOURCES  := $(wildcard fetch/*.c) host/landlock.c host/pipe.c host/sandbox.c host/seccomp.c \
+                  daemon/base/buf.c daemon/base/frame.c
 PLUGINS        := $(patsubst plugins/%/,%,$(wildcard plugins/*/))
 TEST_PLUGINS   := $(patsubst tests/plugins/%.c,%,$(wildcard tests/plugins/*.c))
 ANIMALS        := $(patsubst tests/zoo/%.c,%,$(wildcard tests/zoo/*.c))
@@ -76,7 +80,7 @@ objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-all: $(BUILD)/agentd $(BUILD)/agentd-host $(PLUGINS:%=$(BUILD)/plugins/%.so)
+all: $(BUILD)/agentd $(BUILD)/agentd-host $(BUILD)/agentd-fetch $(PLUGINS:%=$(BUILD)/plugins/%.so)
 
 $(BUILD)/agentd: $(call objects,$(DAEMON_SOURCES))
 	$(call show,LINK)$(CC) $(ALL_LDFLAGS) $^ $(DAEMON_LIBS) -o $@
@@ -84,9 +88,15 @@ $(BUILD)/agentd: $(call objects,$(DAEMON_SOURCES))
 $(BUILD)/agentd-host: $(call objects,$(HOST_SOURCES))
 	$(call show,LINK)$(CC) $(ALL_LDFLAGS) $^ $(HOST_LIBS) -o $@
 
+$(BUILD)/agentd-fetch: $(call objects,$(FETCH_SOURCES))
+	$(call show,LINK)$(CC) $(ALL_LDFLAGS) $^ $(FETCH_LIBS) -o $@
+
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
 	$(call show,CC  )$(CC) $(ALL_CFLAGS) -c $< -o $@
+
+# Files that are a part of the program.
+$(BUILD)/obj/daemon/http/embed.o: daemon/http/docs.html daemon/http/schemas.json
 
 # The daemon without its main: what unit tests are linked with.
 $(BUILD)/daemon.a: $(filter-out %/main.o,$(call objects,$(DAEMON_SOURCES)))
@@ -164,7 +174,7 @@ chaos: export AGENTD_CHAOS_ROUNDS = $(ROUNDS)
 chaos: TESTS = tests/e2e/test_chaos.py
 chaos: e2e
 
-SOURCES = $(wildcard include/agentd/*.h daemon/*.[ch] daemon/*/*.[ch] host/*.[ch] plugins/*/*.[ch] \
+SOURCES = $(wildcard include/agentd/*.h daemon/*.[ch] daemon/*/*.[ch] host/*.[ch] fetch/*.c plugins/*/*.[ch] \
           tests/unit/*.[ch] tests/plugins/*.c tests/zoo/*.[ch] fuzz/*.c bench/*.c)
 
 lint: lint-deps
@@ -200,7 +210,7 @@ install: all
 	    $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/lib/sysusers.d \
 	    $(DESTDIR)/etc/agentd/plugins
 	install -m 755 $(BUILD)/agentd $(DESTDIR)$(BINDIR)/agentd
-	install -m 755 $(BUILD)/agentd-host $(DESTDIR)$(LIBEXECDIR)/agentd-host
+	install -m 755 $(BUILD)/agentd-host $(BUILD)/agentd-fetch $(DESTDIR)$(LIBEXECDIR)
 	install -m 644 $(PLUGINS:%=$(BUILD)/plugins/%.so) $(DESTDIR)$(PLUGINDIR)
 	install -m 644 include/agentd/plugin.h $(DESTDIR)$(PREFIX)/include/agentd/plugin.h
 	printf 'prefix=%s\nName: agentd\nDescription: for plugins of the agentd agent server\nVersion: %s\nCflags: -I$${prefix}/include\n' \

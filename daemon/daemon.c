@@ -12,10 +12,12 @@
 #include <sysexits.h>
 #include <unistd.h>
 
+#include "daemon/auth/auth.h"
 #include "daemon/base/log.h"
 #include "daemon/http/api.h"
 #include "daemon/http/route.h"
 #include "daemon/http/server.h"
+#include "daemon/proc/fetch.h"
 #include "daemon/proc/notify.h"
 #include "daemon/run/registry.h"
 #include "daemon/run/run.h"
@@ -142,6 +144,30 @@ static int daemon_open_store(struct daemon *daemon)
 	return EX_UNAVAILABLE;
 }
 
+/* Keys of tokens' issuers are got by processes of their own. */
+
+#define KEYS_MAX_BYTES (256u << 10)
+
+static struct fetch *daemon_fetch(void *arg, const char *url,
+    void (*done)(void *arg, const char *bytes, size_t length, const char *error), void *done_arg)
+{
+	const struct daemon *daemon = arg;
+	struct fetch_setup setup = {
+		.url = url,
+		.most = KEYS_MAX_BYTES,
+		.hidden = &daemon->settings->hidden,
+		.done = done,
+		.arg = done_arg,
+	};
+	return fetch_start(daemon->base, &setup);
+}
+
+static int daemon_start_auth(struct daemon *daemon)
+{
+	struct auth_fetcher fetcher = { .start = daemon_fetch, .stop = fetch_stop, .arg = daemon };
+	return auth_start(daemon->auth, daemon->base, &fetcher) < 0 ? EX_OSERR : 0;
+}
+
 /* What was going on when agentd ended last. */
 
 struct daemon_recovery {
@@ -215,6 +241,9 @@ int daemon_new(struct event_base *base, const struct daemon_setup *setup, struct
 		goto fail;
 	error = EX_OSERR;
 	daemon->auth = setup->auth;
+	if ((error = daemon_start_auth(daemon)))
+		goto fail;
+	error = EX_OSERR;
 	daemon->api = (struct api){ .settings = settings,
 		.auth = daemon->auth,
 		.registry = daemon->registry,

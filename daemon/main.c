@@ -257,7 +257,7 @@ int main(int argc, char **argv)
 {
 	struct arguments arguments = parse_arguments(argc, argv);
 	char host[4096];
-	int host_fd = spawn_open_host(host, sizeof(host));
+	int host_fd = spawn_open("agentd-host", host, sizeof(host));
 	if (host_fd < 0) {
 		fprintf(stderr, "agentd: cannot open %s: %s\n", host, strerror(-host_fd));
 		return EX_UNAVAILABLE;

@@ -6,7 +6,6 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -19,20 +18,7 @@
 #include "daemon/base/message.h"
 #include "host/host.h"
 #include "host/load.h"
-
-/* Sends all of it. The socket may be non-blocking by now. */
-static void send_all(int fd, const struct buf *out)
-{
-	for (size_t done = 0; done < out->length;) {
-		ssize_t n = send(fd, out->data + done, out->length - done, MSG_NOSIGNAL);
-		if (n > 0)
-			done += (size_t)n;
-		else if (n < 0 && errno == EAGAIN)
-			poll(&(struct pollfd){ .fd = fd, .events = POLLOUT }, 1, 1000);
-		else if (n < 0 && errno != EINTR)
-			_exit(HOST_EXIT_FAILED); /* agentd is gone */
-	}
-}
+#include "host/pipe.h"
 
 _Noreturn void host_leave(int fd, int code, const char *format, ...)
 {
@@ -45,34 +31,8 @@ _Noreturn void host_leave(int fd, int code, const char *format, ...)
 	struct frame_writer writer = frame_begin(&out, MESSAGE_LEAVING, 0);
 	frame_put_str(&writer, reason);
 	frame_end(&writer);
-	send_all(fd, &out);
+	pipe_send(fd, &out);
 	_exit(code);
-}
-
-/* Reads one frame and no byte more, so that nothing is lost for the loop. */
-static struct frame receive(int fd, struct buf *in)
-{
-	struct frame frame;
-	size_t used;
-	in->length = 0;
-	for (;;) {
-		int got = frame_read(in->data, in->length, &frame, &used);
-		if (got > 0)
-			return frame;
-		uint32_t body = 0;
-		if (in->length >= FRAME_HEAD)
-			memcpy(&body, in->data, sizeof(body));
-		size_t want = FRAME_HEAD + body - in->length;
-		char *room = got < 0 ? NULL : buf_room(in, want);
-		ssize_t n = room ? recv(fd, room, want, 0) : -1;
-		if (n < 0 && room && errno == EINTR)
-			continue;
-		if (n == 0)
-			_exit(0); /* agentd is gone */
-		if (n < 0)
-			_exit(HOST_EXIT_FAILED);
-		buf_grew(in, (size_t)n);
-	}
 }
 
 static struct host_setup read_setup(int fd, const struct frame *frame)
@@ -127,7 +87,7 @@ static void send_hello(int fd, const struct plugin *plugin)
 	}
 	if (frame_end(&writer) < 0)
 		host_leave(fd, HOST_EXIT_FAILED, "out of memory");
-	send_all(fd, &out);
+	pipe_send(fd, &out);
 	buf_done(&out);
 }
 
@@ -146,7 +106,7 @@ int main(int argc, char **argv)
 	fcntl(fd, F_SETFD, FD_CLOEXEC); /* what the plugin starts has no business with it */
 
 	struct buf in = { 0 };
-	struct frame frame = receive(fd, &in);
+	struct frame frame = pipe_receive(fd, &in);
 	struct host_setup setup = read_setup(fd, &frame);
 	int error = sandbox_enter(&setup.sandbox);
 	if (error < 0)
@@ -159,7 +119,7 @@ int main(int argc, char **argv)
 	close(HOST_FD_PLUGIN);
 	send_hello(fd, &plugin);
 
-	frame = receive(fd, &in);
+	frame = pipe_receive(fd, &in);
 	if (frame.type == MESSAGE_QUIT)
 		return 0;
 	host_serve(fd, &setup, &plugin, &frame);

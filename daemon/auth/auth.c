@@ -159,6 +159,14 @@ const char *auth_bearer(
 	return NULL;
 }
 
+bool auth_may_renew(const struct provider *provider)
+{
+	static const struct rate rate = { 4, 240000 };
+	uint64_t wait_us;
+	return rates_take(provider->auth->rates, provider->settings->name, "", &rate,
+	    clock_monotonic_us(), &wait_us);
+}
+
 bool auth_is_token(const char *text)
 {
 	size_t dots = 0;

@@ -3,7 +3,7 @@
  *
  * auth_new reads the keys that are in files, so that `agentd -t` finds what is wrong with them. A file
  * that changes is read again, at most once a second; what a URL has is got after auth_start, every 15
- * minutes, and when a token names a key that is not among those at hand (at most once a minute). A new
+ * minutes, and when a token names a key that is not among those at hand (four times in four minutes). A new
  * set of keys takes the place of the old one whole; one that cannot be read leaves the old one.
  *
  * One thread.

@@ -37,6 +37,8 @@ const char *auth_bearer(
 const char *auth_header(const struct auth_request *request, const char *name,
     enum auth_verdict *ret_verdict, const char **ret_why);
 
+/* Whether keys may be got again because of a token that names one that is not there: any token may. */
+bool auth_may_renew(const struct provider *provider);
 /* Whether it has the three parts of a token (RFC 7519), whatever they are. */
 bool auth_is_token(const char *text);
 

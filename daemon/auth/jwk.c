@@ -103,11 +103,16 @@ void key_done(struct key *key)
 	*key = (struct key){ 0 };
 }
 
-/* OpenSSL's errors wait in a queue of the thread, where somebody else would take them for his own. */
+/*
+ * OpenSSL's errors wait in a queue of the thread, where somebody else would take them for his own. And
+ * cjose says that memory is out when OpenSSL did not like a point: what OpenSSL says counts.
+ */
 static int refused(const cjose_err *error, const char *why, const char **ret_why)
 {
+	unsigned long cause = ERR_peek_last_error();
 	ERR_clear_error();
-	if (error->code == CJOSE_ERR_NO_MEMORY)
+	if (cause ? ERR_GET_REASON(cause) == ERR_R_MALLOC_FAILURE
+		  : error->code == CJOSE_ERR_NO_MEMORY)
 		return -ENOMEM;
 	*ret_why = why;
 	return -EINVAL;

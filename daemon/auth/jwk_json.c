@@ -165,14 +165,14 @@ static int read_keys(const json_t *keys, struct jwk_set *set, char *reason, size
 
 int jwk_set_from_jwks(const char *json, size_t n, struct jwk_set **ret, char *reason, size_t size)
 {
-	json_error_t at;
+	json_error_t at = { 0 }; /* jansson may leave it alone, when memory is out */
 	if (n > JWK_TEXT_MAX) {
 		snprintf(reason, size, "more than %zu bytes", JWK_TEXT_MAX);
 		return -EINVAL;
 	}
-	json_t *document = json_loadb(json, n, JSON_REJECT_DUPLICATES, &at);
+	json_t *document = json_loadb(n ? json : "", n, JSON_REJECT_DUPLICATES, &at);
 	if (!document) {
-		if (json_error_code(&at) == json_error_out_of_memory)
+		if (json_error_code(&at) <= json_error_out_of_memory)
 			return -ENOMEM;
 		snprintf(reason, size, "not JSON at line %d, column %d", at.line, at.column);
 		return -EINVAL;

@@ -147,7 +147,7 @@ int jwk_set_from_pem(const char *pem, size_t n, struct jwk_set **ret, char *reas
 		snprintf(reason, size, "more than %zu bytes", JWK_TEXT_MAX);
 		return -EINVAL;
 	}
-	BIO *text = BIO_new_mem_buf(pem, (int)n);
+	BIO *text = BIO_new_mem_buf(n ? pem : "", (int)n);
 	if (!text || !(set = jwk_set_new(1)))
 		goto done;
 	ERR_clear_error(); /* what read_blocks finds there must be its own */

@@ -67,9 +67,9 @@ static enum jwt_verdict split(struct token *token, const char **ret_why)
 static enum jwt_verdict parse(
     const char *json, size_t n, const char *why, json_t **ret, const char **ret_why)
 {
-	json_error_t error;
+	json_error_t error = { 0 }; /* jansson may leave it alone, when memory is out */
 	json_t *value = json_loadb(json, n, JSON_REJECT_DUPLICATES, &error);
-	if (!value && json_error_code(&error) == json_error_out_of_memory)
+	if (!value && json_error_code(&error) <= json_error_out_of_memory)
 		return out_of_memory(ret_why);
 	if (!json_is_object(value)) {
 		json_decref(value);
@@ -252,8 +252,11 @@ static enum jwt_verdict check_claims(
 	return check_audience(rules, json_object_get(claims, "aud"), ret_why);
 }
 
-/* cjose takes an ECDSA signature of any length, cut in halves, and an RSA signature without its leading
- * zeros: then one token would have many texts. */
+/*
+ * Before cjose sees it: cjose 0.6.2 compares an HMAC with a shorter signature past that one's end. And
+ * it takes an ECDSA signature of any length, cut in halves, and a PSS signature without its leading
+ * zeros: then one token would have many texts.
+ */
 static bool signature_fits(const struct token *token)
 {
 	size_t length = token->algorithm->signature;

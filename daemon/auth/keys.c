@@ -17,8 +17,9 @@
 #define FILE_MAX_BYTES 262144
 #define LOOK_MS        1000   /* between two looks at a file */
 #define REFRESH_MS     900000 /* a URL, whether anybody asks or not: keys are also withdrawn */
-#define RENEW_MS       60000  /* at the earliest, since a token may name any key */
+#define RENEW_GAP_MS   5000   /* a token that names a key just asked for has got its answer */
 #define RETRY_MIN_MS   1000   /* after a failure, doubling */
+#define RETRY_MAX_MS   60000
 
 struct keys {
 	struct provider *provider; /* borrowed */
@@ -28,7 +29,7 @@ struct keys {
 	uint64_t looked_ms;
 	struct event *timer; /* of a URL */
 	struct fetch *fetch; /* the one under way */
-	uint64_t fetched_ms; /* when the last was begun; 0: never */
+	uint64_t fetched_ms; /* when the last one ended */
 	int64_t retry_ms;
 };
 
@@ -104,7 +105,7 @@ static void on_failure(struct keys *keys, const char *why)
 	    settings->jwks_url, why, (double)keys->retry_ms / 1000,
 	    keys->set ? ", and the keys stay as they were" : "");
 	arm(keys, keys->retry_ms);
-	keys->retry_ms = keys->retry_ms * 2 < RENEW_MS ? keys->retry_ms * 2 : RENEW_MS;
+	keys->retry_ms = keys->retry_ms * 2 < RETRY_MAX_MS ? keys->retry_ms * 2 : RETRY_MAX_MS;
 }
 
 static void on_fetched(void *arg, const char *bytes, size_t length, const char *error)
@@ -113,6 +114,7 @@ static void on_fetched(void *arg, const char *bytes, size_t length, const char *
 	struct jwk_set *set = NULL;
 	char reason[200];
 	keys->fetch = NULL;
+	keys->fetched_ms = clock_monotonic_ms();
 	if (error) {
 		on_failure(keys, error);
 	} else if (parse(keys, bytes, length, &set, reason, sizeof(reason)) < 0) {
@@ -131,7 +133,6 @@ static void on_fetched(void *arg, const char *bytes, size_t length, const char *
 static void begin_fetch(struct keys *keys)
 {
 	const struct auth_fetcher *fetcher = auth_fetcher(keys->provider->auth);
-	keys->fetched_ms = clock_monotonic_ms();
 	keys->fetch =
 	    fetcher->start(fetcher->arg, keys->provider->settings->jwks_url, on_fetched, keys);
 	if (!keys->fetch)
@@ -151,9 +152,9 @@ bool keys_renew(struct keys *keys)
 {
 	if (!keys->timer)
 		return false;
-	bool lately = keys->fetched_ms && clock_monotonic_ms() < keys->fetched_ms + RENEW_MS;
-	if (!keys->fetch && !lately)
-		begin_fetch(keys);
+	bool lately = clock_monotonic_ms() < keys->fetched_ms + RENEW_GAP_MS;
+	if (!keys->fetch && keys->set && !lately && auth_may_renew(keys->provider))
+		begin_fetch(keys); /* without any keys it is being tried again as it is */
 	return keys->fetch != NULL;
 }
 
@@ -178,6 +179,19 @@ static void open_file(struct keys *keys, const char *key, struct conf_errors *er
 		conf_error(errors, node_of(keys, key), "%s: %s", keys->path, reason);
 }
 
+/* An algorithm that no key is made for would never let anybody in. Key sets change, so only one key is
+ * held to it. */
+static void check_fit(const struct keys *keys, struct conf_errors *errors)
+{
+	const struct provider_settings *settings = keys->provider->settings;
+	for (size_t i = 0; keys->set && i < settings->algorithms.count; i++)
+		if (!jwk_set_fits(keys->set, settings->algorithms.items[i]))
+			conf_error(errors, node_of(keys, "algorithms"), "%s does not fit the %s%s",
+			    settings->algorithms.items[i],
+			    settings->secret ? "secret" : "key in key_file",
+			    settings->secret ? ", which is too short for it" : "");
+}
+
 int keys_open(struct provider *provider, struct conf_errors *errors, struct keys **ret)
 {
 	const struct provider_settings *settings = provider->settings;
@@ -193,6 +207,8 @@ int keys_open(struct provider *provider, struct conf_errors *errors, struct keys
 	else if (settings->secret && jwk_set_from_secret(settings->secret, strlen(settings->secret),
 					 &keys->set, reason, sizeof(reason)) < 0)
 		conf_error(errors, node_of(keys, "secret"), "%s", reason);
+	if (settings->secret || settings->key_file)
+		check_fit(keys, errors);
 	return 0;
 }
 

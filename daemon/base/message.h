@@ -17,7 +17,7 @@
 #include <stdint.h>
 
 /* Both programs come from one build; this catches a host that does not. Change it with any field. */
-#define MESSAGE_PROTOCOL 2u
+#define MESSAGE_PROTOCOL 3u
 
 #define MESSAGE_WINDOW (256u << 10)
 #define MESSAGE_COST   64u
@@ -40,6 +40,8 @@ enum message_type {
 	MESSAGE_CANCEL,    /* run */
 	MESSAGE_CREDIT,    /* run; u32 bytes */
 	MESSAGE_PING,      /* nothing */
+	MESSAGE_FETCH, /* to agentd-fetch: str url, u32 timeout (ms), u32 most bytes, count, then
+	                    * hidden files: str path */
 
 	/* host → agentd */
 	MESSAGE_HELLO =
@@ -54,6 +56,7 @@ enum message_type {
 	                     * messages */
 	MESSAGE_PONG,    /* nothing */
 	MESSAGE_LOG,     /* u32 level, text */
+	MESSAGE_FETCHED, /* from agentd-fetch: rest: what the URL has */
 };
 
 /* "messages" is: count, then per message texts role, content, tool_calls, tool_call_id. */

@@ -67,7 +67,7 @@ struct http_settings {
 	char *enabled_word;
 	int64_t max_body, max_head, max_connections, max_fields;
 	int64_t request_timeout_ms, keep_alive_ms, heartbeat_ms, slow_reader_ms;
-	bool allow_unauthenticated;
+	bool allow_unauthenticated, docs;
 };
 
 /* How processes are supervised; state.h has the table that these times belong to. */

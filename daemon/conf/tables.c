@@ -39,7 +39,7 @@ static const struct schema_row http_rows[] = {
 	{ "cors_origins", AGENTD_LIST, false, NULL, NULL, 0, 0, "origins whose pages may use this server, such as https://app.example", AT(settings, http.cors_origins) },
 	{ "auth", AGENTD_STRING, false, NULL, NULL, 0, 0, "who may use the API: a name of the section auth; none: everybody who can reach it", AT(settings, http.auth_word) },
 	{ "metrics_auth", AGENTD_STRING, false, "user", "none|user|admin", 0, 0, "who may read /metrics, where there is auth", AT(settings, http.metrics_auth_word) },
-	LATER("docs"),
+	{ "docs", AGENTD_BOOL, false, "false", NULL, 0, 0, "serve /docs and /openapi.json", AT(settings, http.docs) },
 };
 
 static const struct schema_row store_rows[] = {

@@ -119,6 +119,8 @@ static void wait_for_keys(struct api *api, struct http_request *request, enum ro
 /* What a row needs, where the config has a say in it. */
 static enum route_auth settle(const struct http_settings *settings, enum route_auth need)
 {
+	if (need == ROUTE_DOCS)
+		return ROUTE_OPEN; /* it has no secrets, and a browser has no key before it has read it */
 	if (need != ROUTE_METRICS)
 		return need;
 	if (!settings->auth || strcmp(settings->metrics_auth_word, "none") == 0)

@@ -34,6 +34,8 @@ api_handler api_run, api_agents_run;
 api_handler api_runs_list, api_runs_get, api_runs_events, api_runs_cancel;
 /* api_sessions.c */
 api_handler api_sessions_list, api_sessions_get, api_sessions_delete;
+/* api_docs.c */
+api_handler api_openapi, api_docs;
 
 /* The agent that a path names; NULL after answering 404, or 403: it is not for whoever asks. */
 struct agent *api_agent(struct api *api, struct http_request *request, const char *name);

@@ -5,35 +5,56 @@
 #include <stdio.h>
 #include <string.h>
 
-static const struct {
-	int status;
-	const char *code, *title;
-} table[PROBLEM_COUNT] = {
-	[PROBLEM_BAD_REQUEST] = { 400, "bad_request", "Bad Request" },
-	[PROBLEM_UNAUTHORIZED] = { 401, "unauthorized", "Unauthorized" },
-	[PROBLEM_FORBIDDEN] = { 403, "forbidden", "Forbidden" },
-	[PROBLEM_NOT_FOUND] = { 404, "not_found", "Not Found" },
-	[PROBLEM_METHOD_NOT_ALLOWED] = { 405, "method_not_allowed", "Method Not Allowed" },
-	[PROBLEM_SESSION_BUSY] = { 409, "session_busy", "Session Busy" },
-	[PROBLEM_SESSION_MISMATCH] = { 409, "session_mismatch", "Session Mismatch" },
-	[PROBLEM_RUN_CANCELLED] = { 409, "run_cancelled", "Run Cancelled" },
-	[PROBLEM_RUN_OVER] = { 409, "run_over", "Run Over" },
-	[PROBLEM_PAYLOAD_TOO_LARGE] = { 413, "payload_too_large", "Payload Too Large" },
-	[PROBLEM_UNSUPPORTED_MEDIA_TYPE] = { 415, "unsupported_media_type",
-	    "Unsupported Media Type" },
-	[PROBLEM_IDEMPOTENCY_MISMATCH] = { 422, "idempotency_mismatch", "Idempotency Mismatch" },
-	[PROBLEM_RATE_LIMITED] = { 429, "rate_limited", "Rate Limited" },
-	[PROBLEM_INTERNAL] = { 500, "internal", "Internal Server Error" },
-	[PROBLEM_AGENT_FAILED] = { 502, "agent_failed", "Agent Failed" },
-	[PROBLEM_AGENT_CRASHED] = { 502, "agent_crashed", "Agent Crashed" },
-	[PROBLEM_INTERRUPTED] = { 502, "interrupted", "Interrupted" },
-	[PROBLEM_OVERLOADED] = { 503, "overloaded", "Overloaded" },
-	[PROBLEM_AGENT_UNAVAILABLE] = { 503, "agent_unavailable", "Agent Unavailable" },
-	[PROBLEM_DRAINING] = { 503, "draining", "Draining" },
-	[PROBLEM_STORE_UNAVAILABLE] = { 503, "store_unavailable", "Store Unavailable" },
-	[PROBLEM_AUTH_UNAVAILABLE] = { 503, "auth_unavailable", "Auth Unavailable" },
-	[PROBLEM_TIMEOUT] = { 504, "timeout", "Timeout" },
+/* clang-format off */
+static const struct problem_view table[PROBLEM_COUNT] = {
+	[PROBLEM_BAD_REQUEST] = { 400, "bad_request", "Bad Request",
+	    "broken framing, a target that can be read in two ways, or something in it of the wrong type or value (named in `detail`)" },
+	[PROBLEM_UNAUTHORIZED] = { 401, "unauthorized", "Unauthorized",
+	    "no credentials, or none that are known" },
+	[PROBLEM_FORBIDDEN] = { 403, "forbidden", "Forbidden",
+	    "who asks may not do this; or a `Host` that is not this server, or a page of an origin that is not in `http.cors_origins`" },
+	[PROBLEM_NOT_FOUND] = { 404, "not_found", "Not Found",
+	    "there is none of that name or id" },
+	[PROBLEM_METHOD_NOT_ALLOWED] = { 405, "method_not_allowed", "Method Not Allowed",
+	    "the path has other methods; `Allow` names them" },
+	[PROBLEM_SESSION_BUSY] = { 409, "session_busy", "Session Busy",
+	    "a run of this session is going on" },
+	[PROBLEM_SESSION_MISMATCH] = { 409, "session_mismatch", "Session Mismatch",
+	    "the session belongs to another agent" },
+	[PROBLEM_RUN_CANCELLED] = { 409, "run_cancelled", "Run Cancelled",
+	    "somebody cancelled the run" },
+	[PROBLEM_RUN_OVER] = { 409, "run_over", "Run Over",
+	    "the run has ended already" },
+	[PROBLEM_PAYLOAD_TOO_LARGE] = { 413, "payload_too_large", "Payload Too Large",
+	    "the body is larger than `http.max_body`" },
+	[PROBLEM_UNSUPPORTED_MEDIA_TYPE] = { 415, "unsupported_media_type", "Unsupported Media Type",
+	    "the body is declared as something that is not text" },
+	[PROBLEM_IDEMPOTENCY_MISMATCH] = { 422, "idempotency_mismatch", "Idempotency Mismatch",
+	    "this `Idempotency-Key` came with another request before" },
+	[PROBLEM_RATE_LIMITED] = { 429, "rate_limited", "Rate Limited",
+	    "too many requests; `Retry-After` says when to come again" },
+	[PROBLEM_INTERNAL] = { 500, "internal", "Internal Server Error",
+	    "agentd itself could not go on, for want of memory as a rule" },
+	[PROBLEM_AGENT_FAILED] = { 502, "agent_failed", "Agent Failed",
+	    "the agent said that it failed; why is in `detail`" },
+	[PROBLEM_AGENT_CRASHED] = { 502, "agent_crashed", "Agent Crashed",
+	    "the agent's process died with the run in it" },
+	[PROBLEM_INTERRUPTED] = { 502, "interrupted", "Interrupted",
+	    "agentd ended while the run was going on" },
+	[PROBLEM_OVERLOADED] = { 503, "overloaded", "Overloaded",
+	    "the agent's queue is full, or the wait in it was too long" },
+	[PROBLEM_AGENT_UNAVAILABLE] = { 503, "agent_unavailable", "Agent Unavailable",
+	    "the agent's process is down" },
+	[PROBLEM_DRAINING] = { 503, "draining", "Draining",
+	    "agentd is stopping" },
+	[PROBLEM_STORE_UNAVAILABLE] = { 503, "store_unavailable", "Store Unavailable",
+	    "the store cannot read or write: its disk is full, or its file is locked or damaged" },
+	[PROBLEM_AUTH_UNAVAILABLE] = { 503, "auth_unavailable", "Auth Unavailable",
+	    "the keys of the tokens' issuer could not be got" },
+	[PROBLEM_TIMEOUT] = { 504, "timeout", "Timeout",
+	    "the run did not end before its deadline" },
 };
+/* clang-format on */
 
 void problem_write(
     struct buf *out, enum problem problem, const char *run_id, struct frame_text detail)
@@ -80,4 +101,9 @@ enum problem problem_of_code(const char *code)
 		if (code && strcmp(table[i].code, code) == 0)
 			return (enum problem)i;
 	return PROBLEM_INTERNAL;
+}
+
+const struct problem_view *problem_look(enum problem problem)
+{
+	return &table[problem];
 }

@@ -49,4 +49,11 @@ void problem_write(
 /* What a run's failure is in HTTP, by its code: the codes of runs are those of this table. */
 enum problem problem_of_code(const char *code);
 
+/* A row of the table. */
+struct problem_view {
+	int status;
+	const char *code, *title, *when; /* when: for the documents, in Markdown */
+};
+const struct problem_view *problem_look(enum problem problem);
+
 #endif

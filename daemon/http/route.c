@@ -111,13 +111,15 @@ static bool is_acceptable(struct http_request *request)
 
 /* The row of a path and a method, with the values of its parts. NULL: there is none; *ret_methods says
  * which the path has. */
-static const struct route *find_route(
+static const struct route *find_route(const struct settings *settings,
     const struct http_request *request, struct route_params *params, unsigned *ret_methods)
 {
 	*ret_methods = 0;
 	for (size_t i = 0; i < route_count; i++) {
 		if (!matches(routes[i].pattern, http_path(request), params))
 			continue;
+		if (routes[i].auth == ROUTE_DOCS && !settings->http.docs)
+			continue; /* as if it were not there */
 		*ret_methods |= routes[i].method;
 		if (routes[i].method == http_method(request))
 			return &routes[i];
@@ -129,7 +131,7 @@ static void handle(struct api *api, struct http_request *request)
 {
 	struct route_params params;
 	unsigned methods;
-	const struct route *route = find_route(request, &params, &methods);
+	const struct route *route = find_route(api->settings, request, &params, &methods);
 	if (route)
 		route->handle(api, request, &params);
 	else if (methods)
@@ -147,7 +149,7 @@ void route_request(void *arg, struct http_request *request)
 	unsigned methods;
 	if (!is_acceptable(request))
 		return;
-	const struct route *route = find_route(request, &params, &methods);
+	const struct route *route = find_route(api->settings, request, &params, &methods);
 	access_ask(api, request,
 	    route                   ? route->auth
 	    : is_preflight(request) ? ROUTE_OPEN

@@ -226,6 +226,7 @@ static void child_send_setup(struct child *child)
 static int child_spawn(struct child *child)
 {
 	struct spawn_request request = {
+		.program = "agentd-host",
 		.name = child->setup.name,
 		.host_fd = child->setup.host_fd,
 		.plugin_fd = image_fd(child->setup.image),

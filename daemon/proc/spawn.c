@@ -28,7 +28,7 @@
 
 #define HOST_FD_EXEC (HOST_FD_PLUGIN + 1)
 
-int spawn_open_host(char *path, size_t size)
+int spawn_open(const char *program, char *path, size_t size)
 {
 	char self[PATH_MAX];
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
@@ -36,12 +36,12 @@ int spawn_open_host(char *path, size_t size)
 		self[n] = '\0';
 		char *slash = strrchr(self, '/');
 		int length = (int)(slash ? slash - self : 0);
-		snprintf(path, size, "%.*s/agentd-host", length, self);
+		snprintf(path, size, "%.*s/%s", length, self, program);
 		int fd = open(path, O_RDONLY | O_CLOEXEC);
 		if (fd >= 0)
 			return fd;
 	}
-	snprintf(path, size, "%s/agentd-host", AGENTD_LIBEXECDIR);
+	snprintf(path, size, "%s/%s", AGENTD_LIBEXECDIR, program);
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
 	return fd >= 0 ? fd : -errno;
 }
@@ -122,7 +122,8 @@ static _Noreturn void child_main(const struct spawn_request *request, pid_t pare
 	if (request->memory_bytes)
 		child_limit(RLIMIT_DATA, (rlim_t)request->memory_bytes);
 #endif
-	char *const argv[] = { "agentd-host", (char *)(uintptr_t)request->name, NULL };
+	char *const argv[] = { (char *)(uintptr_t)request->program,
+		(char *)(uintptr_t)request->name, NULL };
 	fexecve(HOST_FD_EXEC, argv, environment);
 	_exit(HOST_EXIT_NO_EXEC);
 }

@@ -12,8 +12,9 @@
 #include <sys/types.h>
 
 struct spawn_request {
-	const char *name;     /* shown in ps as "agentd-host NAME" */
-	int host_fd;          /* the program, from spawn_open_host */
+	const char *program;  /* as ps shows it, before the name */
+	const char *name;     /* NULL: none */
+	int host_fd;          /* the program, from spawn_open */
 	int plugin_fd;        /* handed over as fd 4 */
 	int64_t memory_bytes; /* RLIMIT_DATA; 0: no limit */
 	int64_t files;        /* RLIMIT_NOFILE; 0: as it is */
@@ -26,9 +27,9 @@ struct spawned {
 	int output_fd;  /* what it prints; non-blocking */
 };
 
-/* Opens agentd-host: beside this program, or where it was installed to. -errno; the place that was
- * tried last is written into `path`. */
-int spawn_open_host(char *path, size_t size);
+/* Opens a program of ours, such as agentd-host: beside this one, or where it was installed to. -errno; the
+ * place that was tried last is written into `path`. */
+int spawn_open(const char *program, char *path, size_t size);
 
 /* 0 and the fds (the caller's to close), or -errno. The caller's thread must be the main one: the
  * death signal is tied to it. */

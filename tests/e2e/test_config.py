@@ -123,7 +123,6 @@ LATER = [  # (path, lines)
     ("hooks", "hooks: { log: { plugin: log } }"), ("identity", 'identity: { ann: [ "telegram:1" ] }'),
     ("cron", 'cron: { m: { schedule: "0 9 * * *" } }'), ("webhooks", "webhooks: { g: { path: /g } }"),
     ("events", "events: { e: { input: x } }"), ("dev", "dev: { watch: true }"),
-    ("http.docs", "http: { docs: true }"),
     ("agents.b.triggers", f"agents: {{ b: {{ plugin: {plugin('actor')}, triggers: {{ t: {{ auth: none }} }} }} }}"),
 ]
 

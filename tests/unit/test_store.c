@@ -526,7 +526,7 @@ static void test_a_newer_file_is_refused(void **state)
 	store = NULL;
 	harm("PRAGMA user_version = 99");
 	assert_int_equal(open_store(0, 0, reason, sizeof(reason)), -EPROTO);
-	assert_string_equal(reason, "was written by a newer agentd (version 99, this one knows 1)");
+	assert_string_equal(reason, "was written by a newer agentd (version 99, this one knows 2)");
 }
 
 static void flip(off_t at)
