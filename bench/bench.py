@@ -10,6 +10,7 @@ children (utime + stime), which is steady where wall time is not.
 The store is off but where a row says otherwise; bench/store_scale.py has the figures of a large one.
 """
 import argparse
+import hashlib
 import json
 import os
 import re
@@ -27,7 +28,11 @@ from process import TICK, cpu_seconds, family, free_port, pss_kib
 
 ROOT = Path(__file__).resolve().parents[1]
 RUN_BODY = json.dumps({"input": "hello there, how are you today"})
-WRK_RUN = f"wrk.method='POST'; wrk.body='{RUN_BODY}'; wrk.headers['Content-Type']='application/json'\n"
+KEY = "agentd_" + "x" * 43  # all features are on, so every run is asked for with a key
+AUTH = ("auth: {{ keys: {{ type: api_key, rate: 1000000/s, keys: [ sha256:{} ] }} }}\n"
+        .format(hashlib.sha256(KEY.encode()).hexdigest()))
+RUN_HEAD = f"POST /run HTTP/1.1\r\nHost: localhost\r\nX-API-Key: {KEY}\r\n"
+WRK_RUN = f"wrk.method='POST'; wrk.body='{RUN_BODY}'; wrk.headers['Content-Type']='application/json' wrk.headers['X-API-Key']='{KEY}'\n"
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--rounds", type=int, default=9)
@@ -69,9 +74,9 @@ class Server:
 def agentd(config="", echo="", store=False):
     port = free_port()
     path = folder / f"agent-{port}.conf"
-    path.write_text(f'http: {{ listen: [ "127.0.0.1:{port}" ], max_connections: 20000 }}\n'
+    path.write_text(f'http: {{ listen: [ "127.0.0.1:{port}" ], max_connections: 20000, auth: keys }}\n{AUTH}'
                     f"agents: {{ echo: {{ plugin: echo, concurrency: 4096 {echo} }} }}\n"
-                    f"store: {{ {f'path: {folder}/{port}.db' if store else 'enabled: false'} }}\n{config}")
+                    f"control: {{ socket: none }}\nstore: {{ {f'path: {folder}/{port}.db' if store else 'enabled: false'} }}\n{config}")
     return Server("agentd", [str(build / "agentd"), "-c", str(path)], port)
 
 
@@ -160,7 +165,7 @@ def durable():
 
 def paced(server, clients, each, seconds):
     """Begin and end of every /run of so many clients with so many runs a second each."""
-    request = f"POST /run HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(RUN_BODY)}\r\n\r\n{RUN_BODY}".encode()
+    request = f"{RUN_HEAD}Content-Length: {len(RUN_BODY)}\r\n\r\n{RUN_BODY}".encode()
     spans = []
 
     def client(number):
@@ -229,7 +234,7 @@ def latency():
 def stream_socket(server, text):
     s = socket.create_connection(("127.0.0.1", server.port))
     body = json.dumps({"input": text, "stream": True})
-    s.sendall(f"POST /run HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode())
+    s.sendall(f"{RUN_HEAD}Content-Length: {len(body)}\r\n\r\n{body}".encode())
     return s
 
 
@@ -318,7 +323,7 @@ def memory():
 def start_ms(store):
     port = free_port()
     path = folder / "start.conf"
-    path.write_text(f'http: {{ listen: [ "127.0.0.1:{port}" ] }}\nagents: {{ echo: {{ plugin: echo }} }}\n'
+    path.write_text(f'http: {{ listen: [ "127.0.0.1:{port}" ], auth: keys }}\n{AUTH}control: {{ socket: none }}\nagents: {{ echo: {{ plugin: echo }} }}\n'
                     f"store: {{ {f'path: {store}' if store else 'enabled: false'} }}\n")
     begun = time.monotonic()
     process = subprocess.Popen([str(build / "agentd"), "-c", str(path)], stderr=subprocess.DEVNULL)
@@ -328,7 +333,7 @@ def start_ms(store):
             break
         except ConnectionRefusedError:
             assert time.monotonic() < begun + 10
-    s.sendall(f"POST /run HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(RUN_BODY)}\r\n\r\n{RUN_BODY}".encode())
+    s.sendall(f"{RUN_HEAD}Content-Length: {len(RUN_BODY)}\r\n\r\n{RUN_BODY}".encode())
     assert s.recv(4096).startswith(b"HTTP/1.1 200")
     took = (time.monotonic() - begun) * 1e3
     s.close()
@@ -355,7 +360,7 @@ def restart():
         os.kill(host, signal.SIGKILL)
         while True:
             s = socket.create_connection(("127.0.0.1", server.port))
-            s.sendall(f"POST /run HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(RUN_BODY)}\r\n\r\n{RUN_BODY}".encode())
+            s.sendall(f"{RUN_HEAD}Content-Length: {len(RUN_BODY)}\r\n\r\n{RUN_BODY}".encode())
             good = s.recv(4096).startswith(b"HTTP/1.1 200")
             s.close()
             if good and family(server.process.pid)[1:] != [host]:

@@ -6,7 +6,8 @@
 #include <string.h>
 #include <uthash.h>
 
-#define SWEEP_LEAST 1024 /* buckets before anybody looks for full ones */
+#define SWEEP_LEAST    1024 /* buckets before anybody looks for full ones */
+#define NAME_MAX_BYTES 400
 
 /* What is missing is counted in the time that it takes to come back: no fractions of requests. */
 struct bucket {
@@ -47,25 +48,35 @@ void rates_free(struct rates *rates)
 	free(rates);
 }
 
-/* "provider user": no name of a provider has a blank in it. NULL: no memory. */
+/* "provider user": no name of a provider has a blank in it. One that is too long for this is cut, and
+ * shares its bucket with others that begin so. */
+static size_t make_name(char name[NAME_MAX_BYTES], const char *provider, const char *who)
+{
+	size_t head = strnlen(provider, NAME_MAX_BYTES - 1);
+	memcpy(name, provider, head);
+	name[head++] = ' ';
+	size_t tail = strnlen(who, NAME_MAX_BYTES - head);
+	memcpy(name + head, who, tail);
+	return head + tail;
+}
+
+/* NULL: no memory. */
 static struct bucket *find(struct rates *rates, const char *provider, const char *who)
 {
-	size_t head = strlen(provider), tail = strlen(who), n = head + 1 + tail;
-	struct bucket *fresh = calloc(1, sizeof(*fresh) + n + 1), *bucket;
-	if (!fresh)
-		return NULL;
-	memcpy(fresh->name, provider, head);
-	fresh->name[head] = ' ';
-	memcpy(fresh->name + head + 1, who, tail);
-	HASH_FIND(hh, rates->buckets, fresh->name, n, bucket);
-	if (bucket) {
-		free(fresh);
+	char name[NAME_MAX_BYTES];
+	size_t n = make_name(name, provider, who);
+	struct bucket *bucket;
+	HASH_FIND(hh, rates->buckets, name, n, bucket);
+	if (bucket)
 		return bucket;
-	}
-	HASH_ADD_KEYPTR(hh, rates->buckets, fresh->name, n, fresh);
-	if (fresh->hh.tbl)
-		return fresh;
-	free(fresh); /* uthash had no memory for it */
+	bucket = calloc(1, sizeof(*bucket) + n);
+	if (!bucket)
+		return NULL;
+	memcpy(bucket->name, name, n);
+	HASH_ADD_KEYPTR(hh, rates->buckets, bucket->name, n, bucket);
+	if (bucket->hh.tbl)
+		return bucket;
+	free(bucket); /* uthash had no memory for it */
 	return NULL;
 }
 
