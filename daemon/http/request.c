@@ -329,6 +329,19 @@ void http_reply(struct http_request *request, int status, const char *type, stru
 	write_now(conn);
 }
 
+/* What a stream's request said is of no more use, and may hold a key. evhttp looks for Connection yet. */
+static void drop_headers(struct http_request *request)
+{
+	struct evkeyvalq *fields = evhttp_request_get_input_headers(request->evreq);
+	struct evkeyval *field = TAILQ_FIRST(fields);
+	while (field) {
+		bool is_kept = strcasecmp(field->key, "Connection") == 0;
+		if (!is_kept)
+			evhttp_remove_header(fields, field->key); /* the first of that name */
+		field = is_kept ? TAILQ_NEXT(field, next) : TAILQ_FIRST(fields);
+	}
+}
+
 void http_stream_begin(struct http_request *request, const char *type)
 {
 	add_common_headers(request, type);
@@ -337,6 +350,7 @@ void http_stream_begin(struct http_request *request, const char *type)
 	/* evhttp reads during a stream, and keeps all that it reads; conn_on_input cuts who sends more. */
 	bufferevent_setwatermark(request->conn->bev, EV_READ, 0, STREAM_READ_MAX);
 	evhttp_send_reply_start(request->evreq, 200, NULL);
+	drop_headers(request);
 }
 
 void http_on_drained(struct http_request *request, void (*drained)(void *arg), void *arg)
