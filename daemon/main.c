@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "daemon/auth/auth.h"
+#include "daemon/base/journal.h"
 #include "daemon/base/log.h"
 #include "daemon/conf/settings.h"
 #include "daemon/daemon.h"
@@ -135,6 +136,9 @@ static void open_log(const struct settings *settings)
 		if (strcmp(levels[i], settings->log_level_word) == 0)
 			level = (enum log_level)i;
 	log_open(STDERR_FILENO, format, level);
+	if (format == LOG_FORMAT_JOURNAL)
+		log_open_journal(
+		    JOURNAL_SOCKET); /* without it lines go to stderr, with their level */
 }
 
 /* As many descriptors as we may have, what hosts leave behind, and memory that nobody else reads: it

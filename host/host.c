@@ -40,12 +40,14 @@ static struct agentd_message *get_messages(struct frame_cursor *cursor, size_t *
 	return messages;
 }
 
-static struct agentd_run *run_new(uint64_t number)
+static struct agentd_run *run_new(uint64_t number, struct agentd_text id)
 {
 	struct agentd_run *run = calloc(1, sizeof(*run));
 	if (!run)
 		return NULL;
 	run->number = number;
+	if (id.n <= RUN_ID_MAX && id.n)
+		memcpy(run->id, id.p, id.n);
 	run->refs = 2; /* the table's, and the caller's */
 	run->credit = MESSAGE_WINDOW;
 	pthread_mutex_lock(&host.lock);
@@ -87,7 +89,9 @@ static int call_read(struct call *call, const struct frame *frame)
 
 static void call_execute(struct call *call)
 {
+	services_enter(call->run);
 	int refused = host.plugin->agent.run(host.self, call->run, &call->request);
+	services_enter(NULL);
 	if (refused) {
 		char why[64];
 		snprintf(why, sizeof(why), "the plugin refused the run (%d)", refused);
@@ -109,7 +113,7 @@ static int on_run(const struct frame *frame)
 {
 	struct call call = { 0 };
 	int error = call_read(&call, frame);
-	if (error == 0 && !(call.run = run_new(frame->run)))
+	if (error == 0 && !(call.run = run_new(frame->run, call.request.run_id)))
 		error = -ENOMEM;
 	if (error == 0)
 		call_execute(&call);
@@ -131,7 +135,7 @@ static int on_run_blocking(const struct frame *frame)
 		struct frame copy = { .body = body, .length = frame->length };
 		error = call_read(call, &copy);
 	}
-	if (error == 0 && !(call->run = run_new(frame->run)))
+	if (error == 0 && !(call->run = run_new(frame->run, call->request.run_id)))
 		error = -ENOMEM;
 	if (error == 0) {
 		int no_thread = pool_add(&call->pooled, host.setup->threads);

@@ -16,8 +16,11 @@ struct channel;
 struct event;
 struct event_base;
 
+#define RUN_ID_MAX 63
+
 struct agentd_run {
 	uint64_t number;
+	char id[RUN_ID_MAX + 1]; /* as people know it */
 	unsigned refs;
 	uint32_t credit, events;
 	bool cancelled, finished, starved, complained;
@@ -55,6 +58,8 @@ extern struct agentd_host host_services;
 void services_flush(int fd, short what, void *arg);
 /* Says why, after all that was said before, and ends this process. */
 _Noreturn void services_leave(int code, const char *reason);
+/* The run that this thread is in, for the lines that it logs; NULL: none. */
+void services_enter(const struct agentd_run *run);
 /* Ends a run for the plugin; nothing happens if it is finished. */
 void services_fail_run(struct agentd_run *run, const char *why);
 void services_unref(struct agentd_run *run);

@@ -73,7 +73,14 @@ static void run_unref_locked(struct agentd_run *run)
 
 /* The host table. */
 
-static void put_log(uint32_t level, const char *text)
+static _Thread_local const char *current_run; /* its id */
+
+void services_enter(const struct agentd_run *run)
+{
+	current_run = run ? run->id : NULL;
+}
+
+static void put_log(uint32_t level, const char *run_id, const char *text)
 {
 	if (host.out.length + host.backlog > LOG_BACKLOG_MAX) {
 		wake_loop(); /* which looks how much agentd has taken since */
@@ -82,21 +89,35 @@ static void put_log(uint32_t level, const char *text)
 	struct frame_writer writer = frame_begin(&host.out, MESSAGE_LOG, 0);
 	frame_put_u32(&writer, level > AGENTD_LOG_DEBUG ? AGENTD_LOG_DEBUG : level);
 	frame_put_str(&writer, text);
+	frame_put_str(&writer, run_id);
 	frame_end(&writer);
 	wake_loop();
+}
+
+static void put_log_line(uint32_t level, const char *run_id, const char *format, va_list args)
+{
+	char text[1024];
+	vsnprintf(text, sizeof(text), format, args);
+	pthread_mutex_lock(&host.lock);
+	put_log(level, run_id, text);
+	pthread_mutex_unlock(&host.lock);
+}
+
+static void host_run_log(struct agentd_run *run, uint32_t level, const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	put_log_line(level, run->id, format, args);
+	va_end(args);
 }
 
 static void host_log(const struct agentd_host *self, uint32_t level, const char *format, ...)
 {
 	(void)self;
-	char text[1024];
 	va_list args;
 	va_start(args, format);
-	vsnprintf(text, sizeof(text), format, args);
+	put_log_line(level, current_run, format, args);
 	va_end(args);
-	pthread_mutex_lock(&host.lock);
-	put_log(level, text);
-	pthread_mutex_unlock(&host.lock);
 }
 
 /* A call for a run that is finished: harmless, and said once. Locked by the caller. */
@@ -105,7 +126,7 @@ static int complain(struct agentd_run *run, const char *what)
 	char text[96];
 	snprintf(text, sizeof(text), "the plugin called %s after the run was finished", what);
 	if (!run->complained)
-		put_log(AGENTD_LOG_WARN, text);
+		put_log(AGENTD_LOG_WARN, run->id, text);
 	run->complained = true;
 	return -EALREADY;
 }
@@ -443,4 +464,5 @@ struct agentd_host host_services = {
 	.watch_new = host_watch_new,
 	.watch_set = host_watch_set,
 	.watch_free = host_watch_free,
+	.run_log = host_run_log,
 };

@@ -10,6 +10,7 @@
 
 #include "daemon/base/buf.h"
 #include "daemon/base/id.h"
+#include "daemon/base/journal.h"
 
 #define LOG_BUFFER_MAX (256u << 10) /* beyond it lines are dropped and counted */
 #define LOG_PIECE      4096         /* PIPE_BUF: poll promises room for this much */
@@ -22,7 +23,9 @@ static struct {
 	void *arg;
 	struct buf out;
 	unsigned long dropped;
-} log_state = { .fd = STDERR_FILENO, .level = LOG_LEVEL_INFO };
+	int journal; /* -1: lines go to fd */
+	struct buf entry;
+} log_state = { .fd = STDERR_FILENO, .level = LOG_LEVEL_INFO, .journal = -1 };
 
 static const struct {
 	const char *text;
@@ -46,6 +49,14 @@ void log_on_pending(void (*pending)(void *arg), void *arg)
 {
 	log_state.pending = pending;
 	log_state.arg = arg;
+}
+
+int log_open_journal(const char *path)
+{
+	int fd = journal_open(path);
+	if (fd >= 0)
+		log_state.journal = fd;
+	return fd < 0 ? fd : 0;
 }
 
 bool log_enabled(enum log_level level)
@@ -113,6 +124,19 @@ static void add_line_json(struct buf *out, enum log_level level, const struct lo
 	buf_add(out, "}\n", 2);
 }
 
+/* The message, and the fields behind it. */
+static void add_words(
+    struct buf *out, const struct log_field *fields, size_t count, const char *message, size_t n)
+{
+	add_escaped(out, message, n);
+	for (size_t i = 0; i < count; i++) {
+		if (!fields[i].text)
+			continue;
+		buf_addf(out, " %s=", fields[i].name);
+		add_escaped(out, fields[i].text, strlen(fields[i].text));
+	}
+}
+
 static void add_line_text(struct buf *out, enum log_level level, const struct log_field *fields,
     size_t count, const char *message, size_t n)
 {
@@ -122,20 +146,28 @@ static void add_line_text(struct buf *out, enum log_level level, const struct lo
 		add_time(out);
 		buf_addf(out, " %s ", level_name[level].text);
 	}
-	add_escaped(out, message, n);
-	for (size_t i = 0; i < count; i++) {
-		if (!fields[i].text)
-			continue;
-		buf_addf(out, " %s=", fields[i].name);
-		add_escaped(out, fields[i].text, strlen(fields[i].text));
-	}
+	add_words(out, fields, count, message, n);
 	buf_add(out, "\n", 1);
+}
+
+/* What people read has the fields in it, too: journalctl does not show them. */
+static void send_entry(enum log_level level, const struct log_field *fields, size_t count,
+    const char *message, size_t n)
+{
+	struct buf words = { 0 };
+	add_words(&words, fields, count, message, n);
+	if (words.failed || journal_send(log_state.journal, level, words.data ? words.data : "",
+				words.length, fields, count, &log_state.entry) < 0)
+		log_state.dropped++;
+	buf_done(&words);
 }
 
 static void add_line(enum log_level level, const struct log_field *fields, size_t count,
     const char *message, size_t n)
 {
-	if (log_state.format == LOG_FORMAT_JSON)
+	if (log_state.journal >= 0)
+		send_entry(level, fields, count, message, n);
+	else if (log_state.format == LOG_FORMAT_JSON)
 		add_line_json(&log_state.out, level, fields, count, message, n);
 	else
 		add_line_text(&log_state.out, level, fields, count, message, n);
@@ -165,7 +197,7 @@ static void say_dropped(void)
 	char message[64];
 	int n = snprintf(
 	    message, sizeof(message), "%lu log lines lost: nobody read them", log_state.dropped);
-	log_state.dropped = 0;
+	log_state.dropped = 0; /* it counts again if this line is lost, too */
 	add_line(LOG_LEVEL_WARN, NULL, 0, message, (size_t)n);
 }
 

@@ -55,7 +55,7 @@ enum message_type {
 	MESSAGE_FINISH,  /* run; u32 status, texts content (absent: the deltas), error, usage, then
 	                     * messages */
 	MESSAGE_PONG,    /* nothing */
-	MESSAGE_LOG,     /* u32 level, text */
+	MESSAGE_LOG,     /* u32 level, text, str run's id (absent: it is about none) */
 	MESSAGE_FETCHED, /* from agentd-fetch: rest: what the URL has */
 };
 

@@ -105,10 +105,13 @@ static int child_on_log(struct child *child, const struct frame *frame)
 {
 	struct frame_cursor cursor = frame_fields(frame);
 	uint32_t level = frame_get_u32(&cursor);
-	struct frame_text text = frame_get_text(&cursor);
-	if (frame_end_fields(&cursor) < 0 || level > LOG_LEVEL_DEBUG)
+	struct frame_text text = frame_get_text(&cursor), run = frame_get_text(&cursor);
+	char run_id[ID_SIZE] = "";
+	if (frame_end_fields(&cursor) < 0 || level > LOG_LEVEL_DEBUG || run.n >= sizeof(run_id))
 		return -EPROTO;
-	output_say(child->output, (enum log_level)level, text.p ? text.p : "", text.n);
+	if (run.n)
+		memcpy(run_id, run.p, run.n);
+	output_say(child->output, (enum log_level)level, run_id, text.p ? text.p : "", text.n);
 	return 0;
 }
 

@@ -39,11 +39,12 @@ static void output_line(struct output *output)
 		return;
 	output->line[output->length] = '\0';
 	memcpy(output->last, output->line, output->length + 1);
-	output_say(output, LOG_LEVEL_INFO, output->line, output->length);
+	output_say(output, LOG_LEVEL_INFO, "", output->line, output->length);
 	output->length = 0;
 }
 
-void output_say(struct output *output, enum log_level level, const char *text, size_t n)
+void output_say(
+    struct output *output, enum log_level level, const char *run_id, const char *text, size_t n)
 {
 	uint64_t second = clock_monotonic_ms() / 1000;
 	if (second != output->second) {
@@ -55,7 +56,10 @@ void output_say(struct output *output, enum log_level level, const char *text, s
 		output->dropped++;
 		return;
 	}
-	struct log_field fields[] = { { "from", output->name, false } };
+	struct log_field fields[] = {
+		{ "from", output->name, false },
+		{ "run_id", run_id[0] ? run_id : NULL, false },
+	};
 	log_with(level, fields, "%.*s", (int)n, text);
 }
 

@@ -17,8 +17,9 @@ struct output;
 
 /* The fd belongs to the output; `name` is borrowed. NULL: memory is out, and fd is closed. */
 struct output *output_new(struct event_base *base, int fd, const char *name);
-/* One line that did not come through the pipe. */
-void output_say(struct output *output, enum log_level level, const char *text, size_t n);
+/* One line that did not come through the pipe; `run_id` is "" if it is about no run. */
+void output_say(
+    struct output *output, enum log_level level, const char *run_id, const char *text, size_t n);
 /* Reads what is still in the pipe, for a child that has ended. */
 void output_finish(struct output *output);
 /* The last line that was not empty; "" if there was none. */

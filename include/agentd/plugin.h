@@ -217,6 +217,13 @@ struct agentd_host {
 	    void (*fn)(void *arg, uint32_t what), void *arg);
 	int (*watch_set)(struct agentd_watch *watch, uint32_t what);
 	void (*watch_free)(struct agentd_watch *watch);
+
+	/* Any thread. A line for the log that bears the run's id, as `log` does inside `run`. */
+	void (*run_log)(struct agentd_run *run, uint32_t level, const char *format, ...)
+#if defined(__GNUC__)
+	    __attribute__((format(printf, 3, 4)))
+#endif
+	    ;
 };
 
 #define AGENTD_HAS(host, member) \
