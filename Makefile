@@ -1,6 +1,6 @@
 # agentd. `make run` tries it, `make test` tests it, `make install` installs it.
 #
-#   make [SAN=address|thread]         build/agentd, build/agentd-host, build/plugins/*.so
+#   make [SAN=address|thread]         build/agentd, build/agentd-host, build/agentctl, build/plugins/*.so
 #   make deps                         installs what is missing, from Debian's packages
 #   make run                          deps, build, and agentd with conf/agent.conf
 #   make test [SAN=…] [TESTS=…]       deps, build, unit tests, end-to-end tests
@@ -27,12 +27,12 @@ PLUGINDIR  := $(PREFIX)/lib/agentd/plugins
 PYTHON     := /usr/bin/python3
 
 # Debian packages: to build, and to test.
-BUILD_PACKAGES := gcc libc6-dev make pkg-config libcjose-dev libcurl4-openssl-dev libevent-dev libjansson-dev libseccomp-dev libsqlite3-dev libssl-dev \
-                  libyaml-dev uthash-dev
-TEST_PACKAGES  := libcmocka-dev python3 python3-pytest python3-jsonschema python3-prometheus-client \
-                  binutils curl nodejs
-# Servers, which Debian starts when it installs them: asked for in CI only. Without them their tests skip.
-TEST_PACKAGES  += $(if $(CI),nginx-light haproxy)
+BUILD_PACKAGES := gcc libc6-dev make pkg-config libcjose-dev libcurl4-openssl-dev libedit-dev libevent-dev \
+                  libjansson-dev libseccomp-dev libsqlite3-dev libssl-dev libyaml-dev uthash-dev
+TEST_PACKAGES  := libcmocka-dev python3 python3-pytest python3-cryptography python3-jsonschema python3-jwt \
+                  python3-prometheus-client bash-completion binutils curl mandoc nodejs zsh
+# Servers, which Debian starts when it installs them, and a browser: in CI only. Without them their tests skip.
+TEST_PACKAGES  += $(if $(CI),nginx-light haproxy chromium chromium-driver python3-selenium)
 BENCH_PACKAGES := wrk python3-fastapi python3-uvicorn python3-uvloop python3-httptools
 LINT_PACKAGES  := clang-14 clang-format-14 libclang-rt-14-dev
 
@@ -53,6 +53,7 @@ pkg = $(shell pkg-config --libs $(1) 2>/dev/null)
 DAEMON_LIBS = $(call pkg,libevent_core libevent_extra jansson sqlite3 yaml-0.1 cjose libcrypto) -pthread
 FETCH_LIBS  = $(call pkg,libcurl libseccomp)
 HOST_LIBS   = $(call pkg,libevent_core libseccomp) -ldl -pthread
+CTL_LIBS    = $(call pkg,libcurl jansson libedit libcrypto) -pthread
 TEST_LIBS   = $(DAEMON_LIBS) $(call pkg,cmocka)
 # PLUGIN_LIBS_NAME: what plugins/NAME is linked with.
 PLUGIN_LIBS_exec = $(call pkg,jansson)
@@ -64,6 +65,8 @@ HOST_SOURCES   := $(wildcard host/*.c) daemon/base/buf.c daemon/base/frame.c dae
                   daemon/proc/channel.c
 FETCH_SOURCES  := $(wildcard fetch/*.c) host/landlock.c host/pipe.c host/sandbox.c host/seccomp.c \
                   daemon/base/buf.c daemon/base/frame.c
+# What agentctl has in common with it.
+CTL_SOURCES    := $(wildcard ctl/*.c) daemon/base/buf.c daemon/base/id.c daemon/conf/nearest.c
 PLUGINS        := $(patsubst plugins/%/,%,$(wildcard plugins/*/))
 TEST_PLUGINS   := $(patsubst tests/plugins/%.c,%,$(wildcard tests/plugins/*.c))
 ANIMALS        := $(patsubst tests/zoo/%.c,%,$(wildcard tests/zoo/*.c))
@@ -80,7 +83,8 @@ objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-all: $(BUILD)/agentd $(BUILD)/agentd-host $(BUILD)/agentd-fetch $(PLUGINS:%=$(BUILD)/plugins/%.so)
+all: $(BUILD)/agentd $(BUILD)/agentd-host $(BUILD)/agentd-fetch $(BUILD)/agentctl $(BUILD)/man/agentctl.1 \
+     $(PLUGINS:%=$(BUILD)/plugins/%.so)
 
 $(BUILD)/agentd: $(call objects,$(DAEMON_SOURCES))
 	$(call show,LINK)$(CC) $(ALL_LDFLAGS) $^ $(DAEMON_LIBS) -o $@
@@ -90,6 +94,17 @@ $(BUILD)/agentd-host: $(call objects,$(HOST_SOURCES))
 
 $(BUILD)/agentd-fetch: $(call objects,$(FETCH_SOURCES))
 	$(call show,LINK)$(CC) $(ALL_LDFLAGS) $^ $(FETCH_LIBS) -o $@
+
+$(BUILD)/agentctl: $(call objects,$(CTL_SOURCES))
+	$(call show,LINK)$(CC) $(ALL_LDFLAGS) $^ $(CTL_LIBS) -o $@
+
+# The assembler takes them in (.incbin), which the compiler does not know.
+$(BUILD)/obj/ctl/new.o: $(wildcard ctl/template/*)
+
+# The manual page is made from the command table.
+$(BUILD)/man/agentctl.1: $(BUILD)/agentctl
+	@mkdir -p $(@D)
+	$(call show,MAN )$< help --man > $@
 
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
@@ -174,7 +189,7 @@ chaos: export AGENTD_CHAOS_ROUNDS = $(ROUNDS)
 chaos: TESTS = tests/e2e/test_chaos.py
 chaos: e2e
 
-SOURCES = $(wildcard include/agentd/*.h daemon/*.[ch] daemon/*/*.[ch] host/*.[ch] fetch/*.c plugins/*/*.[ch] \
+SOURCES = $(wildcard include/agentd/*.h daemon/*.[ch] daemon/*/*.[ch] host/*.[ch] fetch/*.c ctl/*.[ch] plugins/*/*.[ch] \
           tests/unit/*.[ch] tests/plugins/*.c tests/zoo/*.[ch] fuzz/*.c bench/*.c)
 
 lint: lint-deps
@@ -208,8 +223,13 @@ install: all
 	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(PLUGINDIR) \
 	    $(DESTDIR)$(PREFIX)/include/agentd $(DESTDIR)$(PREFIX)/lib/pkgconfig \
 	    $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/lib/sysusers.d \
-	    $(DESTDIR)/etc/agentd/plugins
+	    $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/bash-completion/completions \
+	    $(DESTDIR)$(PREFIX)/share/zsh/site-functions $(DESTDIR)/etc/agentd/plugins
 	install -m 755 $(BUILD)/agentd $(DESTDIR)$(BINDIR)/agentd
+	install -m 755 $(BUILD)/agentctl $(DESTDIR)$(BINDIR)/agentctl
+	install -m 644 $(BUILD)/man/agentctl.1 $(DESTDIR)$(PREFIX)/share/man/man1/agentctl.1
+	$(BUILD)/agentctl completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/agentctl
+	$(BUILD)/agentctl completion zsh > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_agentctl
 	install -m 755 $(BUILD)/agentd-host $(BUILD)/agentd-fetch $(DESTDIR)$(LIBEXECDIR)
 	install -m 644 $(PLUGINS:%=$(BUILD)/plugins/%.so) $(DESTDIR)$(PLUGINDIR)
 	install -m 644 include/agentd/plugin.h $(DESTDIR)$(PREFIX)/include/agentd/plugin.h

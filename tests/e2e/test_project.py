@@ -45,8 +45,16 @@ def test_the_host_shares_only_what_is_meant_for_both():
             assert included.startswith("daemon/base/") or included == "daemon/proc/channel.h", f"{path}: {included}"
 
 
+def test_agentctl_is_a_client():
+    """agentctl shares no more with the daemon than its lowest floor, did-you-mean and the version."""
+    for path in sorted((ROOT / "ctl").glob("*.[ch]")):
+        for included in re.findall(r'#include "(daemon/[^"]+)"', path.read_text()):
+            assert included.startswith("daemon/base/") or included in (
+                "daemon/conf/schema.h", "daemon/version.h"), f"{path}: {included}"
+
+
 @pytest.mark.parametrize("header", sorted(
-    str(p.relative_to(ROOT)) for top in ("include", "daemon", "host") for p in (ROOT / top).rglob("*.h")))
+    str(p.relative_to(ROOT)) for top in ("include", "daemon", "host", "ctl") for p in (ROOT / top).rglob("*.h")))
 def test_a_header_compiles_alone(header):
     """A header is complete: whoever includes it first needs nothing else."""
     done = subprocess.run(["cc", "-std=gnu17", "-D_GNU_SOURCE", "-I.", "-Iinclude", "-Wall", "-Wextra", "-Werror",
@@ -136,7 +144,9 @@ def test_install(tmp_path):
     environment = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
     subprocess.run(["make", "install", f"DESTDIR={tmp_path}", "PREFIX=/usr", f"BUILD={tmp_path}/build"], cwd=ROOT,
                    check=True, capture_output=True, env=environment)
-    for file in ("usr/bin/agentd", "usr/libexec/agentd/agentd-host", "usr/lib/agentd/plugins/echo.so",
+    for file in ("usr/bin/agentd", "usr/bin/agentctl", "usr/share/man/man1/agentctl.1",
+                 "usr/share/bash-completion/completions/agentctl", "usr/share/zsh/site-functions/_agentctl",
+                 "usr/libexec/agentd/agentd-host", "usr/lib/agentd/plugins/echo.so",
                  "usr/include/agentd/plugin.h", "usr/lib/pkgconfig/agentd.pc", "etc/agentd/agent.conf",
                  "usr/lib/systemd/system/agentd.service", "usr/lib/sysusers.d/agentd.conf"):
         assert (tmp_path / file).exists(), file

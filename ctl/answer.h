@@ -1,0 +1,22 @@
+/* answer: a run's stream as a person reads it: its text on stdout; on stderr, in one dim line each,
+ * what else the agent reports. */
+#ifndef AGENTCTL_ANSWER_H
+#define AGENTCTL_ANSWER_H
+
+#include "ctl/follow.h"
+
+/* Zero-initialised. */
+struct answer {
+	bool text;   /* show the text as it comes */
+	bool events; /* show what else is reported */
+	bool mid_line;
+};
+
+/* For a follow_view; `arg` is a struct answer. */
+void answer_on_event(void *arg, const struct follow_event *event);
+/* Ends the line that the text, or the terminal's own "^C", left open. */
+void answer_end(struct answer *answer, bool interrupted);
+/* The whole text of an answer that was not shown as it came. */
+void answer_print(struct answer *answer, const struct follow *follow);
+
+#endif

@@ -1,0 +1,228 @@
+/* command: the rows. */
+#include "ctl/command.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "ctl/say.h"
+#include "daemon/conf/schema.h"
+
+#define SESSION_ROW                                                         \
+	{                                                                   \
+		"session", 0, "ID", WORD_SESSION, "go on with this session" \
+	}
+#define LIMIT_ROW                                                      \
+	{                                                              \
+		"limit", 'n', "N", WORD_OTHER, "how many at most (50)" \
+	}
+
+static const struct option_row run_options[] = {
+	SESSION_ROW,
+	{ "stream", 0, NULL, WORD_OTHER, "print the answer as it comes (on a terminal)" },
+	{ "no-stream", 0, NULL, WORD_OTHER, "print it when it is whole (elsewhere)" },
+	{ "background", 0, NULL, WORD_OTHER, "print the run's id, and do not wait" },
+	{ "timeout", 0, "SECONDS", WORD_OTHER, "how long it may take" },
+	{ 0 },
+};
+
+static const struct option_row chat_options[] = {
+	SESSION_ROW,
+	{ 0 },
+};
+
+static const struct option_row runs_options[] = {
+	{ "agent", 0, "NAME", WORD_AGENT, "only runs of this agent" },
+	{ "session", 0, "ID", WORD_SESSION, "only runs of this session" },
+	{ "status", 0, "STATUS", WORD_STATUS, "queued, running, succeeded, failed or cancelled" },
+	LIMIT_ROW,
+	{ 0 },
+};
+
+static const struct option_row sessions_options[] = {
+	LIMIT_ROW,
+	{ 0 },
+};
+
+static const struct option_row delete_options[] = {
+	{ "yes", 'y', NULL, WORD_OTHER, "do not ask" },
+	{ 0 },
+};
+
+static const struct option_row key_options[] = {
+	{ "name", 0, "NAME", WORD_OTHER, "who will use it" },
+	{ "admin", 0, NULL, WORD_OTHER, "it may do all that an operator may" },
+	{ "agent", 0, "NAME", WORD_AGENT, "it may use this agent only (may be repeated)" },
+	{ 0 },
+};
+
+static const struct option_row new_options[] = {
+	{ "dir", 0, "DIR", WORD_FILE, "make the folder here" },
+	{ 0 },
+};
+
+static const struct option_row doctor_options[] = {
+	{ "config", 'c', "FILE", WORD_FILE, "the config to check (/etc/agentd/agent.conf)" },
+	{ 0 },
+};
+
+static const struct option_row help_options[] = {
+	{ "man", 0, NULL, WORD_OTHER, "print the manual page's source" },
+	{ 0 },
+};
+
+/* clang-format off */
+static const struct command commands[] = {
+	{ .name = "status", .arguments = "", .summary = "how agentd and its agents do",
+	  .needs_server = true, .run = status_run },
+	{ .name = "run", .arguments = "[AGENT] [TEXT]", .summary = "say TEXT to an agent, and print its answer",
+	  .more = "TEXT is - or missing: it is read from stdin. Without AGENT the default agent gets it. "
+		  "Ctrl-C cancels the run.",
+	  .options = run_options, .words = { WORD_AGENT }, .most = 2, .needs_server = true, .run = run_run },
+	{ .name = "chat", .arguments = "[AGENT]", .summary = "talk with an agent",
+	  .more = "Ctrl-C during an answer cancels it, Ctrl-D leaves. /help shows what else there is.",
+	  .options = chat_options, .words = { WORD_AGENT }, .most = 1, .needs_server = true, .run = chat_run },
+	{ .name = "runs", .arguments = "", .summary = "list runs, newest first",
+	  .options = runs_options, .needs_server = true, .run = runs_list },
+	{ .name = "runs show", .arguments = "RUN", .summary = "show one run",
+	  .words = { WORD_RUN }, .least = 1, .most = 1, .needs_server = true, .run = runs_show },
+	{ .name = "runs events", .arguments = "RUN", .summary = "follow a run's events, from its first to its end",
+	  .words = { WORD_RUN }, .least = 1, .most = 1, .needs_server = true, .run = runs_events },
+	{ .name = "cancel", .arguments = "RUN", .summary = "cancel a run",
+	  .words = { WORD_RUN }, .least = 1, .most = 1, .needs_server = true, .run = runs_cancel },
+	{ .name = "sessions", .arguments = "", .summary = "list sessions, by their last run",
+	  .options = sessions_options, .needs_server = true, .run = sessions_list },
+	{ .name = "sessions show", .arguments = "SESSION", .summary = "show a conversation",
+	  .words = { WORD_SESSION }, .least = 1, .most = 1, .needs_server = true, .run = sessions_show },
+	{ .name = "sessions delete", .arguments = "SESSION", .summary = "delete a session with its runs",
+	  .more = "Asks before it does; where nobody can be asked, only with --yes.",
+	  .options = delete_options, .words = { WORD_SESSION }, .least = 1, .most = 1, .needs_server = true,
+	  .run = sessions_delete },
+	{ .name = "restart", .arguments = "NAME", .summary = "restart an agent's processes",
+	  .words = { WORD_AGENT }, .least = 1, .most = 1, .needs_server = true, .run = restart_run },
+	{ .name = "key new", .arguments = "", .summary = "make an API key, and the line that lets agentd know it",
+	  .more = "The key is shown once. agent.conf gets its hash only.",
+	  .options = key_options, .run = key_new },
+	{ .name = "key hash", .arguments = "", .summary = "read a key from stdin, and print its hash",
+	  .run = key_hash },
+	{ .name = "new agent", .arguments = "NAME", .summary = "write a folder with a small agent in C",
+	  .options = new_options, .least = 1, .most = 1, .run = new_agent },
+	{ .name = "try", .arguments = "FILE.so [TEXT]", .summary = "run a plugin without a config",
+	  .more = "Starts an agentd of its own, which ends with it. Without TEXT, on a terminal, it is a chat.",
+	  .words = { WORD_FILE }, .least = 1, .most = 2, .run = try_run },
+	{ .name = "doctor", .arguments = "", .summary = "check what agentd needs, and say what to do",
+	  .options = doctor_options, .run = doctor_run },
+	{ .name = "completion", .arguments = "bash|zsh", .summary = "print a shell's completion script",
+	  .words = { WORD_SHELL }, .least = 1, .most = 1, .run = completion_run },
+	{ .name = "help", .arguments = "[COMMAND]", .summary = "show help",
+	  .options = help_options, .words = { WORD_COMMAND, WORD_COMMAND }, .most = 2, .run = help_run },
+	{ .name = "complete", .arguments = "[WORD]...", .summary = "what the completion scripts ask", .hidden = true,
+	  .most = (size_t)-1, .run = complete_run },
+};
+/* clang-format on */
+#define COMMANDS (sizeof(commands) / sizeof(commands[0]))
+
+const struct command *command_at(size_t i)
+{
+	return i < COMMANDS ? &commands[i] : NULL;
+}
+
+/* How many of the words a command's name is, if they begin with it. */
+static size_t taken_by(const struct command *command, char *const *words, size_t count)
+{
+	size_t first = strcspn(command->name, " ");
+	const char *second = command->name[first] ? command->name + first + 1 : NULL;
+	if (count < 1 || strlen(words[0]) != first || strncmp(words[0], command->name, first) != 0)
+		return 0;
+	if (!second)
+		return 1;
+	return count > 1 && strcmp(words[1], second) == 0 ? 2 : 0;
+}
+
+const struct command *command_find(char *const *words, size_t count, size_t *ret_taken)
+{
+	const struct command *best = NULL;
+	*ret_taken = 0;
+	for (size_t i = 0; i < COMMANDS; i++) {
+		size_t taken = taken_by(&commands[i], words, count);
+		if (taken > *ret_taken) {
+			best = &commands[i];
+			*ret_taken = taken;
+		}
+	}
+	return best;
+}
+
+static const char *name_at(const void *arg, size_t i)
+{
+	(void)arg;
+	return i < COMMANDS ? commands[i].name : NULL;
+}
+
+bool command_is_group(const char *word)
+{
+	size_t n = strlen(word);
+	for (size_t i = 0; i < COMMANDS; i++)
+		if (strncmp(commands[i].name, word, n) == 0 && commands[i].name[n] == ' ')
+			return true;
+	return false;
+}
+
+/* The commands of a group, as "key new, key hash". */
+static void add_group(struct buf *out, const char *word)
+{
+	size_t n = strlen(word);
+	for (size_t i = 0; i < COMMANDS; i++)
+		if (strncmp(commands[i].name, word, n) == 0 && commands[i].name[n] == ' ')
+			buf_addf(
+			    out, "%s\"agentctl %s\"", out->length ? ", " : "", commands[i].name);
+}
+
+int command_say_unknown(char *const *words, size_t count)
+{
+	char name[64];
+	struct buf group = { 0 };
+	bool is_group = command_is_group(words[0]);
+	snprintf(name, sizeof(name), "%s%s%s", words[0], count > 1 ? " " : "",
+	    count > 1 ? words[1] : "");
+	const char *near = schema_nearest(name, name_at, NULL);
+	if (!near && !is_group)
+		near = schema_nearest(words[0], name_at, NULL);
+	add_group(&group, words[0]);
+	buf_add(&group, "", 1);
+	int code;
+	if (near && strcmp(near, name) != 0)
+		code = say_usage(NULL, "there is no command \"%s\"; did you mean \"%s\"?",
+		    is_group ? name : words[0], near);
+	else if (is_group)
+		code = say_usage(NULL, "%s what? there are %s", words[0], group.data);
+	else
+		code = say_usage(NULL, "there is no command \"%s\"", words[0]);
+	buf_done(&group);
+	return code;
+}
+
+int command_client(const struct arguments *arguments, struct client **ret_client)
+{
+	struct client_where where = {
+		.socket = arguments_get(arguments, "socket"),
+		.url = arguments_get(arguments, "url"),
+		.key_file = arguments_get(arguments, "key-file"),
+	};
+	return client_new(&where, ret_client);
+}
+
+int command_check_number(const char *command, const char *name, const char *value, long max)
+{
+	char *end;
+	if (!value)
+		return 0;
+	errno = 0;
+	double number = strtod(value, &end);
+	if (end == value || *end || errno || !(number > 0) || number > (double)max)
+		return say_usage(command, "--%s takes a number above 0, at most %ld, not \"%s\"",
+		    name, max, value);
+	return 0;
+}

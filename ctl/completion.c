@@ -1,0 +1,257 @@
+/*
+ * completion: the scripts are a few lines that hand the command line to `agentctl complete`, which
+ * answers along the same tables as everything else, and asks agentd for names. So they cannot grow old.
+ *
+ * Names from a server end up in a shell: only those of plain characters are offered, and the scripts
+ * never let the shell expand what they get (compgen -W would).
+ */
+#include <stdio.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "ctl/command.h"
+#include "ctl/say.h"
+
+#define PATIENCE_MS 700 /* of whoever pressed Tab */
+#define NAMES_MAX   "50"
+
+static const char bash_script[] =
+    "# bash completion for agentctl; made by: agentctl completion bash\n"
+    "_agentctl()\n"
+    "{\n"
+    "\tlocal line word=${COMP_WORDS[COMP_CWORD]}\n"
+    "\tCOMPREPLY=()\n"
+    "\twhile IFS= read -r line; do\n"
+    "\t\tif [[ $line == :file ]]; then\n"
+    "\t\t\tcompopt -o default 2>/dev/null\n"
+    "\t\t\treturn\n"
+    "\t\tfi\n"
+    "\t\tline=${line%%$'\\t'*}\n"
+    "\t\t[[ $line == \"$word\"* ]] && COMPREPLY+=(\"$line\")\n"
+    "\tdone < <(\"${COMP_WORDS[0]}\" complete -- \"${COMP_WORDS[@]:1:COMP_CWORD}\" 2>/dev/null)\n"
+    "}\n"
+    "complete -F _agentctl agentctl\n";
+
+static const char zsh_script[] =
+    "#compdef agentctl\n"
+    "# zsh completion for agentctl; made by: agentctl completion zsh\n"
+    "_agentctl()\n"
+    "{\n"
+    "\tlocal line\n"
+    "\tlocal -a found\n"
+    "\tfor line in ${(f)\"$(${words[1]} complete -- \"${(@)words[2,CURRENT]}\" 2>/dev/null)\"}; do\n"
+    "\t\tif [[ $line == :file ]]; then\n"
+    "\t\t\t_files\n"
+    "\t\t\treturn\n"
+    "\t\tfi\n"
+    "\t\tline=${line//:/\\\\:}\n"
+    "\t\tfound+=(${line/$'\\t'/:})\n"
+    "\tdone\n"
+    "\t_describe agentctl found\n"
+    "}\n"
+    "if [[ ${funcstack[1]} == _agentctl ]]; then\n"
+    "\t_agentctl \"$@\"\n"
+    "else\n"
+    "\tcompdef _agentctl agentctl\n"
+    "fi\n";
+
+static const struct {
+	const char *name, *script;
+} shells[] = {
+	{ "bash", bash_script },
+	{ "zsh", zsh_script },
+};
+#define SHELLS (sizeof(shells) / sizeof(shells[0]))
+
+int completion_run(struct client *client, const struct arguments *arguments)
+{
+	const char *name = arguments_word(arguments, 0);
+	(void)client;
+	for (size_t i = 0; i < SHELLS; i++) {
+		if (strcmp(shells[i].name, name) != 0)
+			continue;
+		if (say_is_json())
+			return say_json(
+			    json_pack("{s:s, s:s}", "shell", name, "script", shells[i].script));
+		fputs(shells[i].script, stdout);
+		return 0;
+	}
+	return say_usage("completion", "there is bash, and zsh, but not \"%s\"", name);
+}
+
+/* What a word may be. */
+
+static void offer(const char *word, const char *what)
+{
+	if (what)
+		printf("%s\t%s\n", word, what);
+	else
+		puts(word);
+}
+
+static bool is_plain(const char *name)
+{
+	size_t n =
+	    strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-.:@+,");
+	return n && !name[n] && name[0] != '-' && name[0] != ':';
+}
+
+static void offer_names(const struct arguments *arguments, enum word word)
+{
+	static const struct {
+		const char *path, *list, *name;
+	} sources[] = {
+		[WORD_AGENT] = { "/agents", "agents", "name" },
+		[WORD_SESSION] = { "/sessions?limit=" NAMES_MAX, "sessions", "session_id" },
+		[WORD_RUN] = { "/runs?limit=" NAMES_MAX, "runs", "run_id" },
+	};
+	struct client *client;
+	struct reply reply;
+	size_t i;
+	json_t *row;
+	if (command_client(arguments, &client))
+		return;
+	client_set_timeout(client, PATIENCE_MS);
+	if (client_exchange(client, "GET", sources[word].path, NULL, &reply) == 0) {
+		json_array_foreach(json_object_get(reply.json, sources[word].list), i, row)
+		{
+			const char *name =
+			    json_string_value(json_object_get(row, sources[word].name));
+			if (name && is_plain(name))
+				offer(name, NULL);
+		}
+		reply_done(&reply);
+	}
+	client_free(client);
+}
+
+/* Commands, after the words of one that are there already. */
+static void offer_commands(char *const *words, size_t count)
+{
+	const struct command *command;
+	char shown[32] = "";
+	for (size_t i = 0; (command = command_at(i)); i++) {
+		size_t first = strcspn(command->name, " ");
+		const char *second = command->name[first] ? command->name + first + 1 : NULL;
+		if (command->hidden)
+			continue;
+		if (count == 0 && strncmp(shown, command->name, first + 1) != 0) {
+			snprintf(shown, sizeof(shown), "%.*s ", (int)first, command->name);
+			printf("%.*s\t%s\n", (int)first, command->name, command->summary);
+		} else if (count == 1 && second && strncmp(command->name, words[0], first) == 0 &&
+			   !words[0][first]) {
+			offer(second, command->summary);
+		}
+	}
+}
+
+static void offer_options(const struct option_row *rows)
+{
+	for (; rows && rows->name; rows++)
+		printf("--%s\t%s\n", rows->name, rows->help);
+}
+
+static void offer_word(const struct arguments *arguments, enum word word)
+{
+	static const char *const states[] = { "queued", "running", "succeeded", "failed",
+		"cancelled" };
+	switch (word) {
+	case WORD_AGENT:
+	case WORD_SESSION:
+	case WORD_RUN:
+		offer_names(arguments, word);
+		break;
+	case WORD_STATUS:
+		for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++)
+			offer(states[i], NULL);
+		break;
+	case WORD_SHELL:
+		for (size_t i = 0; i < SHELLS; i++)
+			offer(shells[i].name, NULL);
+		break;
+	case WORD_FILE:
+		puts(":file");
+		break;
+	default:
+		break;
+	}
+}
+
+/* The option that waits for its value at the end of the line; NULL: none does. */
+static const struct option_row *waiting(const struct option_row *rows, const char *before)
+{
+	for (; before && rows && rows->name; rows++)
+		if (rows->value &&
+		    ((strncmp(before, "--", 2) == 0 && strcmp(before + 2, rows->name) == 0) ||
+			(rows->letter && before[0] == '-' && before[1] == rows->letter &&
+			    !before[2])))
+			return rows;
+	return NULL;
+}
+
+/* A line as far as it goes: what is wrong with it is no matter here, so it is not arguments_read. */
+struct line {
+	struct arguments arguments; /* common options, for the client */
+	char *words[8];
+	size_t count;
+	const struct command *command;
+	size_t taken;
+};
+
+static void read_line(struct line *line, char **argv, size_t count)
+{
+	for (size_t i = 0; i < count && line->count < 8; i++) {
+		const struct option_row *row = NULL;
+		if (argv[i][0] == '-') {
+			row = waiting(arguments_common, argv[i]);
+			if (row && i + 1 < count) {
+				line->arguments.given[0].row = row;
+				line->arguments.given[0].value = argv[i + 1];
+				line->arguments.given_count = 1;
+			} else if (line->command) {
+				row = waiting(line->command->options, argv[i]);
+			}
+			i += row != NULL;
+			continue;
+		}
+		line->words[line->count++] = argv[i];
+		line->command = command_find(line->words, line->count, &line->taken);
+	}
+}
+
+/* The last of the words is the one to complete, maybe empty. */
+int complete_run(struct client *client, const struct arguments *arguments)
+{
+	struct line line = { 0 };
+	char **argv = arguments->words;
+	size_t count = arguments->word_count;
+	(void)client;
+	if (count && strcmp(argv[0], "--") == 0) {
+		argv++;
+		count--;
+	}
+	if (!count)
+		return EX_USAGE;
+	const char *word = argv[--count], *before = count ? argv[count - 1] : NULL;
+	read_line(&line, argv, count);
+	const struct option_row *row = waiting(arguments_common, before);
+	if (!row && line.command)
+		row = waiting(line.command->options, before);
+	if (row) {
+		offer_word(&line.arguments, row->word);
+	} else if (word[0] == '-') {
+		offer_options(line.command ? line.command->options : NULL);
+		offer_options(arguments_common);
+	} else {
+		size_t nth = line.count - line.taken;
+		enum word kind =
+		    line.command && nth < COMMAND_WORDS_MAX ? line.command->words[nth] : WORD_OTHER;
+		if (!line.command || (nth == 0 && line.taken == 1))
+			offer_commands(line.words, line.count);
+		if (kind == WORD_COMMAND)
+			offer_commands(line.words + line.taken, nth);
+		else
+			offer_word(&line.arguments, kind);
+	}
+	return 0;
+}

@@ -1,0 +1,225 @@
+/* doctor: agentd itself: its program, its config, and the one that runs. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "ctl/command.h"
+#include "ctl/doctor.h"
+#include "ctl/program.h"
+#include "ctl/text.h"
+#include "daemon/version.h"
+
+#define USUAL_CONFIG "/etc/agentd/agent.conf"
+
+void doctor_check_program(struct doctor *doctor)
+{
+	struct buf out = { 0 }, err = { 0 };
+	doctor->agentd = program_find_agentd();
+	if (!doctor->agentd) {
+		doctor_say(VERDICT_FAIL, "agentd", "install it, or put its folder into PATH",
+		    "there is no agentd beside agentctl, nor in $PATH");
+		return;
+	}
+	char *argv[] = { doctor->agentd, (char[]){ "--version" }, NULL };
+	int code = program_run(argv, &out, &err);
+	buf_add(&out, "", 1);
+	out.data[strcspn(out.data, "\n")] = '\0';
+	if (code != 0)
+		doctor_say(VERDICT_FAIL, "agentd", "build it anew, or install what it needs",
+		    "%s does not run (%s)", doctor->agentd,
+		    code < 0 ? strerror(-code) : "it fails");
+	else if (strcmp(out.data, "agentd " AGENTD_VERSION) != 0)
+		doctor_say(VERDICT_WARN, "agentd", "install both from one version",
+		    "%s is %s, agentctl is %s", doctor->agentd, out.data, AGENTD_VERSION);
+	else
+		doctor_say(VERDICT_OK, "agentd", NULL, "%s, %s", doctor->agentd, out.data);
+	buf_done(&out);
+	buf_done(&err);
+}
+
+static void read_settings(struct doctor *doctor, const char *config)
+{
+	struct buf out = { 0 }, err = { 0 };
+	char *argv[] = { doctor->agentd, (char[]){ "--print-config" }, (char[]){ "-c" },
+		(char *)(uintptr_t)config, NULL };
+	if (program_run(argv, &out, &err) == 0)
+		doctor->settings = buf_take(&out);
+	buf_done(&out);
+	buf_done(&err);
+}
+
+/* Each line that agentd says about its config is a verdict of its own. */
+static void say_lines(enum verdict verdict, const char *advice, struct buf *text)
+{
+	char *all = buf_take(text);
+	for (char *line = all; line && *line;) {
+		size_t n = strcspn(line, "\n");
+		doctor_say(verdict, "config", advice, "%.*s", (int)n, line);
+		line += n + (line[n] == '\n');
+	}
+	free(all);
+}
+
+void doctor_check_config(struct doctor *doctor)
+{
+	const char *given = arguments_get(doctor->arguments, "config");
+	const char *config = given ? given : USUAL_CONFIG;
+	struct buf out = { 0 }, err = { 0 };
+	if (access(config, R_OK) < 0) {
+		bool missing = errno == ENOENT && !given;
+		doctor_say(given     ? VERDICT_FAIL
+			   : missing ? VERDICT_OK
+				     : VERDICT_WARN,
+		    "config", given ? NULL : "name yours with -c FILE", "%s: %s", config,
+		    strerror(errno));
+		return;
+	}
+	if (!doctor->agentd)
+		return;
+	char *argv[] = { doctor->agentd, (char[]){ "-t" }, (char[]){ "-c" },
+		(char *)(uintptr_t)config, NULL };
+	int code = program_run(argv, &out, &err);
+	if (code == 0) {
+		doctor_say(VERDICT_OK, "config", NULL, "%s is good", config);
+		say_lines(VERDICT_WARN, NULL, &err);
+		read_settings(doctor, config);
+	} else if (err.length) {
+		say_lines(VERDICT_FAIL, "mend the config; agentd -t checks it", &err);
+	} else {
+		doctor_say(
+		    VERDICT_FAIL, "config", NULL, "agentd -t -c %s ended with %d", config, code);
+	}
+	buf_done(&out);
+	buf_done(&err);
+}
+
+/* The one that runs. */
+
+static void check_agent(const json_t *agent)
+{
+	const char *name = json_string_value(json_object_get(agent, "name"));
+	const char *state = json_string_value(json_object_get(agent, "state"));
+	const json_t *exit = json_object_get(agent, "last_exit");
+	const char *reason = json_string_value(json_object_get(exit, "reason"));
+	long long restarts = json_integer_value(json_object_get(agent, "restarts"));
+	if (!name || !state)
+		return;
+	if (strcmp(state, "failed") == 0)
+		doctor_say(VERDICT_FAIL, "agent",
+		    "it is not tried again: mend its plugin or its settings, and restart agentd",
+		    "%s has failed: %s", name, reason ? reason : "it does not say why");
+	else if (strcmp(state, "ready") != 0)
+		doctor_say(VERDICT_WARN, "agent", NULL, "%s is in state %s%s%s", name, state,
+		    reason ? "; its last end: " : "", reason ? reason : "");
+	else if (restarts)
+		doctor_say(VERDICT_WARN, "agent", "agentd's log has what it said before",
+		    "%s is ready, after %lld restarts; its last end: %s", name, restarts,
+		    reason ? reason : "not known");
+	else
+		doctor_say(VERDICT_OK, "agent", NULL, "%s is ready", name);
+}
+
+static void check_agents(struct client *client)
+{
+	struct reply reply;
+	size_t i;
+	json_t *agent;
+	if (client_exchange(client, "GET", "/agents", NULL, &reply) < 0) {
+		doctor_say(VERDICT_FAIL, "agents", NULL, "%s", client_failure(client));
+		return;
+	}
+	if (reply.status != 200) {
+		char *problem = client_problem(&reply);
+		doctor_say(VERDICT_FAIL, "agents", NULL, "%s", problem);
+		free(problem);
+	}
+	json_array_foreach(json_object_get(reply.json, "agents"), i, agent) check_agent(agent);
+	reply_done(&reply);
+}
+
+static void check_ready(struct client *client)
+{
+	struct reply reply;
+	if (client_exchange(client, "GET", "/ready", NULL, &reply) < 0) {
+		doctor_say(VERDICT_FAIL, "server", NULL, "%s", client_failure(client));
+		return;
+	}
+	const char *status = json_string_value(json_object_get(reply.json, "status"));
+	doctor_say(reply.status == 200 ? VERDICT_OK : VERDICT_WARN, "server", NULL, "%s is %s",
+	    client_address(client), status ? status : "not ready");
+	reply_done(&reply);
+	check_agents(client);
+}
+
+void doctor_check_server(struct doctor *doctor)
+{
+	struct client *client;
+	struct reply reply;
+	if (command_client(doctor->arguments, &client)) {
+		doctor_say(VERDICT_FAIL, "server", NULL, "it cannot be asked");
+		return;
+	}
+	client_set_timeout(client, 5000);
+	if (client_exchange(client, "GET", "/health", NULL, &reply) < 0) {
+		doctor_say(VERDICT_FAIL, "server",
+		    "start it: systemctl start agentd, or agentd -c FILE", "%s",
+		    client_failure(client));
+	} else {
+		if (reply.status == 200)
+			check_ready(client);
+		else
+			doctor_say(VERDICT_FAIL, "server", "is it agentd that listens there?",
+			    "%s answers with status %ld", client_address(client), reply.status);
+		reply_done(&reply);
+	}
+	client_free(client);
+}
+
+/* Room for the store. */
+
+/* A folder that is not there yet will be made where its parents are. */
+static int look_upward(char *folder, struct statvfs *space)
+{
+	while (statvfs(folder, space) < 0) {
+		char *slash = strrchr(folder, '/');
+		if (errno != ENOENT || !slash)
+			return -errno;
+		slash[slash == folder] = '\0';
+	}
+	return 0;
+}
+
+static void check_space(char *folder)
+{
+	struct statvfs space;
+	struct buf text = { 0 };
+	int error = look_upward(folder, &space);
+	if (error < 0) {
+		doctor_say(VERDICT_WARN, "store", NULL, "%s: %s", folder, strerror(-error));
+		return;
+	}
+	uint64_t left = (uint64_t)space.f_bavail * space.f_frsize;
+	uint64_t all = (uint64_t)space.f_blocks * space.f_frsize;
+	text_add_size(&text, left);
+	bool low = left < 100u << 20 || left < all / 20;
+	doctor_say(low ? VERDICT_WARN : VERDICT_OK, "store",
+	    low ? "make room: a full disk makes runs fail (store.max_size bounds the store)" : NULL,
+	    "%s has %.*s left", folder, (int)text.length, text.data);
+	if (access(folder, W_OK) < 0)
+		doctor_say(geteuid() ? VERDICT_OK : VERDICT_WARN, "store", NULL,
+		    "%s cannot be written by this user: %s", folder, strerror(errno));
+	buf_done(&text);
+}
+
+void doctor_check_store(struct doctor *doctor)
+{
+	char *path = doctor_setting(doctor, "store", "path");
+	char *slash = path ? strrchr(path, '/') : NULL;
+	if (slash) {
+		slash[slash == path] = '\0';
+		check_space(path);
+	}
+	free(path);
+}

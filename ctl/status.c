@@ -1,0 +1,186 @@
+/* status: one line for agentd, and a row for each agent and interface. */
+#include <stdio.h>
+#include <string.h>
+
+#include "ctl/command.h"
+#include "ctl/metrics.h"
+#include "ctl/say.h"
+#include "ctl/table.h"
+#include "ctl/text.h"
+#include "daemon/base/id.h"
+
+static const char *text_of(const json_t *object, const char *name)
+{
+	return json_string_value(json_object_get(object, name));
+}
+
+static long long number_of(const json_t *object, const char *name)
+{
+	return json_integer_value(json_object_get(object, name));
+}
+
+static enum style style_of(const char *state)
+{
+	static const struct {
+		const char *state;
+		enum style style;
+	} table[] = {
+		{ "ready", STYLE_GREEN },
+		{ "backoff", STYLE_RED },
+		{ "failed", STYLE_RED },
+	};
+	for (size_t i = 0; state && i < sizeof(table) / sizeof(table[0]); i++)
+		if (strcmp(table[i].state, state) == 0)
+			return table[i].style;
+	return STYLE_YELLOW;
+}
+
+/* The processes, and what they take of memory together. */
+static void add_processes(struct table *table, json_t *agent, const struct metrics *metrics)
+{
+	struct buf pids = { 0 }, memory = { 0 };
+	uint64_t bytes = 0;
+	size_t i;
+	json_t *pid;
+	json_array_foreach(json_object_get(agent, "pids"), i, pid)
+	{
+		buf_addf(&pids, "%s%lld", i ? "," : "", (long long)json_integer_value(pid));
+		bytes += metrics_memory(metrics, json_integer_value(pid));
+	}
+	if (bytes)
+		text_add_size(&memory, bytes);
+	buf_add(&pids, "", 1);
+	buf_add(&memory, "", 1);
+	table_add(table, pids.data);
+	table_add(table, memory.data);
+	buf_done(&pids);
+	buf_done(&memory);
+}
+
+/* "3m ago: killed by SIGSEGV". */
+static void add_last_exit(struct table *table, const json_t *exit)
+{
+	struct buf text = { 0 };
+	if (!json_is_object(exit)) {
+		table_add(table, NULL);
+		return;
+	}
+	const char *reason = text_of(exit, "reason"), *signal = text_of(exit, "signal");
+	text_add_age(&text, text_of(exit, "at"), clock_wall_ms());
+	if (text.length != 3 || memcmp(text.data, "now", 3) != 0)
+		buf_add_str(&text, " ago");
+	if (reason && reason[0])
+		buf_addf(&text, ": %s", reason);
+	else if (signal)
+		buf_addf(&text, ": %s", signal);
+	else
+		buf_addf(&text, ": exit code %lld", number_of(exit, "code"));
+	buf_add(&text, "", 1);
+	table_add(table, text.data);
+	buf_done(&text);
+}
+
+static void add_row(struct table *table, json_t *agent, const struct metrics *metrics)
+{
+	const char *state = text_of(agent, "state");
+	table_add(table, text_of(agent, "name"));
+	table_add_styled(table, style_of(state), state);
+	add_processes(table, agent, metrics);
+	table_addf(table, "%lld", number_of(agent, "restarts"));
+	table_addf(table, "%lld", number_of(agent, "running"));
+	table_addf(table, "%lld", number_of(agent, "queued"));
+	add_last_exit(table, json_object_get(agent, "last_exit"));
+}
+
+static void print_table(const char *what, json_t *list, const struct metrics *metrics)
+{
+	const char *headings[] = { what, "STATE", "PIDS", ">MEMORY", ">RESTARTS", ">RUNNING",
+		">QUEUED", "LAST EXIT", NULL };
+	struct table *table = table_new(headings);
+	size_t i;
+	json_t *row;
+	json_array_foreach(list, i, row) add_row(table, row, metrics);
+	putchar('\n');
+	table_print(table, stdout);
+	table_free(table);
+}
+
+/* "agentd 0.1.0 at /run/agentd/agentd.sock: ready", or who is not. */
+static void print_server(
+    const struct client *client, const struct metrics *metrics, const json_t *ready)
+{
+	const char *status = text_of(ready, "status");
+	bool good = status && strcmp(status, "ready") == 0;
+	size_t i;
+	json_t *name;
+	fputs("agentd ", stdout);
+	say_word(stdout, metrics->version);
+	printf("%sat ", metrics->version[0] ? " " : "");
+	say_word(stdout, client_address(client));
+	printf(": %s", say_style(stdout, good ? STYLE_GREEN : STYLE_YELLOW));
+	say_word(stdout, status ? status : "not known whether it is ready");
+	fputs(say_style(stdout, STYLE_NONE), stdout);
+	json_array_foreach(json_object_get(ready, "not_ready"), i, name)
+	{
+		fputs(i ? ", " : ": ", stdout);
+		say_word(stdout, json_string_value(name) ? json_string_value(name) : "?");
+	}
+	putchar('\n');
+}
+
+static void add_memory(json_t *list, const struct metrics *metrics)
+{
+	size_t i, j;
+	json_t *row, *pid;
+	json_array_foreach(list, i, row)
+	{
+		uint64_t bytes = 0;
+		json_array_foreach(json_object_get(row, "pids"), j, pid) bytes +=
+		    metrics_memory(metrics, json_integer_value(pid));
+		json_object_set_new(
+		    row, "memory_bytes", bytes ? json_integer((json_int_t)bytes) : json_null());
+	}
+}
+
+static int print_json(const struct client *client, const struct metrics *metrics, json_t *ready,
+    json_t *agents, json_t *interfaces)
+{
+	const char *status = text_of(ready, "status");
+	json_t *document = json_pack("{s:{s:s, s:s?, s:s?, s:O?}, s:O}", "server", "address",
+	    client_address(client), "version", metrics->version[0] ? metrics->version : NULL,
+	    "status", status, "not_ready", json_object_get(ready, "not_ready"), "agents", agents);
+	add_memory(agents, metrics);
+	if (interfaces)
+		json_object_set(document, "interfaces", interfaces);
+	return say_json(document);
+}
+
+int status_run(struct client *client, const struct arguments *arguments)
+{
+	struct reply agents, ready = { 0 }, interfaces = { 0 };
+	struct metrics metrics;
+	(void)arguments;
+	int code = client_call(client, "GET", "/agents", NULL, &agents);
+	if (code)
+		return code;
+	/* What is refused is left out. */
+	client_exchange(client, "GET", "/ready", NULL, &ready);
+	client_exchange(client, "GET", "/interfaces", NULL, &interfaces);
+	metrics_read(client, &metrics);
+	json_t *list = json_object_get(agents.json, "agents");
+	json_t *more =
+	    interfaces.status == 200 ? json_object_get(interfaces.json, "interfaces") : NULL;
+	if (say_is_json()) {
+		print_json(client, &metrics, ready.json, list, more);
+	} else {
+		print_server(client, &metrics, ready.json);
+		print_table("AGENT", list, &metrics);
+		if (json_array_size(more))
+			print_table("INTERFACE", more, &metrics);
+	}
+	metrics_done(&metrics);
+	reply_done(&interfaces);
+	reply_done(&ready);
+	reply_done(&agents);
+	return 0;
+}

@@ -1,0 +1,125 @@
+/* text: escapes, widths, ages. Pure but for the question how wide a terminal is. */
+#include "ctl/text.h"
+
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+#include <wchar.h>
+
+/* One character of good UTF-8. */
+static size_t decode(const char *text, uint32_t *ret)
+{
+	const unsigned char *p = (const unsigned char *)text;
+	size_t length = p[0] < 0x80 ? 1 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
+	static const unsigned char mask[] = { 0, 0x7f, 0x1f, 0x0f, 0x07 };
+	uint32_t c = p[0] & mask[length];
+	for (size_t i = 1; i < length; i++)
+		c = c << 6 | (p[i] & 0x3fu);
+	*ret = c;
+	return length;
+}
+
+/* C0, DEL, C1, line separators, and what turns the direction of text about. */
+static bool is_harmful(uint32_t c)
+{
+	return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x061c || c == 0x200e || c == 0x200f ||
+	       (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
+}
+
+static void add_good(struct buf *out, const char *text, size_t n, bool lines)
+{
+	size_t start = 0, length;
+	for (size_t i = 0; i < n; i += length) {
+		uint32_t c;
+		length = decode(text + i, &c);
+		if (!is_harmful(c) || (lines && (c == '\n' || c == '\t')))
+			continue;
+		buf_add(out, text + start, i - start);
+		if (c == '\n' || c == '\t')
+			buf_add_str(out, c == '\n' ? "\\n" : "\\t");
+		else
+			buf_addf(out, c < 0x80 ? "\\x%02x" : "\\u%04x", c);
+		start = i + length;
+	}
+	buf_add(out, text + start, n - start);
+}
+
+void text_add_harmless(struct buf *out, const char *text, size_t n, bool lines)
+{
+	struct buf clean = { 0 };
+	if (utf8_is_good(text, n)) {
+		add_good(out, text, n, lines);
+		return;
+	}
+	buf_add_utf8(&clean, NULL, text, n);
+	add_good(out, clean.data ? clean.data : "", clean.length, lines);
+	buf_done(&clean);
+}
+
+static size_t width_of(uint32_t c)
+{
+	int width = wcwidth((wchar_t)c); /* -1 in a locale that does not know it */
+	return width < 0 ? 1 : (size_t)width;
+}
+
+size_t text_width(const char *text, size_t n)
+{
+	size_t width = 0;
+	for (size_t i = 0; i < n;) {
+		uint32_t c;
+		i += decode(text + i, &c);
+		width += width_of(c);
+	}
+	return width;
+}
+
+size_t text_fit(const char *text, size_t n, size_t columns)
+{
+	size_t i = 0, width = 0;
+	while (i < n) {
+		uint32_t c;
+		size_t length = decode(text + i, &c);
+		width += width_of(c);
+		if (width > columns)
+			break;
+		i += length;
+	}
+	return i;
+}
+
+size_t text_columns(int fd)
+{
+	struct winsize size;
+	if (ioctl(fd, TIOCGWINSZ, &size) < 0)
+		return 0;
+	return size.ws_col ? size.ws_col : 80;
+}
+
+void text_add_size(struct buf *out, uint64_t bytes)
+{
+	static const char units[] = "BKMGT";
+	double value = (double)bytes;
+	size_t unit = 0;
+	for (; value >= 1000 && units[unit + 1]; unit++)
+		value /= 1024;
+	buf_addf(out, unit && value < 9.95 ? "%.1f%c" : "%.0f%c", value, units[unit]);
+}
+
+void text_add_age(struct buf *out, const char *rfc3339, uint64_t now_wall_ms)
+{
+	struct tm tm = { 0 };
+	if (!rfc3339 || !strptime(rfc3339, "%Y-%m-%dT%H:%M:%S", &tm))
+		return;
+	int64_t age = (int64_t)(now_wall_ms / 1000) - (int64_t)timegm(&tm);
+	if (age <= 0)
+		buf_add_str(out, "now");
+	else if (age < 100)
+		buf_addf(out, "%ds", (int)age);
+	else if (age < 100 * 60)
+		buf_addf(out, "%dm", (int)(age / 60));
+	else if (age < 48 * 3600)
+		buf_addf(out, "%dh", (int)(age / 3600));
+	else
+		buf_addf(out, "%lldd", (long long)(age / 86400));
+}
