@@ -25,7 +25,7 @@
 #define STOP_MS     40000 /* and its drain too */
 #define STEP_MS     20
 #define SOCKET_MAX  108 /* sockaddr_un.sun_path */
-#define SOCKET_NAME "/agentd.sock"
+#define SOCKET_NAME "/http.sock"
 
 struct trial {
 	char folder[SOCKET_MAX], socket[SOCKET_MAX + 16];
@@ -93,7 +93,8 @@ static _Noreturn void become_agentd(const struct trial *trial, int log_fd, pid_t
 	dup2(null, STDIN_FILENO);
 	dup2(null, STDOUT_FILENO);
 	dup2(log_fd, STDERR_FILENO);
-	setenv("XDG_STATE_HOME", trial->folder, 1); /* its store */
+	setenv("XDG_STATE_HOME", trial->folder, 1);    /* its store */
+	setenv("RUNTIME_DIRECTORY", trial->folder, 1); /* not the control socket of another one */
 	unsetenv("STATE_DIRECTORY");
 	unsetenv("NOTIFY_SOCKET");
 	unsetenv("WATCHDOG_USEC");
