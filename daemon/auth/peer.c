@@ -109,8 +109,10 @@ static bool is_ours(pid_t pid)
 enum auth_verdict peers_ask(const struct peers *peers, const struct ucred *peer,
     struct principal **ret_who, const char **ret_why)
 {
+	/* What agentd starts has its user, and no way to another (no_new_privs, no capabilities); of other
+	 * users' processes /proc may show nothing. */
 	*ret_why = "what agentd has started may not use its control socket";
-	if (is_ours(peer->pid))
+	if (peer->uid == geteuid() && is_ours(peer->pid))
 		return AUTH_REFUSED;
 	*ret_why = "this user is not among control.admins";
 	for (size_t i = 0; i < peers->count; i++)
