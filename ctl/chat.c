@@ -23,7 +23,8 @@ struct chat {
 	struct prompt *prompt;
 	char *agent, *session; /* NULL: not known yet */
 	bool leaving;
-	int code; /* of the last answer */
+	bool has_turn; /* the session is there: an answer came */
+	int code;      /* of the last answer */
 };
 
 /* What begins with "/". */
@@ -44,6 +45,7 @@ static void new_session(struct chat *chat)
 {
 	free(chat->session);
 	chat->session = NULL;
+	chat->has_turn = false;
 	puts("A new session begins.");
 }
 
@@ -100,9 +102,9 @@ static void run_word(struct chat *chat, const char *word)
 
 static void remember_session(struct chat *chat, const struct follow *follow)
 {
-	if (!follow->session_id || chat->session)
-		return;
-	chat->session = strdup(follow->session_id);
+	chat->has_turn |= follow->end == FOLLOW_SUCCEEDED;
+	if (follow->session_id && !chat->session)
+		chat->session = strdup(follow->session_id);
 }
 
 static void say(struct chat *chat, const char *text)
@@ -161,6 +163,7 @@ static int begin_session(struct chat *chat, const char *agent, const char *sessi
 		return code;
 	const char *own = json_string_value(json_object_get(reply.json, "agent"));
 	chat->session = strdup(session);
+	chat->has_turn = true;
 	chat->agent = agent ? strdup(agent) : own ? strdup(own) : NULL;
 	if (prompt_is_terminal(chat->prompt))
 		sessions_print_messages(json_object_get(reply.json, "messages"), MESSAGES_SHOWN);
@@ -214,7 +217,7 @@ static void greet(const struct chat *chat)
 
 static void part(const struct chat *chat, bool returns)
 {
-	if (!chat->session || !returns)
+	if (!chat->has_turn || !returns)
 		return;
 	fputs(say_style(stdout, STYLE_DIM), stdout);
 	fputs("Go on with: agentctl chat --session ", stdout);

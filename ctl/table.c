@@ -138,9 +138,7 @@ void table_print(const struct table *table, FILE *to)
 	struct cell headings[COLUMNS_MAX] = { 0 };
 	measure(table, widths);
 	for (size_t i = 0; i < table->columns; i++)
-		headings[i] = (struct cell){ (char *)(uintptr_t)(table->headings[i] +
-								 (table->headings[i][0] == '>')),
-			STYLE_BOLD };
+		headings[i] = (struct cell){ (char *)(uintptr_t)heading_of(table, i), STYLE_BOLD };
 	print_row(table, headings, widths, to);
 	for (size_t i = 0; i + table->columns <= table->count; i += table->columns)
 		print_row(table, table->cells + i, widths, to);

@@ -376,7 +376,8 @@ def test_runs(ctl):
     ctl("run", "say one", "--session", "a")
     ctl("run", "fail two", "--session", "b")
     lines = ctl("runs").stdout.splitlines()
-    assert lines[0].split()[:4] == ["RUN", "STATUS", "AGENT", "AGE"] and "failed" in lines[1] and "succeeded" in lines[2]
+    assert lines[0].split()[:4] == ["RUN", "STATUS", "AGENT", "AGE"] and lines[0].endswith("  INPUT, OR ERROR")
+    assert "failed" in lines[1] and "succeeded" in lines[2]
     assert len(ctl("runs", "--status", "failed").stdout.splitlines()) == 2
     assert len(ctl("runs", "--session", "a").stdout.splitlines()) == 2
     assert len(ctl("runs", "-n", "1", "--agent", "actor").stdout.splitlines()) == 2
