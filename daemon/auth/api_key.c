@@ -8,6 +8,7 @@
 #include <openssl/sha.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "daemon/auth/internal.h"
 
@@ -90,17 +91,30 @@ static struct principal *find(struct provider *provider, const unsigned char has
 	return found;
 }
 
+/* In its own header, or as a bearer; the header may be Authorization, which has the scheme in front. NULL:
+ * there is none, and the verdict says what that means. */
+static const char *find_key(const struct provider *provider, const struct auth_request *request,
+    bool *ret_is_token, enum auth_verdict *ret_verdict, const char **ret_why)
+{
+	const char *header = provider->settings->header;
+	*ret_is_token = false;
+	if (strcasecmp(header, "Authorization") != 0) {
+		const char *key = auth_header(request, header, ret_verdict, ret_why);
+		if (key || *ret_verdict != AUTH_ANONYMOUS)
+			return key;
+	}
+	const char *key = auth_bearer(request, ret_verdict, ret_why);
+	*ret_is_token = key && auth_is_token(key);
+	return key;
+}
+
 static enum auth_verdict api_key_ask(struct provider *provider, const struct auth_request *request,
     struct principal **ret_who, const char **ret_why)
 {
 	unsigned char hash[AUTH_HASH_SIZE];
 	enum auth_verdict verdict;
-	bool is_token = false;
-	const char *key = auth_header(request, provider->settings->header, &verdict, ret_why);
-	if (!key && verdict == AUTH_ANONYMOUS) {
-		key = auth_bearer(request, &verdict, ret_why);
-		is_token = key && auth_is_token(key);
-	}
+	bool is_token;
+	const char *key = find_key(provider, request, &is_token, &verdict, ret_why);
 	if (!key)
 		return verdict;
 	size_t length = strnlen(key, KEY_MAX_BYTES + 1);
