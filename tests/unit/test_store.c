@@ -181,6 +181,21 @@ static void on_sessions(
 	snprintf(answer.next, sizeof(answer.next), "%s", next ? next : "");
 }
 
+static void on_run_claims(void *arg, int error, const struct store_run *run)
+{
+	(void)arg;
+	begin_answer(error);
+	if (run && run->claims.p)
+		say("%.*s %d", (int)run->claims.n, run->claims.p, run->any_session);
+}
+
+static void on_claims(
+    void *arg, int error, const struct store_run *runs, size_t count, const char *next)
+{
+	(void)next;
+	on_run_claims(arg, error, count == 1 ? runs : NULL);
+}
+
 static struct store_run run_of(const char *id, const char *session)
 {
 	return (struct store_run){ .id = id,
@@ -375,6 +390,78 @@ static void test_sessions_are_listed_by_use_and_deleted(void **state)
 	assert_int_equal(wait_for_answer(), -ENOENT);
 }
 
+/* A session is deleted by its user, or by who may delete any; nobody's runs but the user's go along. */
+static void test_sessions_are_deleted_by_their_user(void **state)
+{
+	(void)state;
+	finish("r1", "s1", "c");
+	store_session_delete(store, "s1", "v", on_done, NULL);
+	assert_int_equal(wait_for_answer(), -EPERM);
+	assert_session("s1", 9, "s1 a u: user=in assistant=c");
+	store_session_delete(store, "s1", "u", on_done, NULL);
+	assert_int_equal(wait_for_answer(), 0);
+	assert_session("s1", 9, "");
+}
+
+/* A run is not added to a session of another user, in the very write that would add it. */
+static void test_a_run_is_added_to_its_users_session(void **state)
+{
+	(void)state;
+	finish("r1", "s1", "c");
+	struct store_run other = run_of("r2", "s1"), own = run_of("r3", "s1"),
+			 fresh = run_of("r4", "s2");
+	other.user = fresh.user = "v";
+	assert_int_equal(add(&other, "key", 1), -EPERM);
+	assert_run("r2", "");
+	assert_int_equal(add(&own, NULL, 0), 0);
+	assert_int_equal(add(&fresh, NULL, 0), 0);
+	other.any_session = true;
+	assert_int_equal(add(&other, "key", 1), 0); /* the key was not taken by what was refused */
+}
+
+/* Lists of one user's runs and sessions have pages like those of all. */
+static void test_lists_of_a_user(void **state)
+{
+	(void)state;
+	struct store_run other = run_of("r2", "s2");
+	other.user = "v";
+	finish("r1", "s1", "c");
+	add(&other, NULL, 0);
+	finish("r3", "s3", "c");
+	struct store_page page = { .limit = 1, .status = -1, .user = "u" };
+	store_runs_list(store, &page, on_runs, NULL);
+	wait_for_answer();
+	assert_string_equal(answer.text, "r3");
+	char next[64];
+	snprintf(next, sizeof(next), "%s", answer.next);
+	page.after = next;
+	store_runs_list(store, &page, on_runs, NULL);
+	wait_for_answer();
+	assert_string_equal(answer.text, "r1");
+	assert_string_equal(answer.next, "");
+	page = (struct store_page){ .limit = 9, .status = -1, .user = "v" };
+	store_sessions_list(store, &page, on_sessions, NULL);
+	wait_for_answer();
+	assert_string_equal(answer.text, "");
+}
+
+/* What auth found about a run's user is there again when the run is begun again, and gone when it is over. */
+static void test_claims_last_as_long_as_they_are_needed(void **state)
+{
+	(void)state;
+	struct store_run run = run_of("r1", "s1");
+	run.claims = TEXT("{\"sub\":\"u\"}");
+	add(&run, NULL, 0);
+	reopen();
+	store_runs_unfinished(store, on_claims, NULL);
+	assert_int_equal(wait_for_answer(), 0);
+	assert_string_equal(answer.text, "{\"sub\":\"u\"} 0");
+	finish("r1", "s1", "c");
+	store_run_get(store, "r1", on_run_claims, NULL);
+	wait_for_answer();
+	assert_string_equal(answer.text, "");
+}
+
 /* What is not over when the store is closed is what there is to do when it is opened. */
 static void test_what_was_going_on_is_known_afterwards(void **state)
 {
@@ -529,6 +616,24 @@ static void test_a_newer_file_is_refused(void **state)
 	assert_string_equal(reason, "was written by a newer agentd (version 99, this one knows 2)");
 }
 
+/* A file of the first version, with a run in it, is brought up to this one. */
+static void test_an_older_file_is_upgraded(void **state)
+{
+	(void)state;
+	finish("r1", "s1", "c");
+	store_free(store);
+	store = NULL;
+	harm(
+	    "DROP INDEX runs_by_user; DROP INDEX sessions_by_user; ALTER TABLE runs DROP COLUMN claims;"
+	    "ALTER TABLE runs DROP COLUMN any_session; PRAGMA user_version = 1");
+	reopen();
+	assert_session("s1", 9, "s1 a u: user=in assistant=c");
+	struct store_page page = { .limit = 9, .status = -1, .user = "u" };
+	store_runs_list(store, &page, on_runs, NULL);
+	assert_int_equal(wait_for_answer(), 0);
+	assert_string_equal(answer.text, "r1");
+}
+
 static void flip(off_t at)
 {
 	int fd = open(path, O_RDWR);
@@ -615,6 +720,11 @@ int main(void)
 		SQLITE(test_lists_have_pages_and_filters),
 		SQLITE(test_sessions_are_listed_by_use_and_deleted),
 		MEMORY(test_sessions_are_listed_by_use_and_deleted),
+		SQLITE(test_sessions_are_deleted_by_their_user),
+		MEMORY(test_sessions_are_deleted_by_their_user),
+		SQLITE(test_a_run_is_added_to_its_users_session),
+		SQLITE(test_lists_of_a_user),
+		SQLITE(test_claims_last_as_long_as_they_are_needed),
 		SQLITE(test_what_was_going_on_is_known_afterwards),
 		SQLITE(test_idempotency_keys),
 		SQLITE(test_a_key_lasts_for_a_day),
@@ -623,6 +733,7 @@ int main(void)
 		SQLITE(test_retention),
 		SQLITE(test_a_second_daemon_is_refused),
 		SQLITE(test_a_newer_file_is_refused),
+		SQLITE(test_an_older_file_is_upgraded),
 		SQLITE(test_a_file_with_a_broken_head_is_refused),
 		SQLITE(test_a_broken_page_is_found_after_a_crash),
 		SQLITE(test_a_full_disk),
