@@ -8,6 +8,7 @@
 #include <event2/bufferevent.h>
 #include <event2/event.h>
 #include <event2/http.h>
+#include <event2/http_struct.h>
 #include <event2/listener.h>
 #include <sys/queue.h>
 #include <uthash.h>
@@ -58,6 +59,7 @@ struct http_request {
 	const char *refusal; /* why its sender was not let in; NULL: it was */
 	uint64_t started_us;
 	size_t bytes;
+	bool has_chunk; /* of a stream: the first has been handed to evhttp */
 	void (*gone)(void *arg);
 	void *gone_arg;
 	void (*drained)(void *arg);

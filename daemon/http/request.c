@@ -367,10 +367,44 @@ static void stream_on_drained(struct evhttp_connection *evcon, void *arg)
 		conn->request->drained(conn->request->drained_arg);
 }
 
+/*
+ * A chunk (RFC 9112, section 7.1) straight into the socket, which has room for it as a rule: evhttp takes
+ * three buffers and a printf for each. Its first chunk goes by evhttp, which so knows whom to call when
+ * all is written; what the socket does not take goes into its output.
+ */
+static bool send_chunk(struct http_request *request, const struct buf *text)
+{
+	struct conn *conn = request->conn;
+	struct evbuffer *output = bufferevent_get_output(conn->bev);
+	if (!request->evreq->chunked || !request->has_chunk || evbuffer_get_length(output))
+		return false;
+	char head[24], end[] = "\r\n";
+	size_t n = (size_t)snprintf(head, sizeof(head), "%zx\r\n", text->length);
+	struct iovec parts[] = { { head, n }, { text->data, text->length }, { end, 2 } };
+	struct msghdr message = { .msg_iov = parts, .msg_iovlen = 3 };
+	ssize_t sent = sendmsg(bufferevent_getfd(conn->bev), &message, MSG_DONTWAIT | MSG_NOSIGNAL);
+	if (sent <= 0)
+		return false;
+	size_t skip = (size_t)sent;
+	for (size_t i = 0; i < 3; i++) {
+		size_t taken = skip < parts[i].iov_len ? skip : parts[i].iov_len;
+		evbuffer_add(output, (char *)parts[i].iov_base + taken, parts[i].iov_len - taken);
+		skip -= taken;
+	}
+	if (evbuffer_get_length(output))
+		bufferevent_enable(conn->bev, EV_WRITE);
+	return true;
+}
+
 void http_stream_write(struct http_request *request, struct buf *text)
 {
 	struct evbuffer *scratch = request->conn->server->scratch;
 	request->bytes += text->length;
+	if (text->length && send_chunk(request, text)) {
+		text->length = 0;
+		return;
+	}
+	request->has_chunk = true;
 	move_into(scratch, text);
 	evhttp_send_reply_chunk_with_cb(request->evreq, scratch, stream_on_drained, request->conn);
 	write_now(request->conn);

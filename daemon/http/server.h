@@ -98,7 +98,8 @@ void http_on_gone(struct http_request *request, void (*gone)(void *arg), void *a
 void http_add_header(struct http_request *request, const char *name, const char *value);
 void http_reply(struct http_request *request, int status, const char *type, struct buf *body);
 void http_stream_begin(struct http_request *request, const char *type);
-/* `drained` (may be NULL) is called each time when all that was written has left for the network. */
+/* `drained` (may be NULL) is called when all that was written has left for the network, if it could not at
+ * once. */
 void http_on_drained(struct http_request *request, void (*drained)(void *arg), void *arg);
 /* `text` is emptied; its memory stays for the next. */
 void http_stream_write(struct http_request *request, struct buf *text);
