@@ -400,7 +400,7 @@ void http_stream_write(struct http_request *request, struct buf *text)
 {
 	struct evbuffer *scratch = request->conn->server->scratch;
 	request->bytes += text->length;
-	if (text->length && send_chunk(request, text)) {
+	if (text->length && text->length < REFERENCE_LEAST && send_chunk(request, text)) {
 		text->length = 0;
 		return;
 	}
