@@ -69,7 +69,9 @@ bool api_page_read(
     struct http_request *request, struct store_page *page, const char *const *filters)
 {
 	char *limit = NULL, *status = NULL, *after = NULL, *agent = NULL, *session = NULL;
-	*page = (struct store_page){ .limit = LIMIT_DEFAULT, .status = -1 };
+	*page = (struct store_page){
+		.limit = LIMIT_DEFAULT, .status = -1, .user = access_only_user(request)
+	};
 	bool ok = read_word(request, "limit", &limit) && read_word(request, "cursor", &after);
 	for (; ok && *filters; filters++) {
 		if (strcmp(*filters, "status") == 0)
@@ -84,7 +86,6 @@ bool api_page_read(
 	page->after = after;
 	page->agent = agent;
 	page->session_id = session;
-	page->user = access_only_user(request);
 	free(limit);
 	free(status);
 	if (!ok)
