@@ -244,7 +244,8 @@ static int perform(struct client *client, const struct client_stream *request, b
 	};
 	struct buf url = { 0 };
 	buf_addf(&url, "%s%s", client->socket ? "http://localhost" : client->url, request->path);
-	char *target = buf_take(&url), *body = request->body ? json_dumps(request->body, 0) : NULL;
+	char *target = buf_take(&url),
+	     *body = request->body ? json_dumps(request->body, JSON_ENCODE_ANY) : NULL;
 	struct curl_slist *headers = make_headers(client, request, streams);
 	CURLM *multi = curl_multi_init();
 	exchange.easy = curl_easy_init();

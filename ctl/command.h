@@ -53,6 +53,8 @@ int sessions_list(struct client *client, const struct arguments *arguments);
 int sessions_show(struct client *client, const struct arguments *arguments);
 int sessions_delete(struct client *client, const struct arguments *arguments);
 int restart_run(struct client *client, const struct arguments *arguments);
+int triggers_list(struct client *client, const struct arguments *arguments);
+int emit_run(struct client *client, const struct arguments *arguments);
 int key_new(struct client *client, const struct arguments *arguments);
 int key_hash(struct client *client, const struct arguments *arguments);
 int new_agent(struct client *client, const struct arguments *arguments);

@@ -22,6 +22,7 @@
 #include "daemon/run/registry.h"
 #include "daemon/run/run.h"
 #include "daemon/store/sqlite.h"
+#include "daemon/trigger/trigger.h"
 #include "daemon/version.h"
 
 #define MEMORY_SESSIONS 10000 /* kept without a store; those idle longest go first */
@@ -40,6 +41,7 @@ struct daemon {
 	struct store *store;
 	struct runs *runs;
 	struct registry *registry;
+	struct triggers *triggers;
 	struct api api;
 	struct http_server *http;
 	struct notify *notify;
@@ -237,6 +239,8 @@ int daemon_new(struct event_base *base, const struct daemon_setup *setup, struct
 	};
 	if (!(daemon->registry = registry_new(base, &registry)))
 		goto fail;
+	if (!(daemon->triggers = triggers_new(settings, daemon->registry)))
+		goto fail;
 	if ((error = daemon_recover(daemon)))
 		goto fail;
 	error = EX_OSERR;
@@ -247,6 +251,7 @@ int daemon_new(struct event_base *base, const struct daemon_setup *setup, struct
 	daemon->api = (struct api){ .settings = settings,
 		.auth = daemon->auth,
 		.registry = daemon->registry,
+		.triggers = daemon->triggers,
 		.runs = daemon->runs,
 		.store = daemon->store };
 	if (!(daemon->http = http_server_new(
@@ -288,6 +293,7 @@ void daemon_free(struct daemon *daemon)
 	if (daemon->store)
 		store_close(daemon->store); /* who waits for it is answered now */
 	http_server_free(daemon->http);
+	triggers_free(daemon->triggers);
 	registry_free(daemon->registry);
 	runs_free(daemon->runs);
 	store_free(daemon->store);
@@ -324,6 +330,9 @@ static void daemon_banner(const struct daemon *daemon)
 		    plugin->version, agent_settings(agent)->plugin_path,
 		    agent == registry_default(daemon->registry) ? " (default)" : "");
 	}
+	const struct trigger *trigger;
+	for (size_t i = 0; (trigger = triggers_at(daemon->triggers, i)); i++)
+		log_info("%s runs %s", trigger->source, agent_settings(trigger->agent)->label);
 	daemon_say_hidden(daemon->settings);
 	if (daemon->settings->store.enabled)
 		log_info("runs and sessions are kept in %s", daemon->settings->store.path);

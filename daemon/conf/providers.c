@@ -257,7 +257,8 @@ static void read_provider(
 	}
 }
 
-const struct provider_settings *settings_provider(const struct settings *settings, const char *name)
+const struct provider_settings *settings_find_provider(
+    const struct settings *settings, const char *name)
 {
 	for (size_t i = 0; i < settings->provider_count; i++)
 		if (strcmp(settings->providers[i].name, name) == 0)
@@ -275,7 +276,7 @@ static const char *name_at(const void *arg, size_t i)
 static const struct provider_settings *resolve(const struct settings *settings, const char *name,
     const struct conf_node *at, struct conf_errors *errors)
 {
-	const struct provider_settings *found = settings_provider(settings, name);
+	const struct provider_settings *found = settings_find_provider(settings, name);
 	if (found)
 		return found;
 	const char *near = schema_nearest(name, name_at, settings);
@@ -346,22 +347,15 @@ void providers_read(struct settings *settings, struct conf_errors *errors)
 		    name);
 }
 
-static bool is_agent(const struct settings *settings, const char *name)
-{
-	for (size_t i = 0; i < settings->agent_count; i++)
-		if (strcmp(settings->agents[i].name, name) == 0)
-			return true;
-	return false;
-}
-
 static void settle_key(const struct settings *settings, const struct auth_key_settings *key,
     struct conf_errors *errors)
 {
 	const struct conf_node *list = node_of(key->section, "agents");
 	for (size_t i = 0; i < key->agents.count; i++)
-		if (!is_agent(settings, key->agents.items[i]))
-			conf_error(errors, list->kind == CONF_LIST ? list->items[i] : list,
-			    "there is no agent \"%s\"", key->agents.items[i]);
+		if (!settings_find_agent(settings, key->agents.items[i]))
+			settings_say_no_agent(settings,
+			    list->kind == CONF_LIST ? list->items[i] : list, key->agents.items[i],
+			    errors);
 }
 
 void providers_settle(const struct settings *settings, struct conf_errors *errors)

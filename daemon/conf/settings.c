@@ -17,6 +17,7 @@
 #include "daemon/conf/providers.h"
 #include "daemon/conf/tables.h"
 #include "daemon/conf/tree.h"
+#include "daemon/conf/triggers.h"
 
 #define NAME_MAX_BYTES  64
 #define SOCKET_PATH_MAX 107 /* what sockaddr_un holds */
@@ -205,11 +206,26 @@ static bool is_section(const struct conf_node *node)
 	return !node || node->kind == CONF_MAP || conf_node_is_nothing(node);
 }
 
-void settings_settle(struct settings *settings, struct conf_errors *errors)
+const struct agent_settings *settings_find_agent(const struct settings *settings, const char *name)
+{
+	for (size_t i = 0; i < settings->agent_count; i++)
+		if (strcmp(settings->agents[i].name, name) == 0)
+			return &settings->agents[i];
+	return NULL;
+}
+
+void settings_say_no_agent(const struct settings *settings, const struct conf_node *at,
+    const char *name, struct conf_errors *errors)
+{
+	const char *near = schema_nearest(name, agent_name_at, settings);
+	conf_error(errors, at, "there is no agent \"%s\"%s%s%s", name,
+	    near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
+}
+
+static void settle_agents(struct settings *settings, struct conf_errors *errors)
 {
 	const char *word = settings->default_agent_word;
 	const struct conf_node *agents = conf_get(settings->tree, "agents");
-	providers_settle(settings, errors);
 	if (!is_section(agents))
 		return; /* an error already */
 	if (settings->agent_count == 0) {
@@ -221,15 +237,17 @@ void settings_settle(struct settings *settings, struct conf_errors *errors)
 		settings->default_agent = settings->agent_count == 1 ? settings->agents : NULL;
 		return;
 	}
-	for (size_t i = 0; i < settings->agent_count; i++)
-		if (strcmp(settings->agents[i].name, word) == 0)
-			settings->default_agent = &settings->agents[i];
+	settings->default_agent = settings_find_agent(settings, word);
 	if (settings->default_agent)
 		return;
-	const char *near = schema_nearest(word, agent_name_at, settings);
-	conf_error(errors, conf_get(settings->tree, "default_agent"),
-	    "there is no agent \"%s\"%s%s%s", word, near ? "; did you mean \"" : "",
-	    near ? near : "", near ? "\"?" : "");
+	settings_say_no_agent(settings, conf_get(settings->tree, "default_agent"), word, errors);
+}
+
+void settings_settle(struct settings *settings, struct conf_errors *errors)
+{
+	settle_agents(settings, errors);
+	providers_settle(settings, errors);
+	conf_triggers_settle(settings, errors);
 }
 
 static void read_agents(struct settings *settings, struct conf_errors *errors)
@@ -399,6 +417,7 @@ struct settings *settings_read(
 	conf_files(tree, hide, settings);
 	find_store(settings, errors);
 	find_control(settings, errors);
+	conf_triggers_read(settings, errors);
 	read_agents(settings, errors);
 	read_drop_ins(settings, errors, notes);
 	return settings;
@@ -454,6 +473,7 @@ void settings_unref(struct settings *settings)
 	free(settings->agents);
 	list_done(&settings->hidden);
 	providers_free(settings);
+	conf_triggers_free(settings);
 	for (size_t i = 0; i < settings_section_count; i++)
 		schema_release(
 		    settings_sections[i].schema, (char *)settings + settings_sections[i].at);

@@ -101,6 +101,20 @@ struct agent_settings {
 	struct schema_value *options;
 };
 
+/* What makes a run of something that happened. */
+struct trigger_settings {
+	const char *name;                /* borrowed from the tree */
+	char *agent;                     /* its name */
+	char *input, *session;           /* templates; session may be NULL: a new one each time */
+	int64_t timeout_ms;              /* 0: the agent's */
+	const struct conf_node *section; /* borrowed from the tree */
+};
+
+struct event_settings {
+	struct trigger_settings trigger;
+	char *event; /* which; several triggers may have the same */
+};
+
 struct control_settings {
 	char *socket;  /* absolute; NULL: there is none */
 	bool is_given; /* the config names it: then it must work */
@@ -130,6 +144,8 @@ struct settings {
 	bool log_access;
 	struct agent_settings *agents;
 	size_t agent_count;
+	struct event_settings *events;
+	size_t event_count;
 	const struct agent_settings *default_agent; /* NULL: several, and none is named */
 
 	unsigned refs;
@@ -159,8 +175,13 @@ struct conf_node *settings_tree_for(
 /* The effective settings as YAML, defaults too; secrets as ***. */
 void settings_print(const struct settings *settings, FILE *out);
 
+/* The agent of that name; NULL: there is none. */
+const struct agent_settings *settings_find_agent(const struct settings *settings, const char *name);
+/* An error at a place that names an agent which there is not. */
+void settings_say_no_agent(const struct settings *settings, const struct conf_node *at,
+    const char *name, struct conf_errors *errors);
 /* The provider of that name; NULL: there is none. */
-const struct provider_settings *settings_provider(
+const struct provider_settings *settings_find_provider(
     const struct settings *settings, const char *name);
 
 /* "127.0.0.1:8000", "[::1]:8000", "unix:/path" taken apart. 0, or -EINVAL. For unix, `host` is the

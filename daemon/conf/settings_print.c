@@ -188,6 +188,15 @@ static void print_providers(struct buf *out, const struct settings *settings)
 	}
 }
 
+static void print_events(struct buf *out, const struct settings *settings)
+{
+	if (settings->event_count)
+		buf_add_str(out, "events:\n");
+	for (size_t i = 0; i < settings->event_count; i++)
+		print_section(out, 2, settings->events[i].trigger.name, &settings_event,
+		    &settings->events[i]);
+}
+
 void settings_print(const struct settings *settings, FILE *file)
 {
 	struct buf out = { 0 };
@@ -206,6 +215,7 @@ void settings_print(const struct settings *settings, FILE *file)
 			print_row(&out, 4, &agent->option_schema->rows[j], &agent->options[j],
 			    conf_get(agent->section, agent->option_schema->rows[j].key));
 	}
+	print_events(&out, settings);
 	fwrite(out.data ? out.data : "", 1, out.length, file);
 	buf_done(&out);
 }

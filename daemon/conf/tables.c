@@ -19,8 +19,9 @@ static const struct schema_row top_rows[] = {
 	SECTION("control", "the control socket"), SECTION("plugins", "where plugins are"),
 	SECTION("agents", "the agents, by name"), SECTION("supervision", "how processes are supervised"),
 	SECTION("log", "the log"), SECTION("auth", "who may come in, by name"),
+	SECTION("events", "what events make runs, by name"),
 	LATER("interfaces"), LATER("hooks"), LATER("identity"), LATER("cron"),
-	LATER("webhooks"), LATER("events"), LATER("dev"),
+	LATER("webhooks"), LATER("dev"),
 };
 
 static const struct schema_row http_rows[] = {
@@ -134,6 +135,17 @@ static const struct schema_row composite_rows[] = {
 	{ "of", AGENTD_LIST, true, NULL, NULL, 0, 0, "others, in the order in which they are asked", AT(provider_settings, of) },
 };
 
+#define TRIGGER_ROWS(type) \
+	{ "agent", AGENTD_STRING, false, NULL, NULL, 0, 0, "whose run it makes; without it, the default agent's", AT(type, trigger.agent) }, \
+	{ "input", AGENTD_STRING, false, "{{ body }}", NULL, 0, 0, "what the agent is told: a template", AT(type, trigger.input) }, \
+	{ "session", AGENTD_STRING, false, NULL, NULL, 0, 0, "a template: the same text, the same session; without it, a new one each time", AT(type, trigger.session) }, \
+	{ "timeout", AGENTD_DURATION, false, "0s", NULL, 0, INT32_MAX, "longest running time, at most the agent's; 0s: the agent's", AT(type, trigger.timeout_ms) }
+
+static const struct schema_row event_rows[] = {
+	{ "event", AGENTD_STRING, false, NULL, NULL, 0, 0, "its name; without it, that of the entry", AT(event_settings, event) },
+	TRIGGER_ROWS(event_settings),
+};
+
 static const struct schema_row limits_rows[] = {
 	{ "memory", AGENTD_SIZE, false, "0", NULL, 0, INT64_MAX, "data of the process; 0: no limit", AT(agent_limits, memory) },
 	{ "files", AGENTD_INT, false, "256", NULL, 16, 1 << 20, "open files of the process", AT(agent_limits, files) },
@@ -159,6 +171,7 @@ const struct schema settings_auth_key = TABLE(auth_key_rows);
 const struct schema settings_jwt = TABLE(jwt_rows);
 const struct schema settings_allowlist = TABLE(allowlist_rows);
 const struct schema settings_composite = TABLE(composite_rows);
+const struct schema settings_event = TABLE(event_rows);
 
 const struct settings_section settings_sections[] = {
 	{ "http", &http_schema, 0 },

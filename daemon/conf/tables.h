@@ -13,7 +13,7 @@ struct settings_section {
 };
 
 extern const struct schema settings_top, settings_agent, settings_limits, settings_api_key,
-    settings_auth_key, settings_jwt, settings_allowlist, settings_composite;
+    settings_auth_key, settings_jwt, settings_allowlist, settings_composite, settings_event;
 extern const struct settings_section settings_sections[];
 extern const size_t settings_section_count;
 

@@ -188,17 +188,21 @@ static const char *key_of(struct http_request *request)
 	return key && key[0] ? key : NULL;
 }
 
-/* Everybody has keys of their own. `room` is to be done with afterwards. */
+void answer_add_key(struct http_request *request, struct buf *key)
+{
+	const char *user = http_principal(request)->user_id;
+	if (user) {
+		buf_add_str(key, user);
+		buf_add(key, "", 1); /* no user has a NUL in it */
+	}
+	buf_add_str(key, key_of(request));
+}
+
+/* The key of the request, if it has one. `room` is to be done with afterwards. */
 static struct frame_text scoped_key(struct http_request *request, struct buf *room)
 {
-	const char *key = key_of(request), *user = http_principal(request)->user_id;
-	if (!key)
-		return (struct frame_text){ 0 };
-	if (user) {
-		buf_add_str(room, user);
-		buf_add(room, "", 1); /* no user has a NUL in it */
-	}
-	buf_add_str(room, key);
+	if (answer_has_key(request))
+		answer_add_key(request, room);
 	return (struct frame_text){ room->failed ? NULL : room->data, room->length };
 }
 
@@ -206,6 +210,8 @@ bool answer_has_key(struct http_request *request)
 {
 	return key_of(request) != NULL;
 }
+
+#define HASH_BASIS 0xcbf29ce484222325
 
 /* FNV-1a: whoever sends the same key wants the same, so nobody gains by a collision. */
 static uint64_t hash_more(uint64_t hash, const char *text)
@@ -216,10 +222,15 @@ static uint64_t hash_more(uint64_t hash, const char *text)
 }
 
 /* What was asked, and of whom. */
+uint64_t answer_hash(const char *text)
+{
+	return hash_more(HASH_BASIS, text);
+}
+
 static uint64_t hash_of(const json_t *body, const struct agent *agent)
 {
 	char *text = json_dumps(body, JSON_COMPACT | JSON_SORT_KEYS);
-	uint64_t hash = hash_more(0xcbf29ce484222325, agent_settings(agent)->name);
+	uint64_t hash = answer_hash(agent_settings(agent)->name);
 	hash = text ? hash_more(hash, text) : hash;
 	free(text);
 	return hash;
@@ -251,6 +262,26 @@ void begin_written(struct api *api, struct http_request *request, struct run *ru
 	buf_done(&room);
 }
 
+void answer_refuse(struct http_request *request, enum run_code code, const struct agent *agent)
+{
+	static const char *const why[] = {
+		[RUN_AGENT_UNAVAILABLE] = "the agent's process is not running",
+		[RUN_OVERLOADED] = "the agent's queue is full",
+		[RUN_DRAINING] = "agentd is stopping",
+		[RUN_SESSION_BUSY] = "another run of this session is going on",
+		[RUN_FORBIDDEN] = "the session belongs to another user",
+		[RUN_NO_MEMORY] = "out of memory",
+	};
+	char detail[400];
+	struct agent_view view;
+	agent_look(agent, &view);
+	snprintf(detail, sizeof(detail), "%s", why[code]);
+	if (code == RUN_AGENT_UNAVAILABLE && view.last_exit->at_wall_ms)
+		snprintf(detail, sizeof(detail), "%s: %s", why[code], view.last_exit->reason);
+	reply_add_retry_after(request, problem_of_code(run_code_name(code)), agent);
+	problem_reply(request, problem_of_code(run_code_name(code)), "%s", detail);
+}
+
 /* A key may have a run already, which needs no place and no agent to be answered with. */
 struct keyed {
 	struct beginning beginning; /* without a run */
@@ -266,7 +297,7 @@ static void on_key(void *arg, int error, const struct store_taken *taken)
 		*beginning = keyed->beginning;
 		answer_taken(beginning, taken);
 	} else if (request) {
-		keyed->refusal.refuse(request, keyed->refusal.code, keyed->refusal.agent);
+		answer_refuse(request, keyed->refusal.code, keyed->refusal.agent);
 	}
 	if (!beginning)
 		free(keyed->beginning.wait);
@@ -282,7 +313,7 @@ void answer_taken_or_refuse(struct api *api, struct http_request *request,
 	struct frame_text key = scoped_key(request, &room);
 	if (!keyed || !key.p) {
 		if (wait)
-			refusal->refuse(request, refusal->code, refusal->agent);
+			answer_refuse(request, refusal->code, refusal->agent);
 		free(wait);
 		free(keyed);
 		buf_done(&room);

@@ -20,13 +20,17 @@ void begin_written(struct api *api, struct http_request *request, struct run *ru
     enum answer answer, const json_t *body);
 /* Whether the request has an Idempotency-Key. */
 bool answer_has_key(struct http_request *request);
+/* Adds that key, as the store has it: everybody has keys of their own. */
+void answer_add_key(struct http_request *request, struct buf *key);
+/* Of what a request asks for, to know it again. */
+uint64_t answer_hash(const char *text);
 
 /* Why a new run cannot be made, and how that is said. */
 struct answer_refusal {
 	enum run_code code;
 	const struct agent *agent;
-	void (*refuse)(struct http_request *request, enum run_code code, const struct agent *agent);
 };
+void answer_refuse(struct http_request *request, enum run_code code, const struct agent *agent);
 /* For a request with a key: answers with the run that has it, or else refuses. */
 void answer_taken_or_refuse(struct api *api, struct http_request *request,
     const struct answer_refusal *refusal, enum answer answer, const json_t *body);

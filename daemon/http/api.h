@@ -7,6 +7,7 @@
 #include "daemon/run/run.h"
 
 struct auth;
+struct triggers;
 struct route_params;
 
 /* All borrowed. */
@@ -14,6 +15,7 @@ struct api {
 	const struct settings *settings;
 	struct auth *auth;
 	struct registry *registry;
+	struct triggers *triggers;
 	struct runs *runs;
 	struct store *store;
 	bool draining;
@@ -32,6 +34,10 @@ api_handler api_agents_list, api_agents_get, api_agents_restart;
 api_handler api_run, api_agents_run;
 /* api_runs.c */
 api_handler api_runs_list, api_runs_get, api_runs_events, api_runs_cancel;
+/* api_events.c */
+api_handler api_events_emit;
+/* api_triggers.c */
+api_handler api_triggers_list;
 /* api_sessions.c */
 api_handler api_sessions_list, api_sessions_get, api_sessions_delete;
 /* api_docs.c */

@@ -13,6 +13,7 @@
 #include "daemon/http/reply.h"
 #include "daemon/http/route.h"
 #include "daemon/http/sse.h"
+#include "daemon/run/session.h"
 
 #define ID_MAX_BYTES 256 /* of a session_id or user_id that a client chooses */
 
@@ -60,15 +61,6 @@ static bool has_type(const json_t *value, json_type type)
 	return json_typeof(value) == type;
 }
 
-/* It is a part of the path of /sessions/{id}. */
-static bool can_be_in_a_path(const char *id)
-{
-	for (const char *c = id; *c; c++)
-		if ((unsigned char)*c < ' ' || *c == 0x7f || *c == '/')
-			return false;
-	return strcmp(id, ".") != 0 && strcmp(id, "..") != 0;
-}
-
 /* Says what is wrong with the body; true if nothing is. null is as good as absent. */
 static bool body_is_good(struct http_request *request, const json_t *body)
 {
@@ -90,10 +82,8 @@ static bool body_is_good(struct http_request *request, const json_t *body)
 		}
 	}
 	const char *session_id = json_string_value(json_object_get(body, "session_id"));
-	if (session_id && !can_be_in_a_path(session_id)) {
-		problem_reply(request, PROBLEM_BAD_REQUEST,
-		    "\"session_id\" must hold no \"/\" and no control character, and not be "
-		    "\".\" or \"..\"");
+	if (session_id && !session_id_is_good(session_id)) {
+		problem_reply(request, PROBLEM_BAD_REQUEST, "\"session_id\" %s", SESSION_ID_RULE);
 		return false;
 	}
 	if (json_string_length(json_object_get(body, "input")) == 0) {
@@ -153,26 +143,6 @@ static bool wants_stream(struct http_request *request, const json_t *body)
 	return accept && strcasestr(accept, "text/event-stream");
 }
 
-static void refuse(struct http_request *request, enum run_code code, const struct agent *agent)
-{
-	static const char *const why[] = {
-		[RUN_AGENT_UNAVAILABLE] = "the agent's process is not running",
-		[RUN_OVERLOADED] = "the agent's queue is full",
-		[RUN_DRAINING] = "agentd is stopping",
-		[RUN_SESSION_BUSY] = "another run of this session is going on",
-		[RUN_FORBIDDEN] = "the session belongs to another user",
-		[RUN_NO_MEMORY] = "out of memory",
-	};
-	char detail[400];
-	struct agent_view view;
-	agent_look(agent, &view);
-	snprintf(detail, sizeof(detail), "%s", why[code]);
-	if (code == RUN_AGENT_UNAVAILABLE && view.last_exit->at_wall_ms)
-		snprintf(detail, sizeof(detail), "%s: %s", why[code], view.last_exit->reason);
-	reply_add_retry_after(request, problem_of_code(run_code_name(code)), agent);
-	problem_reply(request, problem_of_code(run_code_name(code)), "%s", detail);
-}
-
 /* Rounded up, so that no timeout becomes none. 0: absent, or longer than any agent's. */
 static int64_t milliseconds(double seconds)
 {
@@ -224,11 +194,11 @@ static void run_body(
 	enum run_code code = run_create(api->runs, &wanted, &run);
 	free(metadata_text);
 	if (code != RUN_OK) {
-		struct answer_refusal refusal = { code, agent, refuse };
+		struct answer_refusal refusal = { code, agent };
 		if (answer_has_key(request))
 			answer_taken_or_refuse(api, request, &refusal, answer, body);
 		else
-			refuse(request, code, agent);
+			answer_refuse(request, code, agent);
 		return;
 	}
 	/* A run whose id, or key, the client may come back with is written down first. */

@@ -7,6 +7,8 @@
 #include <string.h>
 #include <uthash.h>
 
+#define ID_MAX_BYTES 256
+
 struct session_lane {
 	TAILQ_HEAD(, session_turn) turns; /* the first has the turn */
 	UT_hash_handle hh;
@@ -16,6 +18,16 @@ struct session_lane {
 struct sessions {
 	struct session_lane *lanes; /* those with somebody in them */
 };
+
+bool session_id_is_good(const char *id)
+{
+	size_t n = 0;
+	for (; id[n]; n++)
+		if ((unsigned char)id[n] < ' ' || id[n] == 0x7f || id[n] == '/' ||
+		    n == ID_MAX_BYTES)
+			return false;
+	return n > 0 && strcmp(id, ".") != 0 && strcmp(id, "..") != 0;
+}
 
 struct sessions *sessions_new(void)
 {

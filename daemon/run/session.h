@@ -24,6 +24,11 @@ struct session_turn {
 struct sessions *sessions_new(void);
 void sessions_free(struct sessions *sessions); /* every lane must be empty */
 
+/* Whether it can name a session: up to 256 bytes that can be a part of the path of /sessions/{id}. */
+bool session_id_is_good(const char *id);
+#define SESSION_ID_RULE \
+	"must have 1 to 256 bytes, no \"/\" and no control character, and not be \".\" or \"..\""
+
 /* Who has the turn in a session; NULL: nobody. */
 struct session_turn *session_holder(const struct sessions *sessions, const char *id);
 /* Queues up. *ret_now says whether it has the turn at once. 0, or -ENOMEM. */

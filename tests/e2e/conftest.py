@@ -281,3 +281,22 @@ def run_agentd(*arguments, cwd, env=None, timeout=20):
                           stdin=subprocess.DEVNULL, timeout=timeout * SLOW,
                           env={**os.environ, "XDG_STATE_HOME": str(Path(cwd) / "state"),
                                "RUNTIME_DIRECTORY": str(Path(cwd) / "run"), **(env or {})})
+
+
+@pytest.fixture
+def check(tmp_path):
+    """check(config, arguments) → agentd's end, by default of `-t`. Further files by their names."""
+    def run(config, *arguments, env=None, **files):
+        arguments = arguments or ["-t"]
+        for name, text in {"agent.conf": config, **files}.items():
+            (tmp_path / name).parent.mkdir(exist_ok=True)
+            text = re.sub(r"PLUGIN\((\w+)\)", lambda m: plugin(m.group(1)), textwrap.dedent(text))
+            (tmp_path / name).write_text(text)
+        return run_agentd("-c", "agent.conf", *filter(None, arguments), cwd=tmp_path, env=env)
+    return run
+
+
+def errors(result):
+    """The lines of a refusal; there is nothing else, and the exit code is right."""
+    assert (result.returncode, result.stdout) == (78, ""), result
+    return result.stderr.splitlines()

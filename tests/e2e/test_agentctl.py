@@ -388,6 +388,26 @@ def test_runs(ctl):
     assert ctl("runs", "events", "x").returncode == REFUSED
 
 
+def test_emit(ctl, agentd):
+    """An event makes runs, whose ids are printed; JSON, a text, stdin or nothing is its body."""
+    daemon = agentd("""
+        http: { listen: [ "127.0.0.1:0" ] }
+        agents: { a: { plugin: PLUGIN(actor) } }
+        events: { e: { input: "{{ body }}" } }
+    """).wait_ready()
+    for words, stdin, input in [(['{"a":1}'], "", '{"a":1}'), (["say hi"], "", '{"data":"say hi"}'), ([], "", "{}"),
+                                (["-"], "[1]", '{"data":[1]}')]:
+        done = ctl("emit", "e", *words, input=stdin, daemon=daemon)
+        assert done.returncode == 0, done.stderr
+        assert daemon.get(f"/runs/{done.stdout.strip()}").json["input"] == input
+    assert json.loads(ctl("emit", "e", "--json", daemon=daemon).stdout)["event"] == "e"
+    none = ctl("emit", "other", daemon=daemon)
+    assert "nothing waits" in none.stderr and none.returncode == REFUSED
+    assert ctl("triggers", daemon=daemon).stdout.splitlines()[1].split() == ["event(e)", "e", "a"]
+    assert json.loads(ctl("triggers", "--json", daemon=daemon).stdout)["events"][0]["agent"] == "a"
+    assert ctl("triggers").stdout == "There are no triggers.\n"
+
+
 def test_events_go_on_after_a_cut(agentd, tmp_path):
     """`runs events` outlives agentd: it comes back with Last-Event-ID, and shows the second attempt."""
     path = tmp_path / "agentd.sock"

@@ -7,28 +7,9 @@ import textwrap
 
 import pytest
 
-from conftest import BUILD, ROOT, SANITIZED, plugin, run_agentd, wait_for
+from conftest import BUILD, ROOT, SANITIZED, errors, plugin, run_agentd, wait_for
 
 GOOD = f"agents: {{ a: {{ plugin: {plugin('actor')} }} }}\n"
-
-
-@pytest.fixture
-def check(tmp_path):
-    """check(config, arguments) → agentd's end, by default of `-t`. Further files by their names."""
-    def run(config, *arguments, env=None, **files):
-        arguments = arguments or ["-t"]
-        for name, text in {"agent.conf": config, **files}.items():
-            (tmp_path / name).parent.mkdir(exist_ok=True)
-            text = re.sub(r"PLUGIN\((\w+)\)", lambda m: plugin(m.group(1)), textwrap.dedent(text))
-            (tmp_path / name).write_text(text)
-        return run_agentd("-c", "agent.conf", *filter(None, arguments), cwd=tmp_path, env=env)
-    return run
-
-
-def errors(result):
-    """The lines of a refusal; there is nothing else, and the exit code is right."""
-    assert (result.returncode, result.stdout) == (78, ""), result
-    return result.stderr.splitlines()
 
 
 # Mistakes.
@@ -122,7 +103,7 @@ LATER = [  # (path, lines)
     ("interfaces", "interfaces: { t: { plugin: telegram } }"),
     ("hooks", "hooks: { log: { plugin: log } }"), ("identity", 'identity: { ann: [ "telegram:1" ] }'),
     ("cron", 'cron: { m: { schedule: "0 9 * * *" } }'), ("webhooks", "webhooks: { g: { path: /g } }"),
-    ("events", "events: { e: { input: x } }"), ("dev", "dev: { watch: true }"),
+    ("dev", "dev: { watch: true }"),
     ("agents.b.triggers", f"agents: {{ b: {{ plugin: {plugin('actor')}, triggers: {{ t: {{ auth: none }} }} }} }}"),
 ]
 

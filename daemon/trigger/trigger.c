@@ -1,0 +1,116 @@
+/* trigger: templates, filled. */
+#include "daemon/trigger/trigger.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/run/session.h"
+
+#define INPUT_MAX (16u << 20) /* bytes */
+
+struct triggers {
+	struct trigger *all;
+	size_t count;
+};
+
+/* The templates have been checked with the config. */
+static int trigger_open(struct trigger *trigger, const struct registry *registry)
+{
+	const struct trigger_settings *settings = trigger->settings;
+	char reason[200];
+	trigger->agent = registry_find(registry, settings->agent);
+	int error = template_parse(settings->input, &trigger->input, reason, sizeof(reason));
+	if (error == 0 && settings->session)
+		error =
+		    template_parse(settings->session, &trigger->session, reason, sizeof(reason));
+	return trigger->source ? error : -ENOMEM;
+}
+
+struct triggers *triggers_new(const struct settings *settings, const struct registry *registry)
+{
+	struct triggers *triggers = calloc(1, sizeof(*triggers));
+	if (!triggers)
+		return NULL;
+	triggers->all = calloc(settings->event_count + 1, sizeof(*triggers->all));
+	int error = triggers->all ? 0 : -ENOMEM;
+	for (size_t i = 0; error == 0 && i < settings->event_count; i++) {
+		struct trigger *trigger = &triggers->all[triggers->count++];
+		trigger->settings = &settings->events[i].trigger;
+		trigger->event = settings->events[i].event;
+		if (asprintf(&trigger->source, "event(%s)", trigger->event) < 0)
+			trigger->source = NULL;
+		error = trigger_open(trigger, registry);
+	}
+	if (error == 0)
+		return triggers;
+	triggers_free(triggers);
+	return NULL;
+}
+
+void triggers_free(struct triggers *triggers)
+{
+	if (!triggers)
+		return;
+	for (size_t i = 0; i < triggers->count; i++) {
+		template_free(triggers->all[i].input);
+		template_free(triggers->all[i].session);
+		free(triggers->all[i].source);
+	}
+	free(triggers->all);
+	free(triggers);
+}
+
+const struct trigger *triggers_at(const struct triggers *triggers, size_t i)
+{
+	return i < triggers->count ? &triggers->all[i] : NULL;
+}
+
+const struct trigger *triggers_of_event(
+    const struct triggers *triggers, const char *event, size_t i)
+{
+	for (size_t j = 0; j < triggers->count; j++)
+		if (strcmp(triggers->all[j].event, event) == 0 && i-- == 0)
+			return &triggers->all[j];
+	return NULL;
+}
+
+/* A template's text, ended with a NUL that is not counted. */
+static int fill(const struct template *template, const struct template_values *values,
+    const char *what, struct buf *out, char *reason, size_t size)
+{
+	int error = template_render(template, values, INPUT_MAX, out);
+	if (error == -EMSGSIZE)
+		snprintf(reason, size, "its %s would have more than %u bytes", what, INPUT_MAX);
+	if (error < 0)
+		return error == -EMSGSIZE ? -EINVAL : error;
+	if (out->length == 0 || memchr(out->data, '\0', out->length)) {
+		snprintf(reason, size, "its %s %s with what came", what,
+		    out->length ? "has a NUL in it" : "is empty");
+		return -EINVAL;
+	}
+	buf_add(out, "", 1);
+	out->length--;
+	return out->failed ? -ENOMEM : 0;
+}
+
+int trigger_say(const struct trigger *trigger, const struct template_values *values,
+    struct trigger_words *words, char *reason, size_t size)
+{
+	*words = (struct trigger_words){ 0 };
+	int error = fill(trigger->input, values, "input", &words->input, reason, size);
+	if (error == 0 && trigger->session)
+		error = fill(trigger->session, values, "session", &words->session, reason, size);
+	if (error == 0 && trigger->session && !session_id_is_good(words->session.data)) {
+		snprintf(reason, size, "its session %s", SESSION_ID_RULE);
+		error = -EINVAL;
+	}
+	return error;
+}
+
+void trigger_words_done(struct trigger_words *words)
+{
+	buf_done(&words->input);
+	buf_done(&words->session);
+}
