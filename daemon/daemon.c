@@ -95,7 +95,8 @@ static int daemon_listen_control(struct daemon *daemon)
 	log_write(control->is_given ? LOG_LEVEL_ERROR : LOG_LEVEL_WARN, NULL, 0,
 	    "cannot open the control socket %s: %s%s", control->socket, strerror(-error),
 	    control->is_given ? "" : "; agentctl cannot reach this agentd (see control.socket)");
-	return control->is_given ? EX_UNAVAILABLE : 0;
+	bool is_only = strcmp(daemon->settings->http.enabled_word, "false") == 0;
+	return control->is_given || is_only ? EX_UNAVAILABLE : 0;
 }
 
 static int daemon_listen(struct daemon *daemon)

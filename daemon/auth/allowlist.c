@@ -22,7 +22,7 @@ static bool has(const struct schema_list *list, const char *text)
 /* By "@name", which platforms do not tell apart by case. */
 static bool has_name(const struct schema_list *list, const char *name)
 {
-	for (size_t i = 0; name && i < list->count; i++)
+	for (size_t i = 0; name && *name && i < list->count; i++)
 		if (list->items[i][0] == '@' && strcasecmp(list->items[i] + 1, name) == 0)
 			return true;
 	return false;

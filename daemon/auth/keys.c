@@ -179,17 +179,22 @@ static void open_file(struct keys *keys, const char *key, struct conf_errors *er
 		conf_error(errors, node_of(keys, key), "%s: %s", keys->path, reason);
 }
 
-/* An algorithm that no key is made for would never let anybody in. Key sets change, so only one key is
- * held to it. */
+/* A secret that is too short for an algorithm, or keys of which none is for any, let nobody in. */
 static void check_fit(const struct keys *keys, struct conf_errors *errors)
 {
 	const struct provider_settings *settings = keys->provider->settings;
-	for (size_t i = 0; keys->set && i < settings->algorithms.count; i++)
-		if (!jwk_set_fits(keys->set, settings->algorithms.items[i]))
-			conf_error(errors, node_of(keys, "algorithms"), "%s does not fit the %s%s",
-			    settings->algorithms.items[i],
-			    settings->secret ? "secret" : "key in key_file",
-			    settings->secret ? ", which is too short for it" : "");
+	const struct schema_list *algorithms = &settings->algorithms;
+	size_t fit = 0;
+	for (size_t i = 0; i < algorithms->count; i++) {
+		bool fits = jwk_set_fits(keys->set, algorithms->items[i]);
+		fit += fits;
+		if (!fits && settings->secret && algorithms->items[i][0] == 'H')
+			conf_error(errors, node_of(keys, "secret"), "it is too short for %s",
+			    algorithms->items[i]);
+	}
+	if (algorithms->count && !fit && !settings->secret)
+		conf_error(errors, node_of(keys, "algorithms"), "no key in %s is for any of them",
+		    keys->path);
 }
 
 int keys_open(struct provider *provider, struct conf_errors *errors, struct keys **ret)
@@ -207,7 +212,7 @@ int keys_open(struct provider *provider, struct conf_errors *errors, struct keys
 	else if (settings->secret && jwk_set_from_secret(settings->secret, strlen(settings->secret),
 					 &keys->set, reason, sizeof(reason)) < 0)
 		conf_error(errors, node_of(keys, "secret"), "%s", reason);
-	if (settings->secret || settings->key_file)
+	if (keys->set)
 		check_fit(keys, errors);
 	return 0;
 }

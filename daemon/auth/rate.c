@@ -9,9 +9,11 @@
 #define SWEEP_LEAST    1024 /* buckets before anybody looks for full ones */
 #define NAME_MAX_BYTES 400
 
-/* What is missing is counted in the time that it takes to come back: no fractions of requests. */
+/* A request weighs as much as the period has microseconds, and `count` of that come back in each of them: so
+ * nothing is rounded. A whole bucket, of 1000000 a day, is 9e16. */
 struct bucket {
-	uint64_t full_at_us; /* when it will be full again, if nobody takes anything */
+	uint64_t missing, at_us; /* so much, at that time */
+	uint64_t full_at_us;     /* if nobody takes anything */
 	UT_hash_handle hh;
 	char name[];
 };
@@ -90,14 +92,17 @@ bool rates_take(struct rates *rates, const char *provider, const char *who, cons
 	struct bucket *bucket = find(rates, provider, who);
 	if (!bucket)
 		return true;
-	uint64_t period_us = (uint64_t)rate->period_ms * 1000;
-	uint64_t each_us = period_us / (uint64_t)rate->count;
-	uint64_t full_at_us = bucket->full_at_us > now_us ? bucket->full_at_us : now_us;
-	if (full_at_us + each_us > now_us + period_us) {
-		*ret_wait_us = full_at_us + each_us - now_us - period_us;
+	uint64_t period_us = (uint64_t)rate->period_ms * 1000, count = (uint64_t)rate->count;
+	uint64_t passed_us = now_us - bucket->at_us;
+	uint64_t came = (passed_us < period_us ? passed_us : period_us) * count;
+	bucket->missing = bucket->missing > came ? bucket->missing - came : 0;
+	bucket->at_us = now_us;
+	if (bucket->missing + period_us > count * period_us) {
+		*ret_wait_us = (bucket->missing - (count - 1) * period_us + count - 1) / count;
 		return false;
 	}
-	bucket->full_at_us = full_at_us + each_us;
+	bucket->missing += period_us;
+	bucket->full_at_us = now_us + (bucket->missing + count - 1) / count;
 	return true;
 }
 

@@ -67,6 +67,12 @@ static bool user_is_good(const char *user)
 	return strlen(user) <= USER_MAX_BYTES;
 }
 
+/* Those of keys, and of the control socket: a token must not be taken for one of them. */
+static bool user_is_reserved(const char *user)
+{
+	return strncmp(user, "apikey_", 7) == 0 || strncmp(user, "unix_", 5) == 0;
+}
+
 static bool is_listed(const struct schema_list *list, const char *text)
 {
 	for (size_t i = 0; i < list->count; i++)
@@ -81,6 +87,10 @@ static enum auth_verdict make_principal(const struct provider_settings *settings
 	const char *user = user_of(claims);
 	*ret_why = "the token names no user (sub), or one that is no plain text of up to 256 bytes";
 	if (!user || !user_is_good(user))
+		return AUTH_REFUSED;
+	*ret_why =
+	    "the token's user begins with apikey_ or unix_, as those of keys and of this machine do";
+	if (user_is_reserved(user))
 		return AUTH_REFUSED;
 	char *text = json_dumps(claims, JSON_COMPACT);
 	if (!text)

@@ -113,6 +113,12 @@ static void read_key(
 		read_hash(provider, key, node, errors);
 		return;
 	}
+	if (node->kind != CONF_MAP || !conf_get(node, "hash")) {
+		/* Nothing of it is shown: `{ KEY }` has the key as the name of an option. */
+		conf_error(
+		    errors, node, "expected a hash, such as { name: ci, hash: \"sha256:…\" }");
+		return;
+	}
 	settings_read_table(&settings_auth_key, node, key, errors);
 	read_hash(provider, key, node_of(node, "hash"), errors);
 	read_rate(node, key->rate_word, &key->rate, errors);
@@ -182,8 +188,9 @@ static void check_algorithms(const struct provider_settings *provider, struct co
 				? "%s needs a public key; a secret goes with HS256, HS384 and HS512"
 				: "%s needs a secret; a public key goes with RS, PS and ES",
 			    algorithms->items[i]);
-	if (algorithms->count == 0)
-		conf_error(errors, provider->section,
+	const struct conf_node *given = conf_get(provider->section, "algorithms");
+	if (given && given->kind == CONF_LIST && given->count == 0) /* else that has been said */
+		conf_error(errors, given,
 		    "algorithms must name what tokens are signed with, such as [ RS256 ]");
 }
 
@@ -203,7 +210,8 @@ static void read_jwt(struct provider_settings *provider, struct conf_errors *err
 		    "could make tokens");
 	find_file(provider->section, "key_file", &provider->key_file);
 	find_file(provider->section, "jwks_file", &provider->jwks_file);
-	check_algorithms(provider, errors);
+	if (count == 1)
+		check_algorithms(provider, errors);
 }
 
 /* Any provider. */
@@ -235,6 +243,8 @@ static void read_provider(
 	enum auth_type type;
 	if (!settings_name_is_good(section->key))
 		conf_error(errors, section, "a name may have letters, digits, _ and -");
+	else if (strcmp(section->key, "none") == 0)
+		conf_error(errors, section, "none cannot be a name: it says that there is no auth");
 	if (section->kind != CONF_MAP) {
 		conf_error(errors, section, "expected a section, with lines of \"name: value\"");
 		return;
@@ -306,7 +316,7 @@ static void find_parts(
 		else if (part)
 			provider->parts[provider->part_count++] = part;
 	}
-	if (provider->of.count == 0)
+	if (provider->of.count == 0 && conf_get(provider->section, "of"))
 		conf_error(errors, provider->section, "of must name at least one other");
 }
 
@@ -321,7 +331,19 @@ static bool can_serve_http(const struct provider_settings *provider)
 	return provider->part_count < provider->of.count; /* else that is the mistake */
 }
 
-void providers_read(struct settings *settings, struct conf_errors *errors)
+/* Who writes an auth section, and names it nowhere, takes agentd for closed. */
+static void note_unused(const struct settings *settings, struct conf_errors *notes)
+{
+	for (size_t i = 0; !settings->http.auth_word && i < settings->provider_count; i++)
+		if (can_serve_http(&settings->providers[i])) {
+			conf_error(notes, settings->providers[i].section,
+			    "nothing uses it: name it with http.auth, or say http.auth: none");
+			return;
+		}
+}
+
+void providers_read(
+    struct settings *settings, struct conf_errors *errors, struct conf_errors *notes)
 {
 	const struct conf_node *section = conf_get(settings->tree, "auth");
 	if (!section || conf_node_is_nothing(section))
@@ -336,6 +358,7 @@ void providers_read(struct settings *settings, struct conf_errors *errors)
 		if (settings->providers[i].type == AUTH_COMPOSITE)
 			find_parts(settings, &settings->providers[i], errors);
 
+	note_unused(settings, notes);
 	const char *name = settings->http.auth_word;
 	const struct conf_node *at = conf_get(conf_get(settings->tree, "http"), "auth");
 	if (!name || strcmp(name, "none") == 0)

@@ -7,7 +7,9 @@
 
 #include "daemon/conf/settings.h"
 
-void providers_read(struct settings *settings, struct conf_errors *errors);
+/* What nothing uses goes to `notes`. */
+void providers_read(
+    struct settings *settings, struct conf_errors *errors, struct conf_errors *notes);
 /* The names that are referred to, once all agents are known. */
 void providers_settle(const struct settings *settings, struct conf_errors *errors);
 void providers_free(struct settings *settings);

@@ -370,6 +370,18 @@ static char *default_control_socket(void)
 	return buf_take(&path);
 }
 
+/* Whoever can write the keys of tokens can make tokens. */
+static void hide_keys(struct settings *settings)
+{
+	for (size_t i = 0; i < settings->provider_count; i++) {
+		const struct provider_settings *provider = &settings->providers[i];
+		if (provider->key_file)
+			hide(settings, provider->key_file);
+		if (provider->jwks_file)
+			hide(settings, provider->jwks_file);
+	}
+}
+
 static void find_control(struct settings *settings, struct conf_errors *errors)
 {
 	const struct conf_node *node = conf_get(conf_get(settings->tree, "control"), "socket");
@@ -411,10 +423,11 @@ struct settings *settings_read(
 	if (settings->supervision.backoff_max_ms < settings->supervision.backoff_min_ms)
 		conf_error(errors, conf_get(tree, "supervision"),
 		    "backoff_max is shorter than backoff_min");
-	providers_read(settings, errors);
+	providers_read(settings, errors, notes);
 	check_listen(settings, errors);
 	check_origins(settings, errors);
 	conf_files(tree, hide, settings);
+	hide_keys(settings);
 	find_store(settings, errors);
 	find_control(settings, errors);
 	conf_triggers_read(settings, errors);

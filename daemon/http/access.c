@@ -43,9 +43,11 @@ static void refuse(struct http_request *request, enum auth_verdict verdict, cons
 		problem_reply(request, PROBLEM_FORBIDDEN, "%s", why);
 		return;
 	}
+	const char *sent = http_header(request, "Authorization"); /* maybe nobody's to judge */
 	http_add_header(request, "WWW-Authenticate",
-	    verdict == AUTH_ANONYMOUS ? "Bearer realm=\"agentd\""
-				      : "Bearer realm=\"agentd\", error=\"invalid_token\"");
+	    verdict == AUTH_ANONYMOUS && !(sent && *sent)
+		? "Bearer realm=\"agentd\""
+		: "Bearer realm=\"agentd\", error=\"invalid_token\"");
 	problem_reply(request, PROBLEM_UNAUTHORIZED, "%s", why);
 }
 

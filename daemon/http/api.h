@@ -52,6 +52,7 @@ struct api_wait {
 	struct api *api;              /* borrowed */
 	struct http_request *request; /* borrowed */
 	int status;                   /* of a list: only these; -1: any */
+	bool is_its;                  /* of a session: its run is that of who asks */
 };
 /* NULL: memory is out, and the request is answered. To be freed by the callback. */
 struct api_wait *api_wait_new(struct api *api, struct http_request *request);

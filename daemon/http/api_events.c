@@ -112,6 +112,7 @@ static enum run_code make_run(
 		.user_id = who->user_id,
 		.claims = who->claims,
 		.any_session = who->sees_all,
+		.owner = RUN_OWNER_WRITTEN,
 		.source = trigger->source,
 		.timeout_ms = trigger->settings->timeout_ms,
 		.durable = true,

@@ -7,6 +7,7 @@
 #include <string.h>
 #include <strings.h>
 
+#include "daemon/http/access.h"
 #include "daemon/http/answer.h"
 #include "daemon/http/api.h"
 #include "daemon/http/problem.h"
@@ -82,7 +83,7 @@ static bool body_is_good(struct http_request *request, const json_t *body)
 		}
 	}
 	const char *session_id = json_string_value(json_object_get(body, "session_id"));
-	if (session_id && !session_id_is_good(session_id)) {
+	if (session_id && *session_id && !session_id_is_good(session_id)) {
 		problem_reply(request, PROBLEM_BAD_REQUEST, "\"session_id\" %s", SESSION_ID_RULE);
 		return false;
 	}
@@ -157,24 +158,25 @@ static const char *traceparent_of(struct http_request *request)
 {
 	static const char shape[] = "00-00000000000000000000000000000000-0000000000000000-00";
 	const char *given = http_header(request, "traceparent");
-	if (!given || strlen(given) != strlen(shape))
+	if (!given || strlen(given) != strlen(shape) || http_header_nth(request, "traceparent", 1))
 		return NULL;
+	if (memcmp(given, "ff", 2) == 0 || memcmp(given + 3, shape + 3, 32) == 0 ||
+	    memcmp(given + 36, shape + 36, 16) == 0)
+		return NULL; /* no version; no trace; no parent */
 	for (size_t i = 0; shape[i]; i++)
 		if (shape[i] == '-' ? given[i] != '-' : !strchr("0123456789abcdef", given[i]))
 			return NULL;
 	return given;
 }
 
-static void run_body(
-    struct api *api, struct http_request *request, struct agent *agent, json_t *body)
+static void make_run(struct api *api, struct http_request *request, struct agent *agent,
+    json_t *body, enum run_owner owner)
 {
 	const json_t *input = json_object_get(body, "input");
 	const json_t *metadata = json_object_get(body, "metadata");
 	enum answer answer = json_is_true(json_object_get(body, "background")) ? ANSWER_ACCEPTED
 			     : wants_stream(request, body)                     ? ANSWER_STREAM
 									       : ANSWER_WHOLE;
-	if (!store_suffices(request, api->store, answer))
-		return;
 	char *metadata_text = json_is_object(metadata) ? json_dumps(metadata, JSON_COMPACT) : NULL;
 	const struct principal *who = http_principal(request);
 	struct run_request wanted = {
@@ -185,6 +187,7 @@ static void run_body(
 		.claims = who->claims,
 		.traceparent = traceparent_of(request),
 		.any_session = who->sees_all,
+		.owner = owner,
 		.source = "http",
 		.metadata = { metadata_text, metadata_text ? strlen(metadata_text) : 0 },
 		.timeout_ms = milliseconds(json_number_value(json_object_get(body, "timeout"))),
@@ -210,6 +213,59 @@ static void run_body(
 		run_start(run);
 	}
 	run_unref(run);
+}
+
+/* A request that waits to hear whose its session is. */
+struct asking {
+	struct api_wait *wait;
+	struct agent *agent; /* borrowed */
+	json_t *body;        /* a reference */
+};
+
+static void on_session(void *arg, int error, const struct store_session *session)
+{
+	struct asking *asking = arg;
+	struct http_request *request = asking->wait->request;
+	if (request)
+		http_on_gone(request, NULL, NULL);
+	if (request && error < 0)
+		reply_store_error(request, error);
+	else if (request && (!session || access_may_see(request, session->user, "session")))
+		make_run(asking->wait->api, request, asking->agent, asking->body,
+		    session ? RUN_OWNER_IS_USER : RUN_OWNER_UNKNOWN);
+	json_decref(asking->body);
+	free(asking->wait);
+	free(asking);
+}
+
+/* Before the run can be in anybody's way: in its turn it would find out, too, but till then others of the
+ * session would wait for it. */
+static void ask_owner(struct api *api, struct http_request *request, struct agent *agent,
+    json_t *body, const char *session_id)
+{
+	struct asking *asking = calloc(1, sizeof(*asking));
+	struct api_wait *wait = asking ? api_wait_new(api, request) : NULL;
+	if (!wait) {
+		if (!asking)
+			problem_reply(request, PROBLEM_INTERNAL, "out of memory");
+		free(asking);
+		return;
+	}
+	*asking = (struct asking){ .wait = wait, .agent = agent, .body = json_incref(body) };
+	store_session_get(api->store, session_id, 0, 0, on_session, asking);
+}
+
+static void run_body(
+    struct api *api, struct http_request *request, struct agent *agent, json_t *body)
+{
+	const char *session_id = text_of(body, "session_id");
+	bool is_background = json_is_true(json_object_get(body, "background"));
+	if (!store_suffices(request, api->store, is_background ? ANSWER_ACCEPTED : ANSWER_WHOLE))
+		return;
+	if (session_id && !http_principal(request)->sees_all)
+		ask_owner(api, request, agent, body, session_id);
+	else
+		make_run(api, request, agent, body, RUN_OWNER_UNKNOWN);
 }
 
 static struct agent *choose_agent(

@@ -127,19 +127,33 @@ static void on_deleted(void *arg, int error)
 	free(wait);
 }
 
+/* A run goes on in a session whose deletion is asked for. Whose session it is, the store knows; before its
+ * first run has ended, that run's user. */
+static void on_busy_session(void *arg, int error, const struct store_session *session)
+{
+	struct api_wait *wait = arg;
+	struct http_request *request = wait->request;
+	if (request && error < 0)
+		reply_store_error(request, error);
+	else if (request && (session ? principal_may_see(http_principal(request), session->user)
+				     : wait->is_its))
+		problem_reply(request, PROBLEM_SESSION_BUSY,
+		    "a run of this session is going on; cancel it first");
+	else if (request)
+		problem_reply(request, PROBLEM_FORBIDDEN, "the session belongs to another user");
+	free(wait);
+}
+
 void api_sessions_delete(
     struct api *api, struct http_request *request, const struct route_params *params)
 {
-	const char *user = runs_session_user(api->runs, params->value[0]);
-	if (user && !access_may_see(request, user, "session"))
-		return;
-	if (user) {
-		problem_reply(request, PROBLEM_SESSION_BUSY,
-		    "a run of this session is going on; cancel it first");
-		return;
-	}
+	const char *id = params->value[0], *user = runs_session_user(api->runs, id);
 	struct api_wait *wait = api_wait_new(api, request);
-	if (wait)
-		store_session_delete(
-		    api->store, params->value[0], access_only_user(request), on_deleted, wait);
+	if (!wait)
+		return;
+	wait->is_its = principal_may_see(http_principal(request), user);
+	if (user)
+		store_session_get(api->store, id, 0, 0, on_busy_session, wait);
+	else
+		store_session_delete(api->store, id, access_only_user(request), on_deleted, wait);
 }

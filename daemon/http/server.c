@@ -51,20 +51,31 @@ static void conn_not_soon(struct conn *conn)
 	conn->soon = false;
 }
 
-static void server_pause(struct http_server *server, bool pause)
+static void pause_listeners(struct http_server *server, bool control, bool pause)
 {
 	struct listener *listener;
-	if (server->paused == pause)
-		return;
-	server->paused = pause;
 	TAILQ_FOREACH (listener, &server->listeners, link) {
-		if (listener->is_control)
-			continue; /* the operator's way in */
+		if (listener->is_control != control)
+			continue;
 		if (pause)
 			evconnlistener_disable(listener->listener);
 		else
 			evconnlistener_enable(listener->listener);
 	}
+}
+
+static void server_pause(struct http_server *server, bool pause)
+{
+	if (server->paused == pause)
+		return;
+	server->paused = pause;
+	pause_listeners(server, false, pause);
+}
+
+/* The operator's way in is open also when there are too many connections, but not while none can be taken. */
+static void server_pause_control(struct http_server *server, bool pause)
+{
+	pause_listeners(server, true, pause);
 }
 
 static void server_check_idle(struct http_server *server)
@@ -340,11 +351,12 @@ static void server_on_accept_error(struct evconnlistener *listener, void *arg)
 	struct http_server *server = accepting;
 	int error = EVUTIL_SOCKET_ERROR();
 	struct timeval pause = { .tv_usec = ACCEPT_PAUSE_MS * 1000 };
-	if (server->paused)
+	if (event_pending(server->accept_again, EV_TIMEOUT, NULL))
 		return;
 	log_warn("cannot accept a connection: %s; trying again in %d ms", strerror(error),
 	    ACCEPT_PAUSE_MS);
 	server_pause(server, true); /* else the loop would spin */
+	server_pause_control(server, true);
 	event_add(server->accept_again, &pause);
 }
 
@@ -353,6 +365,7 @@ static void server_on_accept_again(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	struct http_server *server = arg;
+	server_pause_control(server, false);
 	if (server->conn_count < (size_t)server->settings->max_connections)
 		server_pause(server, false);
 }

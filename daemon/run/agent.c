@@ -294,7 +294,11 @@ static int worker_renew(struct worker *worker)
 {
 	struct agent *agent = worker->agent;
 	enum state state = child_state(worker->child);
-	if (worker->successor || state == STATE_STARTING)
+	if (worker->successor) {
+		child_up(worker->successor->child); /* if it is down, and waits, or had failed */
+		return 0;
+	}
+	if (state == STATE_STARTING)
 		return 0;
 	if (state != STATE_READY) {
 		child_up(worker->child);

@@ -35,6 +35,7 @@ struct run {
 	const char *session_id, *user_id, *source, *claims,
 	    *traceparent; /* the last two may be NULL; behind the struct, in the same piece of memory */
 	bool session_is_new, any_session;
+	enum run_owner owner;
 	struct buf input, metadata;
 	int64_t timeout_ms;
 	uint64_t created_wall_ms, started_wall_ms, finished_wall_ms;

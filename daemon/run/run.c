@@ -154,6 +154,7 @@ static struct run *run_new(struct runs *runs, const struct run_request *request)
 	run->claims = keep(&room, request->claims);
 	run->traceparent = keep(&room, request->traceparent);
 	run->any_session = request->any_session;
+	run->owner = request->owner;
 	buf_add(&run->input, request->input.p, request->input.n);
 	buf_add(&run->metadata, request->metadata.p, request->metadata.n);
 	run->timeout_ms = settings->timeout_ms;
@@ -167,11 +168,16 @@ static struct run *run_new(struct runs *runs, const struct run_request *request)
 	return run;
 }
 
-/* Before anybody is told that its session is busy, or a run of it is interrupted. What has no run going
- * is checked against the store: add_work, run_on_history. */
-static bool has_same_user(const struct run *run, const char *user_id)
+/* Whether somebody else has the turn of a session that a run would go on with, as far as is known. Nobody
+ * like that is told that it is busy, or interrupts its run. What has no run going is checked against the
+ * store: on_session (http/api_run.c), add_work (store), run_on_history. */
+static bool is_stranger(
+    const struct session_turn *holder, bool any_session, enum run_owner owner, const char *user_id)
 {
-	return strcmp(run->user_id, user_id ? user_id : "") == 0;
+	if (!holder || any_session || owner == RUN_OWNER_IS_USER)
+		return false;
+	const struct run *run = holder->owner;
+	return strcmp(run->user_id, user_id ? user_id : "") != 0;
 }
 
 enum run_code run_create(struct runs *runs, const struct run_request *request, struct run **ret)
@@ -183,9 +189,10 @@ enum run_code run_create(struct runs *runs, const struct run_request *request, s
 		return code;
 	const struct session_turn *holder =
 	    request->session_id ? session_holder(runs->sessions, request->session_id) : NULL;
-	if (holder && !request->any_session && !has_same_user(holder->owner, request->user_id))
+	bool stranger = is_stranger(holder, request->any_session, request->owner, request->user_id);
+	if (stranger && request->owner == RUN_OWNER_UNKNOWN)
 		return RUN_FORBIDDEN;
-	if (holder && agent_settings(request->agent)->on_busy == ON_BUSY_REJECT)
+	if (holder && !stranger && agent_settings(request->agent)->on_busy == ON_BUSY_REJECT)
 		return RUN_SESSION_BUSY;
 	struct run *run = run_new(runs, request);
 	if (!run)
@@ -208,10 +215,13 @@ void run_start(struct run *run)
 	records_begin(runs->records, run);
 
 	struct session_turn *holder = session_holder(runs->sessions, run->session_id);
-	if (holder && !run->any_session && !has_same_user(holder->owner, run->user_id)) {
+	bool stranger = is_stranger(holder, run->any_session, run->owner, run->user_id);
+	if (stranger && run->owner == RUN_OWNER_UNKNOWN) {
 		run_end(run, RUN_FAILED, RUN_FORBIDDEN, "its session belongs to another user");
 		return;
 	}
+	if (stranger)
+		holder = NULL; /* it waits, and when its turn comes the session says whose it is */
 	if (holder && agent_settings(run->agent)->on_busy == ON_BUSY_REJECT && !run->deaths &&
 	    run->attempt == 1) {
 		run_end(

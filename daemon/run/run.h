@@ -46,6 +46,13 @@ enum run_code {
 const char *run_status_name(enum run_status status);
 const char *run_code_name(enum run_code code); /* NULL for RUN_OK */
 
+/* What is known of a session that a run goes on with. */
+enum run_owner {
+	RUN_OWNER_UNKNOWN, /* nothing, but what runs of it that go on say */
+	RUN_OWNER_IS_USER, /* the store says that it is the user's */
+	RUN_OWNER_WRITTEN, /* the store will look when the run is written down, before it is started */
+};
+
 /* What is asked for. All borrowed for run_create. Texts are UTF-8; absent ones NULL. */
 struct run_request {
 	struct agent *agent;
@@ -55,6 +62,7 @@ struct run_request {
 	const char *claims;      /* what auth found about the user, a JSON object */
 	const char *traceparent; /* as the caller sent it (W3C Trace Context) */
 	bool any_session;        /* it may go on with another user's session */
+	enum run_owner owner;    /* else: what is known of that session */
 	const char *source;
 	struct frame_text metadata; /* JSON object */
 	int64_t timeout_ms;         /* 0: the agent's; longer than the agent's: the agent's */

@@ -84,8 +84,8 @@ static const char *const sql[DB_STATEMENTS] = {
 	    "SELECT messages, id, finished, input, content FROM runs WHERE session_id = ?1"
 	    " AND turn IS NOT NULL ORDER BY turn DESC",
 	[DB_SESSION_DELETE] = "DELETE FROM sessions WHERE id = ?1",
-	[DB_SESSION_DELETE_RUNS] =
-	    "DELETE FROM runs WHERE session_id = ?1 AND (?2 IS NULL OR user = ?2)",
+	[DB_SESSION_DELETE_RUNS] = "DELETE FROM runs WHERE session_id = ?1"
+				   " AND (?2 IS NULL OR user = ?2 OR turn IS NOT NULL)",
 	[DB_SESSIONS_LIST] =
 	    "SELECT id, agent, user, created, updated, last FROM sessions WHERE last < ?1"
 	    " ORDER BY last DESC LIMIT ?2",

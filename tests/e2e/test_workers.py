@@ -3,11 +3,13 @@ serve (a successor, a retired one)."""
 import os
 import select
 import signal
+import threading
 import time
 
 import pytest
 
 from conftest import SLOW, wait_for
+from credentials import CONFIG, Control, as_
 from test_supervision import answer, wait_dead, wait_restarted, wait_running, wait_state
 
 
@@ -218,3 +220,177 @@ def test_restarts_are_counted_over_all_processes(serve):
     agent = generation(daemon, 3)
     wait_for("one process", lambda: len(daemon.agent("a")["pids"]) == 1)
     assert agent["restarts"] == daemon.agent("a")["restarts"] == 1
+
+
+# POST /agents/{name}/restart.
+
+
+def restart(daemon, name="a", status=202):
+    reply = daemon.request("POST", f"/agents/{name}/restart")
+    assert reply.status == status, reply.body
+    return reply
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_a_restart_brings_new_processes(serve, workers):
+    """Promise: 202 at once; new processes serve, under the next generations, and the old ones end."""
+    daemon = serve(f"workers: {workers}, timeout: 30s")
+    old = all_ready(daemon, workers)
+    reply = restart(daemon)
+    assert reply.json == {"agent": "a", "status": "restarting"}
+    wait_dead(*old)
+    agent = wait_for("the new ones", lambda: (a := daemon.agent("a")) and len(a["pids"]) == workers and a)
+    assert not set(agent["pids"]) & set(old) and agent["state"] == "ready"
+    assert (agent["generation"], agent["restarts"]) == (2 * workers, 0)
+    assert "that was asked for" in agent["last_exit"]["reason"]
+    daemon.wait_log("agent a: a restart was asked for")
+    assert daemon.run("say new").json["content"] == "new"
+
+
+def test_a_restart_lets_runs_end(serve):
+    """Promise: what goes on in the old process ends there, streams too, however long; new runs go to the new one."""
+    daemon = serve("timeout: 30s", "drain: 100ms, kill: 100ms")
+    old = daemon.pid_of("a")
+    held, stream = daemon.start_run("timer 1500"), daemon.stream("timer 1500")
+    wait_running(daemon, "a", 2)
+    restart(daemon)
+    generation(daemon, 2)
+    assert daemon.run("say new").json["content"] == "new"
+    assert old in daemon.agent("a")["pids"]
+    assert answer(held)[1]["content"] == "timer"
+    assert [event.name for event in stream][-1] == "run.finished"
+    wait_dead(old)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_restarts_under_load_lose_nothing(serve, workers):
+    """Promise: no request fails, however often the agent is restarted meanwhile."""
+    daemon = serve(f"workers: {workers}, timeout: 30s")
+    all_ready(daemon, workers)
+    over, statuses = [], []
+
+    def ask(act):
+        while not over:
+            statuses.append(daemon.run(act).status)
+    threads = [threading.Thread(target=ask, args=(act,)) for act in ("say x", "timer 5", "deltas a b", "timer 50")]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(5):
+            before = daemon.agent("a")["generation"]
+            restart(daemon)
+            wait_for("the next generation", lambda: daemon.agent("a")["generation"] > before, 20)
+            wait_for("the old ones to end", lambda: len(daemon.agent("a")["pids"]) == workers, 20)
+    finally:
+        over.append(True)
+        for thread in threads:
+            thread.join()
+    assert len(statuses) > 50 and set(statuses) == {200}
+
+
+@pytest.mark.parametrize("act, state", [("exit 78", "failed"), ("crash", "backoff")])
+def test_a_restart_of_one_that_is_down(serve, act, state):
+    """Promise: an operator's restart starts what had failed for good, or waits for its next try, at once."""
+    daemon = serve("timeout: 30s", "backoff_min: 10m, backoff_max: 10m")
+    daemon.run(act)
+    wait_state(daemon, "a", state)
+    restart(daemon)
+    wait_state(daemon, "a", "ready")
+    assert daemon.run("say hello").status == 200
+
+
+def test_a_restart_twice_at_once(serve):
+    """Promise: who asks while it is under way gets no third process."""
+    daemon = serve("timeout: 30s")
+    for _ in range(10):
+        restart(daemon)
+    generation(daemon, 2)
+    wait_for("one process", lambda: len(daemon.agent("a")["pids"]) == 1)
+    assert daemon.agent("a")["generation"] in (2, 3)
+
+
+def test_a_restart_while_it_starts(agentd):
+    """Promise: one that is starting anyway is not started twice."""
+    daemon = agentd("agents: { a: { plugin: PLUGIN(actor), start: later } }")
+    restart(daemon)
+    daemon.wait_ready()
+    assert daemon.agent("a")["generation"] == 1
+
+
+def test_restarts_have_a_bound(serve):
+    """Promise: while several old processes have not ended, 503 overloaded with Retry-After; later it works again."""
+    daemon = serve("timeout: 30s", "drain: 50ms, kill: 50ms")
+    held = []
+    for number in range(2, 6):
+        held.append(daemon.start_run("hang"))
+        wait_running(daemon, "a", number - 1)
+        restart(daemon)
+        generation(daemon, number)
+    reply = restart(daemon, status=503)
+    assert reply.json["code"] == "overloaded" and reply.headers["Retry-After"]
+    for connection in held:
+        connection.close()
+    wait_for("one process", lambda: len(daemon.agent("a")["pids"]) == 1)
+    restart(daemon)
+    generation(daemon, 6)
+
+
+def test_a_restart_whose_successor_failed_can_be_asked_for_again(agentd, tmp_path):
+    """Bug: while a successor waited for its next try, or had failed for good, a restart was 202 and did nothing."""
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    daemon = agentd("""
+        agents: { a: { plugin: PLUGIN(actor), start: once, text: %s } }
+        supervision: { kill: 100ms, backoff_min: 10m, backoff_max: 10m }
+    """ % (folder / "mark")).wait_ready()
+    restart(daemon)
+    wait_for("a try", lambda: any("its open failed" in m for m in daemon.messages()))
+    assert daemon.run("say old").json["content"] == "old"
+    (folder / "mark").unlink()  # what was wrong is put right
+    wait_for("its retry to be due later", lambda: any("restart 1 in" in m for m in daemon.messages()))
+    restart(daemon)
+    generation(daemon, 3)
+
+
+def test_a_restart_of_all_workers_while_some_are_down(serve):
+    """Promise: each worker is renewed, those that serve and those that do not."""
+    daemon = serve("workers: 2, timeout: 30s", "backoff_min: 10m, backoff_max: 10m")
+    pids = all_ready(daemon, 2)
+    os.kill(pids[0], signal.SIGKILL)
+    wait_for("one process less", lambda: len(daemon.agent("a")["pids"]) == 1)
+    restart(daemon)
+    wait_for("two new ones", lambda: len(daemon.agent("a")["pids"]) == 2 and not set(daemon.agent("a")["pids"]) & set(pids))
+
+
+def test_a_restart_while_agentd_stops(serve):
+    """Promise: a restart starts nothing that a stop would then have to end."""
+    daemon = serve("timeout: 30s")
+    held = daemon.start_run("timer 1000")
+    wait_running(daemon, "a", 1)
+    asking = daemon.connect()
+    asking.connect()
+    asking.request("GET", "/health")
+    asking.getresponse().read()
+    restart(daemon)
+    daemon.terminate()
+    assert answer(held)[0] == 200
+    assert daemon.wait() == 0
+    asking.close()
+
+
+def test_who_may_restart(agentd):
+    """Promise: an admin; without auth whoever can reach it, if that is only this machine. 404 for what there is not."""
+    daemon = agentd(CONFIG)
+    root, alice = as_(daemon, "root").wait_ready(), as_(daemon, "alice")
+    assert "only an admin" in restart(alice, status=403).json["detail"]
+    restart(daemon, status=401)
+    restart(root, "none", status=404)
+    restart(alice, "none", status=403)
+    assert root.request("GET", "/agents/a/restart").status == 405
+    restart(root)
+    generation(root, 2)
+    daemon = agentd('http: { listen: [ "0.0.0.0:0" ], allow_unauthenticated: true }\nagents: { a: { plugin: PLUGIN(actor) } }')
+    daemon.wait_ready()
+    assert "control socket" in restart(daemon, status=403).json["detail"]
+    restart(Control(daemon))
+    generation(daemon, 2)

@@ -5,6 +5,7 @@
  *	say TEXT         finishes with TEXT
  *	request          finishes with all it was given, as JSON-like lines "name=value"
  *	attempt          hangs at the first attempt, later as request
+ *	traceparent      finishes with the caller's traceparent
  *	history          finishes with the session's messages, "role:content" lines
  *	deltas A B C     says each word as a delta, and finishes without content
  *	bytes HEX…       each word of hex digits is one delta of those bytes
@@ -31,7 +32,10 @@
  *	fork             leaves a child in its process group, which sleeps; finishes with its pid
  *	orphan           as fork, but the child is in a session of its own
  *	read PATH        finishes with the file's text, or with why it cannot be read
+ *	write PATH       writes a file; finishes with "ok", or why that cannot be
  *	socket KIND      finishes with what comes of a socket: unix, inet or pair
+ *	ask PATH         finishes with the answer to GET /agents over a unix socket, or why there is none
+ *	askfar PATH      as ask, but from a grandchild whose parent has ended
  *	log TEXT         logs TEXT, then finishes
  *	fatal TEXT       host->fatal(TEXT)
  *	env              finishes with its environment, arguments and fds ("fd N what it is")
@@ -50,6 +54,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -327,6 +333,68 @@ static void say_file(struct agentd_run *run, const char *path)
 		close(fd);
 }
 
+static void write_file(struct agentd_run *run, const char *path)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	bool ok = fd >= 0 && write(fd, "written", 7) == 7;
+	finish(run, ok ? "ok" : strerror(errno));
+	if (fd >= 0)
+		close(fd);
+}
+
+/* What is answered to a request over a unix socket, or why nothing is. */
+static void ask(const char *path, char *text, size_t size)
+{
+	static const char request[] =
+	    "GET /agents HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	strncpy(address.sun_path, path, sizeof(address.sun_path) - 1);
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	size_t n = 0;
+	ssize_t more = 0;
+	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0 ||
+	    write(fd, request, strlen(request)) < 0)
+		snprintf(text, size, "%s", strerror(errno));
+	else {
+		while (n + 1 < size && (more = read(fd, text + n, size - 1 - n)) > 0)
+			n += (size_t)more;
+		text[n] = '\0';
+	}
+	if (fd >= 0)
+		close(fd);
+}
+
+/* The loop stands still meanwhile; the answer comes from agentd, which does not wait for it. */
+static void say_answer(struct agentd_run *run, const char *path, bool far)
+{
+	char text[4096] = "nothing";
+	int ends[2];
+	if (!far) {
+		ask(path, text, sizeof(text));
+		finish(run, text);
+		return;
+	}
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		abort();
+	pid_t child = fork();
+	if (child == 0) {
+		pid_t parent = getpid();
+		if (fork())
+			_exit(0);
+		while (getppid() == parent)
+			usleep(1000); /* until it is nobody's child but agentd's */
+		ask(path, text, sizeof(text));
+		(void)!write(ends[1], text, strlen(text));
+		_exit(0);
+	}
+	close(ends[1]);
+	waitpid(child, NULL, 0);
+	ssize_t n = read(ends[0], text, sizeof(text) - 1);
+	text[n > 0 ? n : 0] = '\0';
+	close(ends[0]);
+	finish(run, text);
+}
+
 static void say_socket(struct agentd_run *run, const char *kind)
 {
 	int fds[2] = { -1, -1 };
@@ -424,6 +492,11 @@ static int act_now(
 		return -5;
 	if (strcmp(act, "options") == 0)
 		return finish(run, shown_options);
+	if (strcmp(act, "traceparent") == 0) {
+		struct agentd_result result = { .size = sizeof(result) };
+		result.content = request->traceparent;
+		return host->finish(run, &result);
+	}
 	if (strcmp(act, "request") == 0)
 		say_request(run, request);
 	else if (strcmp(act, "history") == 0)
@@ -438,8 +511,12 @@ static int act_now(
 		say_environment(run);
 	else if (strcmp(act, "read") == 0)
 		say_file(run, rest);
+	else if (strcmp(act, "write") == 0)
+		write_file(run, rest);
 	else if (strcmp(act, "socket") == 0)
 		say_socket(run, rest);
+	else if (strcmp(act, "ask") == 0 || strcmp(act, "askfar") == 0)
+		say_answer(run, rest, strcmp(act, "askfar") == 0);
 	else if (strcmp(act, "late") == 0)
 		late(run);
 	else if (strcmp(act, "fork") == 0 || strcmp(act, "orphan") == 0)
