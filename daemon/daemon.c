@@ -82,13 +82,20 @@ static int daemon_add_signals(struct daemon *daemon)
 	return 0;
 }
 
+static struct principal *daemon_admit(void *arg, const struct ucred *peer, const char **ret_why)
+{
+	const struct daemon *daemon = arg;
+	struct principal *who = NULL;
+	return auth_ask_peer(daemon->auth, peer, &who, ret_why) == AUTH_KNOWN ? who : NULL;
+}
+
 /* One that the config names has to work; without the usual one, agentctl alone is missing. */
 static int daemon_listen_control(struct daemon *daemon)
 {
 	const struct control_settings *control = &daemon->settings->control;
 	if (!control->socket)
 		return 0;
-	int error = http_server_listen_control(daemon->http, control->socket);
+	int error = http_server_listen_control(daemon->http, control->socket, daemon_admit, daemon);
 	daemon->has_control = error == 0;
 	if (error == 0)
 		return 0;

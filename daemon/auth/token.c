@@ -28,7 +28,7 @@ static int token_open(struct provider *provider, struct conf_errors *errors)
 		.issuer = settings->issuer,
 		.audiences = (const char *const *)settings->audience.items,
 		.audience_count = settings->audience.count,
-		.leeway_s = settings->leeway_ms / 1000,
+		.leeway_s = (settings->leeway_ms + 999) / 1000,
 	};
 	return keys_open(provider, errors, &state->keys);
 }

@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/socket.h>
 
 #include "daemon/auth/auth.h"
 #include "daemon/http/problem.h"
@@ -24,9 +23,11 @@ static enum auth_verdict find_principal(
     struct api *api, struct http_request *request, struct principal **ret_who, const char **ret_why)
 {
 	const struct http_settings *settings = http_settings(request);
-	struct ucred peer;
-	if (http_control_peer(request, &peer))
-		return auth_ask_peer(api->auth, &peer, ret_who, ret_why);
+	if (http_is_control(request)) {
+		struct principal *peer = http_peer(request, ret_why);
+		*ret_who = peer ? principal_ref(peer) : NULL;
+		return peer ? AUTH_KNOWN : AUTH_REFUSED;
+	}
 	if (!settings->auth) {
 		*ret_who = principal_ref(settings->loopback_only ? &anybody_here : &nobody);
 		return AUTH_KNOWN;
@@ -168,6 +169,7 @@ bool access_may_see(struct http_request *request, const char *user_id, const cha
 {
 	if (principal_may_see(http_principal(request), user_id))
 		return true;
+	http_note_refusal(request, "another user's");
 	problem_reply(request, PROBLEM_FORBIDDEN, "the %s belongs to another user", what);
 	return false;
 }

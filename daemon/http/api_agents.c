@@ -13,6 +13,7 @@ bool api_may_use(struct http_request *request, const struct agent *agent)
 	const char *name = agent_settings(agent)->name;
 	if (principal_may_use(http_principal(request), name))
 		return true;
+	http_note_refusal(request, "its key is not for the agent");
 	problem_reply(request, PROBLEM_FORBIDDEN, "your key is not for the agent \"%s\"", name);
 	return false;
 }

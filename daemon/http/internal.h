@@ -36,7 +36,9 @@ struct conn {
 	struct evhttp_connection *evcon; /* borrowed; NULL until adopted */
 	bool is_local;                   /* over a unix socket */
 	bool is_control;                 /* over that of agentctl */
-	uint64_t deadline_ms;            /* monotonic; for the next request to be whole. 0: none */
+	struct principal *peer;          /* who is at its other end; NULL: nobody who is let in */
+	const char *peer_why;
+	uint64_t deadline_ms; /* monotonic; for the next request to be whole. 0: none */
 	bool soon,
 	    closing; /* soon: in the server's list of that name; closing: to be freed there */
 	TAILQ_ENTRY(conn) soon_link;
@@ -85,6 +87,8 @@ struct http_server {
 	TAILQ_HEAD(, http_request) held; /* not answered whole: the tick looks for their clients */
 	size_t conn_count, held_count;
 	uint64_t answered[6]; /* requests, by the first digit of their status */
+	http_admit admit;     /* of the control socket */
+	void *admit_arg;
 	struct event *tick, *soon, *accept_again;
 	struct evbuffer *scratch;
 };

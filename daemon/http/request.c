@@ -166,15 +166,10 @@ bool http_is_control(const struct http_request *request)
 	return request->conn->is_control;
 }
 
-bool http_control_peer(const struct http_request *request, struct ucred *ret)
+struct principal *http_peer(const struct http_request *request, const char **ret_why)
 {
-	socklen_t length = sizeof(*ret);
-	int fd = bufferevent_getfd(request->conn->bev);
-	if (!request->conn->is_control)
-		return false;
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, ret, &length) < 0)
-		*ret = (struct ucred){ .pid = 0, .uid = (uid_t)-1 }; /* nobody */
-	return true;
+	*ret_why = request->conn->peer_why;
+	return request->conn->peer;
 }
 
 const char *http_header_nth(const struct http_request *request, const char *name, unsigned nth)

@@ -109,6 +109,7 @@ static void conn_on_close(struct evhttp_connection *evcon, void *arg)
 	HASH_DEL(server->by_bev, conn);
 	conn_not_soon(conn);
 	gate_done(&conn->gate);
+	principal_unref(conn->peer);
 	free(conn);
 	if (--server->conn_count == 0)
 		event_del(server->tick);
@@ -116,6 +117,16 @@ static void conn_on_close(struct evhttp_connection *evcon, void *arg)
 	    !event_pending(server->accept_again, EV_TIMEOUT, NULL))
 		server_pause(server, false);
 	server_check_idle(server);
+}
+
+static void conn_find_peer(struct conn *conn)
+{
+	struct http_server *server = conn->server;
+	struct ucred peer;
+	socklen_t length = sizeof(peer);
+	conn->peer_why = "the kernel does not say who it is";
+	if (getsockopt(bufferevent_getfd(conn->bev), SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0)
+		conn->peer = server->admit(server->admit_arg, &peer, &conn->peer_why);
 }
 
 /* evhttp does not say which listener a connection came from; the kernel does. */
@@ -131,6 +142,8 @@ static void conn_find_origin(struct conn *conn)
 	TAILQ_FOREACH (listener, &conn->server->listeners, link)
 		if (listener->is_control && strcmp(listener->unlink_path, address.sun_path) == 0)
 			conn->is_control = true;
+	if (conn->is_control)
+		conn_find_peer(conn);
 }
 
 /*
@@ -482,8 +495,11 @@ static int make_folder_of(const char *path)
 	return error;
 }
 
-int http_server_listen_control(struct http_server *server, const char *path)
+int http_server_listen_control(
+    struct http_server *server, const char *path, http_admit admit, void *arg)
 {
+	server->admit = admit;
+	server->admit_arg = arg;
 	int error = make_folder_of(path);
 	if (error == 0)
 		error = server_bind_unix(server, path);

@@ -41,9 +41,13 @@ struct http_server *http_server_new(struct event_base *base, const struct http_s
     bool log_access, http_handler handler, void *arg);
 /* Opens one address of the settings. 0 or -errno. */
 int http_server_listen(struct http_server *server, const char *address);
-/* Opens the control socket: a unix socket that serves the same, to whoever access.c lets in by it, also
- * while no more connections are taken elsewhere. Its folder is made if it is not there. 0 or -errno. */
-int http_server_listen_control(struct http_server *server, const char *path);
+/* Who is at the other end of the control socket: a reference, or NULL and why not, a constant. */
+typedef struct principal *(*http_admit)(void *arg, const struct ucred *peer, const char **ret_why);
+/* Opens the control socket: a unix socket that serves the same, also while no more connections are taken
+ * elsewhere. `admit` is asked once, when somebody comes: later its process may be gone, and another have
+ * its number. Its folder is made if it is not there. 0 or -errno. */
+int http_server_listen_control(
+    struct http_server *server, const char *path, http_admit admit, void *arg);
 /* The i-th open address as it is ("127.0.0.1:41234" for port 0); NULL past the last. */
 const char *http_server_address(const struct http_server *server, size_t i);
 /* No new connections; idle ones are closed, the others after their reply. `idle` is called once none
@@ -69,9 +73,10 @@ const char *http_path(const struct http_request *request);   /* decoded; NULL: n
 int http_refused(const struct http_request *request, const char **ret_reason);
 /* Whether it came over a unix socket, where no browser can send it from. */
 bool http_is_local(const struct http_request *request);
-/* Whether it came over the control socket, and who is at its other end. */
+/* Whether it came over the control socket. */
 bool http_is_control(const struct http_request *request);
-bool http_control_peer(const struct http_request *request, struct ucred *ret);
+/* Who is at its other end, as `admit` said; borrowed. */
+struct principal *http_peer(const struct http_request *request, const char **ret_why);
 const char *http_header(const struct http_request *request, const char *name); /* NULL: absent */
 /* The nth of several of that name, from 0. */
 const char *http_header_nth(const struct http_request *request, const char *name, unsigned nth);
