@@ -28,9 +28,9 @@ struct piece {
 	size_t length; /* of all that */
 };
 
-/* clang-format off: it takes the name for the keyword of C++ */
-struct template
-{
+/* clang-format off */
+/* It would take the name for the keyword of C++. */
+struct template {
 	struct piece *pieces;
 	size_t count;
 };
@@ -176,11 +176,12 @@ static void put_json(struct rendering *r, const json_t *value)
 	}
 }
 
-/* An index is written as JSON writes numbers, so that an element has one path. */
+/* An index is written as JSON writes numbers, so that an element has one path. One that is too big for
+ * strtoul becomes its largest, which no array has. */
 static const json_t *element(const json_t *array, const char *name)
 {
 	size_t n = strlen(name);
-	if (strspn(name, DIGITS) != n || n > 9 || (name[0] == '0' && n > 1))
+	if (strspn(name, DIGITS) != n || (name[0] == '0' && n > 1))
 		return NULL;
 	return json_array_get(array, (size_t)strtoul(name, NULL, 10));
 }
