@@ -67,6 +67,8 @@ FETCH_SOURCES  := $(wildcard fetch/*.c) host/landlock.c host/pipe.c host/sandbox
                   daemon/base/buf.c daemon/base/frame.c
 # What agentctl has in common with it.
 CTL_SOURCES    := $(wildcard ctl/*.c) daemon/base/buf.c daemon/base/id.c daemon/conf/nearest.c
+# manual/PAGE.in, and the one that agentctl makes itself.
+MANUALS        := agentctl.1 $(patsubst manual/%.in,%,$(wildcard manual/*.in))
 PLUGINS        := $(patsubst plugins/%/,%,$(wildcard plugins/*/))
 TEST_PLUGINS   := $(patsubst tests/plugins/%.c,%,$(wildcard tests/plugins/*.c))
 ANIMALS        := $(patsubst tests/zoo/%.c,%,$(wildcard tests/zoo/*.c))
@@ -83,7 +85,7 @@ objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 .DELETE_ON_ERROR:
 .SECONDARY:
 
-all: $(BUILD)/agentd $(BUILD)/agentd-host $(BUILD)/agentd-fetch $(BUILD)/agentctl $(BUILD)/man/agentctl.1 \
+all: $(BUILD)/agentd $(BUILD)/agentd-host $(BUILD)/agentd-fetch $(BUILD)/agentctl $(MANUALS:%=$(BUILD)/man/%) \
      $(PLUGINS:%=$(BUILD)/plugins/%.so)
 
 $(BUILD)/agentd: $(call objects,$(DAEMON_SOURCES))
@@ -101,10 +103,17 @@ $(BUILD)/agentctl: $(call objects,$(CTL_SOURCES))
 # The assembler takes them in (.incbin), which the compiler does not know.
 $(BUILD)/obj/ctl/new.o: $(wildcard ctl/template/*)
 
-# The manual page is made from the command table.
+# The manual pages are made from the tables of commands and options.
 $(BUILD)/man/agentctl.1: $(BUILD)/agentctl
 	@mkdir -p $(@D)
 	$(call show,MAN )$< help --man > $@
+
+$(BUILD)/man/%: manual/%.in $(BUILD)/manual
+	@mkdir -p $(@D)
+	$(call show,MAN )$(BUILD)/manual $< > $@
+
+$(BUILD)/manual: $(BUILD)/obj/manual/main.o $(BUILD)/daemon.a
+	$(call show,LINK)$(CC) $(ALL_LDFLAGS) $^ $(DAEMON_LIBS) -o $@
 
 $(BUILD)/obj/%.o: %.c
 	@mkdir -p $(@D)
@@ -113,7 +122,7 @@ $(BUILD)/obj/%.o: %.c
 # Files that are a part of the program.
 $(BUILD)/obj/daemon/http/embed.o: daemon/http/docs.html daemon/http/schemas.json
 
-# The daemon without its main: what unit tests are linked with.
+# The daemon without its main: what unit tests and manual/ are linked with.
 $(BUILD)/daemon.a: $(filter-out %/main.o,$(call objects,$(DAEMON_SOURCES)))
 	$(call show,AR  )rm -f $@ && $(AR) rcs $@ $^
 
@@ -189,7 +198,7 @@ chaos: export AGENTD_CHAOS_ROUNDS = $(ROUNDS)
 chaos: TESTS = tests/e2e/test_chaos.py
 chaos: e2e
 
-SOURCES = $(wildcard include/agentd/*.h daemon/*.[ch] daemon/*/*.[ch] host/*.[ch] fetch/*.c ctl/*.[ch] plugins/*/*.[ch] \
+SOURCES = $(wildcard include/agentd/*.h daemon/*.[ch] daemon/*/*.[ch] host/*.[ch] fetch/*.c ctl/*.[ch] manual/*.c plugins/*/*.[ch] \
           tests/unit/*.[ch] tests/plugins/*.c tests/zoo/*.[ch] fuzz/*.c bench/*.c)
 
 lint: lint-deps
@@ -223,11 +232,12 @@ install: all
 	install -d $(DESTDIR)$(BINDIR) $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(PLUGINDIR) \
 	    $(DESTDIR)$(PREFIX)/include/agentd $(DESTDIR)$(PREFIX)/lib/pkgconfig \
 	    $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/lib/sysusers.d \
-	    $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/bash-completion/completions \
-	    $(DESTDIR)$(PREFIX)/share/zsh/site-functions $(DESTDIR)/etc/agentd/plugins
+	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/zsh/site-functions \
+	    $(DESTDIR)/etc/agentd/plugins
 	install -m 755 $(BUILD)/agentd $(DESTDIR)$(BINDIR)/agentd
 	install -m 755 $(BUILD)/agentctl $(DESTDIR)$(BINDIR)/agentctl
-	install -m 644 $(BUILD)/man/agentctl.1 $(DESTDIR)$(PREFIX)/share/man/man1/agentctl.1
+	for page in $(MANUALS); do \
+	    install -D -m 644 $(BUILD)/man/$$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$$page || exit 1; done
 	$(BUILD)/agentctl completion bash > $(DESTDIR)$(PREFIX)/share/bash-completion/completions/agentctl
 	$(BUILD)/agentctl completion zsh > $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_agentctl
 	install -m 755 $(BUILD)/agentd-host $(BUILD)/agentd-fetch $(DESTDIR)$(LIBEXECDIR)

@@ -23,26 +23,10 @@
 #include "daemon/base/log.h"
 #include "daemon/conf/settings.h"
 #include "daemon/daemon.h"
+#include "daemon/options.h"
 #include "daemon/plugins.h"
 #include "daemon/proc/spawn.h"
 #include "daemon/version.h"
-
-#define DEFAULT_CONFIG "/etc/agentd/agent.conf"
-
-static const char usage[] =
-    "usage: agentd [-c FILE] [-t] [--print-config]\n"
-    "       agentd [--listen ADDR] PLUGIN...\n"
-    "       agentd --probe FILE.so\n"
-    "\n"
-    "  -c, --config FILE   read FILE (default: " DEFAULT_CONFIG ")\n"
-    "  -t, --test          check the config, plugins' options too: exit with 0, or 78\n"
-    "      --print-config  show the effective settings, defaults too\n"
-    "      --listen ADDR   with plugins: host:port or unix:/path (default: 127.0.0.1:8000)\n"
-    "      --probe FILE    show what a plugin is and which options it has\n"
-    "  -v, --version       show the version\n"
-    "  -h, --help          show this\n"
-    "\n"
-    "PLUGIN is a .so file, or the name of a plugin that came with agentd, such as echo.\n";
 
 struct arguments {
 	const char *config, *listen, *probe;
@@ -59,44 +43,32 @@ static _Noreturn void usage_error(const char *message, const char *word)
 
 static struct arguments parse_arguments(int argc, char **argv)
 {
-	enum { PRINT = 256, LISTEN, PROBE, DEV };
-	static const struct option options[] = {
-		{ "config", required_argument, NULL, 'c' },
-		{ "test", no_argument, NULL, 't' },
-		{ "print-config", no_argument, NULL, PRINT },
-		{ "listen", required_argument, NULL, LISTEN },
-		{ "probe", required_argument, NULL, PROBE },
-		{ "dev", no_argument, NULL, DEV },
-		{ "version", no_argument, NULL, 'v' },
-		{ "help", no_argument, NULL, 'h' },
-		{ 0 },
-	};
 	struct arguments arguments = { 0 };
 	int c;
-	while ((c = getopt_long(argc, argv, "c:tvh", options, NULL)) != -1) {
+	while ((c = options_next(argc, argv)) != -1) {
 		switch (c) {
-		case 'c':
+		case OPTION_CONFIG:
 			arguments.config = optarg;
 			break;
-		case 't':
+		case OPTION_TEST:
 			arguments.test = true;
 			break;
-		case PRINT:
+		case OPTION_PRINT_CONFIG:
 			arguments.print = true;
 			break;
-		case LISTEN:
+		case OPTION_LISTEN:
 			arguments.listen = optarg;
 			break;
-		case PROBE:
+		case OPTION_PROBE:
 			arguments.probe = optarg;
 			break;
-		case DEV:
+		case OPTION_DEV:
 			usage_error("--dev is not in this build yet", NULL);
-		case 'v':
+		case OPTION_VERSION:
 			puts("agentd " AGENTD_VERSION);
 			exit(0);
-		case 'h':
-			fputs(usage, stdout);
+		case OPTION_HELP:
+			options_print_help(stdout);
 			exit(0);
 		default: /* getopt has said what is wrong */
 			fputs("Try: agentd --help\n", stderr);
@@ -181,7 +153,7 @@ static void print_all(struct conf_errors *messages)
 static struct settings *read_settings(
     const struct arguments *arguments, struct conf_errors *errors, struct conf_errors *notes)
 {
-	const char *config = arguments->config ? arguments->config : DEFAULT_CONFIG;
+	const char *config = arguments->config ? arguments->config : OPTIONS_DEFAULT_CONFIG;
 	struct conf_node *tree;
 	if (arguments->plugin_count)
 		tree = settings_tree_for(

@@ -1,6 +1,6 @@
 /*
- * value: the texts that a value is written as. Private to daemon/conf; what others need of it is
- * declared in schema.h (schema_parse_…).
+ * value: the texts that a value is written as. Private to daemon/conf, and to manual/; what others
+ * need of it is declared in schema.h (schema_parse_…).
  */
 #ifndef AGENTD_CONF_VALUE_H
 #define AGENTD_CONF_VALUE_H

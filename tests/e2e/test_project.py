@@ -96,6 +96,22 @@ def test_every_option_is_documented(tmp_path, agentd):
     assert len(keys) > 30 and not missing
 
 
+@pytest.mark.skipif(not shutil.which("mandoc"), reason="no mandoc here")
+@pytest.mark.parametrize("page, says", [
+    ("agentd.8", ["--print-config", "SIGTERM", "RUNTIME_DIRECTORY"]),
+    ("agent.conf.5", ["max_body", "Default: 1M", "jwks_url", "session", "cors_origins"])])
+def test_manuals(page, says):
+    """The manuals are good mdoc, and name all that the tables have."""
+    path = BUILD / "man" / page
+    lint = subprocess.run(["mandoc", "-Tlint", "-Wwarning", path], capture_output=True, text=True)
+    assert (lint.returncode, lint.stdout) == (0, ""), lint.stdout
+    text = re.sub(".\b", "", subprocess.run(["mandoc", "-Tutf8", path], capture_output=True, text=True).stdout)
+    assert not [word for word in says if word not in text]
+    if page == "agent.conf.5":
+        rows = re.findall(r'\{ "(\w+)", (?:AGENTD|SCHEMA)_', (ROOT / "daemon/conf/tables.c").read_text())
+        assert len(rows) > 60 and not [row for row in rows if not re.search(rf"\b{row}\b", text)]
+
+
 def test_every_route_is_documented():
     """docs/http-api.md names every route of the table."""
     routes = re.findall(r'\{ HTTP_\w+, "(/[^"]+)"', (ROOT / "daemon/http/routes.c").read_text())
@@ -145,6 +161,7 @@ def test_install(tmp_path):
     subprocess.run(["make", "install", f"DESTDIR={tmp_path}", "PREFIX=/usr", f"BUILD={tmp_path}/build"], cwd=ROOT,
                    check=True, capture_output=True, env=environment)
     for file in ("usr/bin/agentd", "usr/bin/agentctl", "usr/share/man/man1/agentctl.1",
+                 "usr/share/man/man5/agent.conf.5", "usr/share/man/man8/agentd.8",
                  "usr/share/bash-completion/completions/agentctl", "usr/share/zsh/site-functions/_agentctl",
                  "usr/libexec/agentd/agentd-host", "usr/lib/agentd/plugins/echo.so",
                  "usr/include/agentd/plugin.h", "usr/lib/pkgconfig/agentd.pc", "etc/agentd/agent.conf",
