@@ -276,6 +276,13 @@ static const struct {
 	{ "operand", show_operand },
 };
 
+#ifndef AGENTD_LIBEXECDIR
+#define AGENTD_LIBEXECDIR "/usr/libexec/agentd"
+#endif
+#ifndef AGENTD_PLUGINDIR
+#define AGENTD_PLUGINDIR "/usr/lib/agentd/plugins"
+#endif
+
 /* Words that are marks. */
 static const struct {
 	const char *name, *text;
