@@ -435,12 +435,15 @@ def test_the_daemon_never_loads_a_plugin():
 
 
 def test_what_a_host_prints_is_in_the_log_under_its_name(actor):
-    """Promise: stdout and stderr of a host go to the log, tagged, and so does host->log."""
+    """Promise: stdout and stderr of a host go to the log, tagged, and so does host->log, which in `run` bears the
+    run's id."""
     for act in ("print", "stdout", "log"):
-        assert actor.run(f"{act} the {act} \"line\" \x1b[31m").status == 200
+        reply = actor.run(f"{act} the {act} \"line\" \x1b[31m")
+        assert reply.status == 200
         line = actor.wait_log(f"^the {act} ")
         assert line == {"time": line["time"], "level": "info", "from": "agent actor",
-                        "message": f"the {act} \"line\" \x1b[31m"}
+                        "message": f"the {act} \"line\" \x1b[31m",
+                        **({"run_id": reply.json["run_id"]} if act == "log" else {})}
 
 
 def test_a_host_that_prints_without_end_is_cut_short(actor):
