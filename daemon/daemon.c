@@ -265,14 +265,14 @@ int daemon_new(struct event_base *base, const struct daemon_setup *setup, struct
 	if (!(daemon->http = http_server_new(
 		  base, &settings->http, settings->log_access, route_request, &daemon->api)))
 		goto fail;
+	if (!(daemon->deadline = event_new(base, -1, 0, daemon_on_deadline, daemon)))
+		goto fail;
+	if ((error = daemon_add_signals(daemon))) /* before anybody can come */
+		goto fail;
 	if ((error = daemon_listen(daemon)) || (error = daemon_listen_control(daemon)))
 		goto fail;
 	error = EX_OSERR;
 	if (!(daemon->notify = notify_new(base)))
-		goto fail;
-	if (!(daemon->deadline = event_new(base, -1, 0, daemon_on_deadline, daemon)))
-		goto fail;
-	if ((error = daemon_add_signals(daemon)))
 		goto fail;
 	*ret = daemon;
 	return 0;
