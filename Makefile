@@ -18,6 +18,7 @@ PREFIX  ?= /usr/local
 SECONDS ?= 60
 ROUNDS  ?= 500
 TESTS   ?= tests/e2e
+AT_ONCE ?= $(shell expr $$(nproc) + 1)
 SAN     ?=
 
 BUILD      := build$(if $(SAN),-$(SAN))
@@ -29,8 +30,8 @@ PYTHON     := /usr/bin/python3
 # Debian packages: to build, and to test.
 BUILD_PACKAGES := gcc libc6-dev make pkg-config libcjose-dev libcurl4-openssl-dev libedit-dev libevent-dev \
                   libjansson-dev libseccomp-dev libsqlite3-dev libssl-dev libyaml-dev uthash-dev
-TEST_PACKAGES  := libcmocka-dev python3 python3-pytest python3-cryptography python3-jsonschema python3-jwt \
-                  python3-prometheus-client bash-completion binutils curl mandoc nodejs zsh
+TEST_PACKAGES  := libcmocka-dev python3 python3-pytest python3-pytest-xdist python3-cryptography python3-jsonschema \
+                  python3-jwt python3-prometheus-client bash-completion binutils curl mandoc nodejs zsh
 # Servers, which Debian starts when it installs them, and a browser: in CI only. Without them their tests skip.
 TEST_PACKAGES  += $(if $(CI),nginx-light haproxy chromium chromium-driver python3-selenium)
 BENCH_PACKAGES := wrk python3-fastapi python3-uvicorn python3-uvloop python3-httptools
@@ -187,8 +188,9 @@ unit: $(UNIT_TESTS:%=$(BUILD)/tests/unit/%) $(FUZZERS:%=$(BUILD)/tests/replay/%)
 	@failed=0; for t in $(UNIT_TESTS:%=$(BUILD)/tests/unit/%); do $$t || failed=1; done; \
 	for f in $(FUZZERS:fuzz_%=%); do $(BUILD)/tests/replay/fuzz_$$f fuzz/corpus/$$f/* || failed=1; done; exit $$failed
 
+# Tests wait more than they work: one more at a time than there are processors.
 e2e: all $(TEST_PLUGINS:%=$(BUILD)/tests/plugins/%.so) $(ANIMALS:%=$(BUILD)/tests/zoo/%.so)
-	AGENTD_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -p no:cacheprovider $(TESTS)
+	AGENTD_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -p no:cacheprovider -n $(AT_ONCE) $(TESTS)
 
 zoo: export AGENTD_ZOO_SECONDS = $(SECONDS)
 zoo: TESTS = tests/e2e/test_zoo.py

@@ -343,7 +343,7 @@ def test_a_slow_reader_of_a_replay_is_paced(daemon):
 
 def test_a_reader_of_a_replay_that_never_reads_is_cut(agentd):
     """http.slow_reader holds for replays, too."""
-    daemon = agentd('http: { listen: [ "127.0.0.1:0" ], slow_reader: 300ms }\n' + ACTOR).wait_ready()
+    daemon = agentd('http: { listen: [ "127.0.0.1:0" ], slow_reader: 2s }\n' + ACTOR).wait_ready()
     run_id = daemon.run(f"flood {12 * MB}").json["run_id"]
     stream = slow_events(daemon, run_id)
     wait_for("the connection to be closed", lambda: sockets(daemon) == 1)

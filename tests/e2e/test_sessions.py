@@ -183,6 +183,7 @@ def test_interrupt(agentd):
     daemon = one(agentd, ", on_busy: interrupt")
     first = daemon.start_run("hang", session_id="s")
     wait_for("the first to run", lambda: daemon.load("a") == (1, 0))
+    daemon.run("say other")  # so the plugin has had the first
     assert daemon.run("say new", session_id="s").json["content"] == "new"
     body = assert_problem(Reply(first.getresponse()), 409, "run_cancelled")
     assert body["run_id"]
