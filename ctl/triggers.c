@@ -18,17 +18,20 @@ static const char *text_of(const json_t *object, const char *name)
 static void print_triggers(const json_t *list)
 {
 	static const char *const headings[] = { "TRIGGER", "NAME", "AGENT", NULL };
-	const json_t *events = json_object_get(list, "events");
+	static const char *const kinds[] = { "webhooks", "events" };
 	struct table *table = table_new(headings);
-	size_t i;
-	json_t *event;
-	json_array_foreach(events, i, event)
-	{
-		table_add(table, text_of(event, "source"));
-		table_add(table, text_of(event, "name"));
-		table_add(table, text_of(event, "agent"));
+	size_t i, found = 0;
+	json_t *trigger;
+	for (size_t kind = 0; kind < sizeof(kinds) / sizeof(kinds[0]); kind++) {
+		json_array_foreach(json_object_get(list, kinds[kind]), i, trigger)
+		{
+			table_add(table, text_of(trigger, "source"));
+			table_add(table, text_of(trigger, "name"));
+			table_add(table, text_of(trigger, "agent"));
+		}
+		found += i;
 	}
-	if (i)
+	if (found)
 		table_print(table, stdout);
 	else
 		puts("There are no triggers.");

@@ -325,6 +325,15 @@ static void daemon_say_hidden(const struct settings *settings)
 	log_info("plugins cannot read %s, nor make or rename files beside it", file);
 }
 
+static void daemon_say_triggers(const struct daemon *daemon)
+{
+	const struct trigger *trigger;
+	for (enum trigger_kind kind = 0; kind < TRIGGER_KINDS; kind++)
+		for (size_t i = 0; (trigger = triggers_at(daemon->triggers, kind, i)); i++)
+			log_info(
+			    "%s runs %s", trigger->source, agent_settings(trigger->agent)->label);
+}
+
 static void daemon_banner(const struct daemon *daemon)
 {
 	const struct provider_settings *auth = daemon->settings->http.auth;
@@ -338,9 +347,7 @@ static void daemon_banner(const struct daemon *daemon)
 		    plugin->version, agent_settings(agent)->plugin_path,
 		    agent == registry_default(daemon->registry) ? " (default)" : "");
 	}
-	const struct trigger *trigger;
-	for (size_t i = 0; (trigger = triggers_at(daemon->triggers, i)); i++)
-		log_info("%s runs %s", trigger->source, agent_settings(trigger->agent)->label);
+	daemon_say_triggers(daemon);
 	daemon_say_hidden(daemon->settings);
 	if (daemon->settings->store.enabled)
 		log_info("runs and sessions are kept in %s", daemon->settings->store.path);

@@ -23,9 +23,11 @@
 #include "daemon/base/log.h"
 #include "daemon/conf/settings.h"
 #include "daemon/daemon.h"
+#include "daemon/http/route.h"
 #include "daemon/options.h"
 #include "daemon/plugins.h"
 #include "daemon/proc/spawn.h"
+#include "daemon/trigger/webhook.h"
 #include "daemon/version.h"
 
 struct arguments {
@@ -198,8 +200,10 @@ static int serve_or_say(struct event_base *base, const struct arguments *argumen
 	struct image **images =
 	    settings ? plugins_load(base, settings, host_fd, errors, notes) : NULL;
 	int code = EX_OSERR;
-	if (images)
+	if (images) {
 		settings_settle(settings, errors);
+		webhooks_check(settings, route_is_taken, errors);
+	}
 	struct auth *auth = images ? auth_new(settings, errors) : NULL;
 	if (conf_errors_count(errors)) {
 		print_all(errors);

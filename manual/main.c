@@ -181,11 +181,13 @@ static const struct schema *find_schema(const char *name)
 		{ "auth jwt", &settings_jwt },
 		{ "auth allowlist", &settings_allowlist },
 		{ "auth composite", &settings_composite },
-		{ "events", &settings_event },
 	};
 	for (size_t i = 0; i < settings_section_count; i++)
 		if (strcmp(settings_sections[i].key, name) == 0)
 			return settings_sections[i].schema;
+	for (size_t i = 0; i < TRIGGER_KINDS; i++)
+		if (strcmp(settings_triggers[i].key, name) == 0)
+			return settings_triggers[i].schema;
 	for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
 		if (strcmp(others[i].name, name) == 0)
 			return others[i].schema;

@@ -331,10 +331,28 @@ static bool can_serve_http(const struct provider_settings *provider)
 	return provider->part_count < provider->of.count; /* else that is the mistake */
 }
 
-/* Who writes an auth section, and names it nowhere, takes agentd for closed. */
-static void note_unused(const struct settings *settings, struct conf_errors *notes)
+const struct provider_settings *providers_for_http(const struct settings *settings,
+    const char *name, const struct conf_node *at, struct conf_errors *errors)
 {
-	for (size_t i = 0; !settings->http.auth_word && i < settings->provider_count; i++)
+	const struct provider_settings *provider = resolve(settings, name, at, errors);
+	if (!provider || can_serve_http(provider))
+		return provider;
+	conf_error(errors, at,
+	    "\"%s\" is an allowlist, which knows chats only: nobody could get in over HTTP", name);
+	return NULL;
+}
+
+static bool is_used(const struct settings *settings)
+{
+	for (size_t i = 0; i < settings->trigger_count; i++)
+		if (settings->triggers[i].webhook.auth)
+			return true;
+	return settings->http.auth_word;
+}
+
+void providers_note_unused(const struct settings *settings, struct conf_errors *notes)
+{
+	for (size_t i = 0; !is_used(settings) && i < settings->provider_count; i++)
 		if (can_serve_http(&settings->providers[i])) {
 			conf_error(notes, settings->providers[i].section,
 			    "nothing uses it: name it with http.auth, or say http.auth: none");
@@ -342,8 +360,7 @@ static void note_unused(const struct settings *settings, struct conf_errors *not
 		}
 }
 
-void providers_read(
-    struct settings *settings, struct conf_errors *errors, struct conf_errors *notes)
+void providers_read(struct settings *settings, struct conf_errors *errors)
 {
 	const struct conf_node *section = conf_get(settings->tree, "auth");
 	if (!section || conf_node_is_nothing(section))
@@ -358,16 +375,10 @@ void providers_read(
 		if (settings->providers[i].type == AUTH_COMPOSITE)
 			find_parts(settings, &settings->providers[i], errors);
 
-	note_unused(settings, notes);
 	const char *name = settings->http.auth_word;
 	const struct conf_node *at = conf_get(conf_get(settings->tree, "http"), "auth");
-	if (!name || strcmp(name, "none") == 0)
-		return;
-	settings->http.auth = resolve(settings, name, at, errors);
-	if (settings->http.auth && !can_serve_http(settings->http.auth))
-		conf_error(errors, at,
-		    "\"%s\" is an allowlist, which knows chats only: nobody could get in over HTTP",
-		    name);
+	if (name && strcmp(name, "none") != 0)
+		settings->http.auth = providers_for_http(settings, name, at, errors);
 }
 
 static void settle_key(const struct settings *settings, const struct auth_key_settings *key,

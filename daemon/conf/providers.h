@@ -7,9 +7,12 @@
 
 #include "daemon/conf/settings.h"
 
-/* What nothing uses goes to `notes`. */
-void providers_read(
-    struct settings *settings, struct conf_errors *errors, struct conf_errors *notes);
+void providers_read(struct settings *settings, struct conf_errors *errors);
+/* Who writes an auth section, and names it nowhere, takes agentd for closed: that is worth a note. */
+void providers_note_unused(const struct settings *settings, struct conf_errors *notes);
+/* The provider of a name that is given at a place, for requests over HTTP. NULL after an error. */
+const struct provider_settings *providers_for_http(const struct settings *settings,
+    const char *name, const struct conf_node *at, struct conf_errors *errors);
 /* The names that are referred to, once all agents are known. */
 void providers_settle(const struct settings *settings, struct conf_errors *errors);
 void providers_free(struct settings *settings);

@@ -20,6 +20,7 @@
 /* Types that only the core's tables have. */
 #define SCHEMA_SECTION 100u /* a map with a table of its own; schema_check leaves it alone */
 #define SCHEMA_LATER   101u /* a known word that this build cannot honour: an error that says so */
+#define SCHEMA_SECRETS 102u /* as AGENTD_LIST, but never shown */
 
 struct schema_row {
 	const char *key;
@@ -77,7 +78,7 @@ void schema_reject_unknown(const struct conf_node *section, const struct schema 
 
 /*
  * Moves values into a struct, each row at its offset: string and secret char *, int, duration and
- * size int64_t, bool bool, number double, list and map struct schema_list, json char *. An unset
+ * size int64_t, bool bool, number double, list, secrets and map struct schema_list, json char *. An unset
  * value leaves its member untouched. What was moved belongs to the struct: schema_release frees it.
  */
 void schema_store(const struct schema *schema, struct schema_value *values, void *into);

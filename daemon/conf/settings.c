@@ -423,7 +423,7 @@ struct settings *settings_read(
 	if (settings->supervision.backoff_max_ms < settings->supervision.backoff_min_ms)
 		conf_error(errors, conf_get(tree, "supervision"),
 		    "backoff_max is shorter than backoff_min");
-	providers_read(settings, errors, notes);
+	providers_read(settings, errors);
 	check_listen(settings, errors);
 	check_origins(settings, errors);
 	conf_files(tree, hide, settings);
@@ -431,6 +431,7 @@ struct settings *settings_read(
 	find_store(settings, errors);
 	find_control(settings, errors);
 	conf_triggers_read(settings, errors);
+	providers_note_unused(settings, notes);
 	read_agents(settings, errors);
 	read_drop_ins(settings, errors, notes);
 	return settings;

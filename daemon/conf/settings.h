@@ -101,17 +101,27 @@ struct agent_settings {
 	struct schema_value *options;
 };
 
+enum trigger_kind { TRIGGER_WEBHOOK, TRIGGER_EVENT, TRIGGER_KINDS };
+
 /* What makes a run of something that happened. */
 struct trigger_settings {
+	enum trigger_kind kind;
 	const char *name;                /* borrowed from the tree */
 	char *agent;                     /* its name */
 	char *input, *session;           /* templates; session may be NULL: a new one each time */
 	int64_t timeout_ms;              /* 0: the agent's */
 	const struct conf_node *section; /* borrowed from the tree */
-};
-
-struct event_settings {
-	struct trigger_settings trigger;
+	/* Of these, what its kind says. */
+	struct {
+		char *path; /* begins with a / */
+		char *method, *auth_word, *respond_word;
+		bool is_open;                         /* no auth is asked */
+		const struct provider_settings *auth; /* NULL: as all of HTTP */
+		char *signature, *header;             /* a scheme's name; NULL: none */
+		struct schema_list secrets;
+		char *dedupe;  /* a header; NULL: as the signature has it */
+		bool accepted; /* it is answered once its run is in the store */
+	} webhook;
 	char *event; /* which; several triggers may have the same */
 };
 
@@ -144,8 +154,8 @@ struct settings {
 	bool log_access;
 	struct agent_settings *agents;
 	size_t agent_count;
-	struct event_settings *events;
-	size_t event_count;
+	struct trigger_settings *triggers; /* those of a kind in the order of the config */
+	size_t trigger_count;
 	const struct agent_settings *default_agent; /* NULL: several, and none is named */
 
 	unsigned refs;

@@ -93,6 +93,7 @@ static void print_value(struct buf *out, const struct schema_row *row,
 		print_items(out, row, value->items, value->count, node);
 		return;
 	case AGENTD_SECRET:
+	case SCHEMA_SECRETS:
 		buf_add_str(out, "\"***\"");
 		return;
 	case AGENTD_JSON: /* JSON is YAML */
@@ -119,6 +120,7 @@ static struct schema_value value_at(const struct schema_row *row, const void *ba
 		value.number = *(const int64_t *)at;
 		break;
 	case AGENTD_LIST:
+	case SCHEMA_SECRETS:
 		value.items = ((const struct schema_list *)at)->items;
 		value.count = ((const struct schema_list *)at)->count;
 		value.set = value.count > 0;
@@ -188,13 +190,21 @@ static void print_providers(struct buf *out, const struct settings *settings)
 	}
 }
 
-static void print_events(struct buf *out, const struct settings *settings)
+static void print_triggers(struct buf *out, const struct settings *settings)
 {
-	if (settings->event_count)
-		buf_add_str(out, "events:\n");
-	for (size_t i = 0; i < settings->event_count; i++)
-		print_section(out, 2, settings->events[i].trigger.name, &settings_event,
-		    &settings->events[i]);
+	for (size_t kind = 0; kind < TRIGGER_KINDS; kind++) {
+		bool found = false;
+		for (size_t i = 0; i < settings->trigger_count; i++) {
+			const struct trigger_settings *trigger = &settings->triggers[i];
+			if (trigger->kind != kind)
+				continue;
+			if (!found)
+				buf_addf(out, "%s:\n", settings_triggers[kind].key);
+			found = true;
+			print_section(
+			    out, 2, trigger->name, settings_triggers[kind].schema, trigger);
+		}
+	}
 }
 
 void settings_print(const struct settings *settings, FILE *file)
@@ -215,7 +225,7 @@ void settings_print(const struct settings *settings, FILE *file)
 			print_row(&out, 4, &agent->option_schema->rows[j], &agent->options[j],
 			    conf_get(agent->section, agent->option_schema->rows[j].key));
 	}
-	print_events(&out, settings);
+	print_triggers(&out, settings);
 	fwrite(out.data ? out.data : "", 1, out.length, file);
 	buf_done(&out);
 }

@@ -19,9 +19,10 @@ static const struct schema_row top_rows[] = {
 	SECTION("control", "the control socket"), SECTION("plugins", "where plugins are"),
 	SECTION("agents", "the agents, by name"), SECTION("supervision", "how processes are supervised"),
 	SECTION("log", "the log"), SECTION("auth", "who may come in, by name"),
+	SECTION("webhooks", "what other services call, by name"),
 	SECTION("events", "what events make runs, by name"),
 	LATER("interfaces"), LATER("hooks"), LATER("identity"), LATER("cron"),
-	LATER("webhooks"), LATER("dev"),
+	LATER("dev"),
 };
 
 static const struct schema_row http_rows[] = {
@@ -135,15 +136,27 @@ static const struct schema_row composite_rows[] = {
 	{ "of", AGENTD_LIST, true, NULL, NULL, 0, 0, "others, in the order in which they are asked", AT(provider_settings, of) },
 };
 
-#define TRIGGER_ROWS(type) \
-	{ "agent", AGENTD_STRING, false, NULL, NULL, 0, 0, "whose run it makes; without it, the default agent's", AT(type, trigger.agent) }, \
-	{ "input", AGENTD_STRING, false, "{{ body }}", NULL, 0, 0, "what the agent is told: a template", AT(type, trigger.input) }, \
-	{ "session", AGENTD_STRING, false, NULL, NULL, 0, 0, "a template: the same text, the same session; without it, a new one each time", AT(type, trigger.session) }, \
-	{ "timeout", AGENTD_DURATION, false, "0s", NULL, 0, INT32_MAX, "longest running time, at most the agent's; 0s: the agent's", AT(type, trigger.timeout_ms) }
+#define TRIGGER_ROWS \
+	{ "agent", AGENTD_STRING, false, NULL, NULL, 0, 0, "whose run it makes; without it, the default agent's", AT(trigger_settings, agent) }, \
+	{ "input", AGENTD_STRING, false, "{{ body }}", NULL, 0, 0, "what the agent is told: a template", AT(trigger_settings, input) }, \
+	{ "session", AGENTD_STRING, false, NULL, NULL, 0, 0, "a template: the same text, the same session; without it, a new one each time", AT(trigger_settings, session) }, \
+	{ "timeout", AGENTD_DURATION, false, "0s", NULL, 0, INT32_MAX, "longest running time, at most the agent's; 0s: the agent's", AT(trigger_settings, timeout_ms) }
+
+static const struct schema_row webhook_rows[] = {
+	{ "path", AGENTD_STRING, true, NULL, NULL, 0, 0, "where it is called, such as /github", AT(trigger_settings, webhook.path) },
+	{ "method", AGENTD_STRING, false, "POST", "POST|PUT|PATCH|DELETE|GET", 0, 0, "how it is called", AT(trigger_settings, webhook.method) },
+	{ "auth", AGENTD_STRING, false, "inherit", NULL, 0, 0, "who may call it: inherit (as http.auth says), none (everybody), or a name of the section auth", AT(trigger_settings, webhook.auth_word) },
+	{ "signature", AGENTD_STRING, false, NULL, "github|slack|stripe|standard|telegram|discord|hmac-sha256", 0, 0, "how the caller proves that it shares the secret", AT(trigger_settings, webhook.signature) },
+	{ "secret", SCHEMA_SECRETS, false, NULL, NULL, 0, 0, "of the signature; a list while one takes the place of another", AT(trigger_settings, webhook.secrets) },
+	{ "header", AGENTD_STRING, false, NULL, NULL, 0, 0, "where the signature is, for hmac-sha256", AT(trigger_settings, webhook.header) },
+	{ "dedupe", AGENTD_STRING, false, NULL, NULL, 0, 0, "the header with the id of a delivery, which makes one run in 24 h; without it, as the signature has it; none: do not look", AT(trigger_settings, webhook.dedupe) },
+	{ "respond", AGENTD_STRING, false, "wait", "wait|accepted", 0, 0, "after the run, with its answer; or once it is in the store, with its id", AT(trigger_settings, webhook.respond_word) },
+	TRIGGER_ROWS,
+};
 
 static const struct schema_row event_rows[] = {
-	{ "event", AGENTD_STRING, false, NULL, NULL, 0, 0, "its name; without it, that of the entry", AT(event_settings, event) },
-	TRIGGER_ROWS(event_settings),
+	{ "event", AGENTD_STRING, false, NULL, NULL, 0, 0, "its name; without it, that of the entry", AT(trigger_settings, event) },
+	TRIGGER_ROWS,
 };
 
 static const struct schema_row limits_rows[] = {
@@ -171,7 +184,8 @@ const struct schema settings_auth_key = TABLE(auth_key_rows);
 const struct schema settings_jwt = TABLE(jwt_rows);
 const struct schema settings_allowlist = TABLE(allowlist_rows);
 const struct schema settings_composite = TABLE(composite_rows);
-const struct schema settings_event = TABLE(event_rows);
+static const struct schema webhook_schema = TABLE(webhook_rows);
+static const struct schema event_schema = TABLE(event_rows);
 
 const struct settings_section settings_sections[] = {
 	{ "http", &http_schema, 0 },
@@ -182,3 +196,8 @@ const struct settings_section settings_sections[] = {
 	{ "supervision", &supervision_schema, AT(settings, supervision) },
 };
 const size_t settings_section_count = sizeof(settings_sections) / sizeof(settings_sections[0]);
+
+const struct settings_trigger_section settings_triggers[TRIGGER_KINDS] = {
+	[TRIGGER_WEBHOOK] = { "webhooks", &webhook_schema },
+	[TRIGGER_EVENT] = { "events", &event_schema },
+};

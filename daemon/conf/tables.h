@@ -13,9 +13,16 @@ struct settings_section {
 };
 
 extern const struct schema settings_top, settings_agent, settings_limits, settings_api_key,
-    settings_auth_key, settings_jwt, settings_allowlist, settings_composite, settings_event;
+    settings_auth_key, settings_jwt, settings_allowlist, settings_composite;
 extern const struct settings_section settings_sections[];
 extern const size_t settings_section_count;
+
+/* The sections of triggers, by their kind. */
+struct settings_trigger_section {
+	const char *key;
+	const struct schema *schema; /* of struct trigger_settings */
+};
+extern const struct settings_trigger_section settings_triggers[];
 
 /* One table against one section: values into the struct, and, if `section` has no other table, an
  * error for each key that it does not know. */

@@ -2,10 +2,12 @@
 #include "daemon/conf/triggers.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "daemon/base/template.h"
+#include "daemon/conf/providers.h"
 #include "daemon/conf/tables.h"
 #include "daemon/conf/tree.h"
 
@@ -29,17 +31,6 @@ static void check_template(
 		conf_error(errors, node_of(section, key), "%s", reason);
 }
 
-static void read_trigger(
-    struct trigger_settings *trigger, const struct conf_node *section, struct conf_errors *errors)
-{
-	trigger->name = section->key;
-	trigger->section = section;
-	if (!settings_name_is_good(section->key))
-		conf_error(errors, section, "a name may have letters, digits, _ and -");
-	check_template(section, "input", trigger->input, errors);
-	check_template(section, "session", trigger->session, errors);
-}
-
 /* The section of that name, if it is one; its entries are sections, by name. */
 static const struct conf_node *section_of(
     const struct settings *settings, const char *key, struct conf_errors *errors)
@@ -53,15 +44,103 @@ static const struct conf_node *section_of(
 	return NULL;
 }
 
-static void read_event(
-    struct settings *settings, const struct conf_node *section, struct conf_errors *errors)
+/* Webhooks. */
+
+#define PATH_MAX_BYTES 256
+
+/* What no client and no proxy writes in another way. */
+static const char *path_fault(const char *path)
 {
-	struct event_settings *event = &settings->events[settings->event_count++];
-	settings_read_table(&settings_event, section, event, errors);
-	read_trigger(&event->trigger, section, errors);
-	if (!event->event)
-		event->event = strdup(section->key);
-	else if (!settings_name_is_good(event->event))
+	static const char allowed[] =
+	    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._~-/";
+	size_t n = strlen(path);
+	if (n > PATH_MAX_BYTES)
+		return "a path may have at most 256 bytes";
+	if (strspn(path, allowed) != n)
+		return "a path may have letters, digits, . _ ~ - and /";
+	for (const char *at = path; (at = strchr(at, '/')); at++) {
+		size_t segment = strcspn(at + 1, "/");
+		if (segment == 0 && (n == 1 || at[1]))
+			return "a path has something between its slashes";
+		if ((segment == 1 && at[1] == '.') || (segment == 2 && !strncmp(at + 1, "..", 2)))
+			return "a path has no . or .. in it";
+	}
+	return NULL;
+}
+
+/* A leading / is added, as in the original. */
+static void read_path(
+    const struct trigger_settings *trigger, char **path, struct conf_errors *errors)
+{
+	char *whole;
+	if (!*path)
+		return; /* an error already */
+	if (**path != '/' && asprintf(&whole, "/%s", *path) >= 0) {
+		free(*path);
+		*path = whole;
+	}
+	const char *fault = path_fault(*path);
+	if (fault)
+		conf_error(errors, node_of(trigger->section, "path"), "%s", fault);
+}
+
+/* Two of one path and method: the second would never be called. */
+static void check_collisions(const struct settings *settings,
+    const struct trigger_settings *trigger, struct conf_errors *errors)
+{
+	for (const struct trigger_settings *other = settings->triggers; other < trigger; other++)
+		if (other->kind == TRIGGER_WEBHOOK && trigger->webhook.path &&
+		    other->webhook.path &&
+		    strcmp(trigger->webhook.path, other->webhook.path) == 0 &&
+		    strcmp(trigger->webhook.method, other->webhook.method) == 0)
+			conf_error(errors, node_of(trigger->section, "path"),
+			    "%s %s is called by webhooks.%s already", trigger->webhook.method,
+			    trigger->webhook.path, other->name);
+}
+
+/* Field names of HTTP (RFC 9110, section 5.1). */
+static void check_header(const struct trigger_settings *trigger, const char *key, const char *name,
+    struct conf_errors *errors)
+{
+	static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+				      "0123456789!#$%&'*+-.^_`|~";
+	if (name && (!*name || name[strspn(name, allowed)]))
+		conf_error(errors, node_of(trigger->section, key),
+		    "\"%.60s\" cannot be the name of a header", name);
+}
+
+static void read_webhook(
+    struct settings *settings, struct trigger_settings *trigger, struct conf_errors *errors)
+{
+	const struct conf_node *section = trigger->section;
+	read_path(trigger, &trigger->webhook.path, errors);
+	check_collisions(settings, trigger, errors);
+	check_header(trigger, "header", trigger->webhook.header, errors);
+	check_header(trigger, "dedupe", trigger->webhook.dedupe, errors);
+	const char *auth = trigger->webhook.auth_word;
+	trigger->webhook.is_open = strcmp(auth, "none") == 0;
+	if (!trigger->webhook.is_open && strcmp(auth, "inherit") != 0)
+		trigger->webhook.auth =
+		    providers_for_http(settings, auth, node_of(section, "auth"), errors);
+	trigger->webhook.accepted = strcmp(trigger->webhook.respond_word, "accepted") == 0;
+	if (trigger->webhook.accepted && !settings->store.enabled)
+		conf_error(errors, node_of(section, "respond"),
+		    "accepted needs the store, which is off (store.enabled: false)");
+	if (trigger->webhook.dedupe && !settings->store.enabled &&
+	    strcmp(trigger->webhook.dedupe, "none") != 0)
+		conf_error(errors, node_of(section, "dedupe"),
+		    "it needs the store, which is off (store.enabled: false)");
+}
+
+/* Events. */
+
+static void read_event(
+    struct settings *settings, struct trigger_settings *trigger, struct conf_errors *errors)
+{
+	const struct conf_node *section = trigger->section;
+	if (!trigger->event)
+		trigger->event = strdup(trigger->name);
+	else if (!settings_name_is_good(trigger->event))
 		conf_error(errors, node_of(section, "event"),
 		    "the name of an event may have letters, digits, _ and -");
 	if (!settings->store.enabled)
@@ -69,13 +148,41 @@ static void read_event(
 		    errors, section, "events need the store, which is off (store.enabled: false)");
 }
 
+/* All of them. */
+
+static void (*const readers[])(
+    struct settings *settings, struct trigger_settings *trigger, struct conf_errors *errors) = {
+	[TRIGGER_WEBHOOK] = read_webhook,
+	[TRIGGER_EVENT] = read_event,
+};
+
+static void read_trigger(struct settings *settings, enum trigger_kind kind,
+    const struct conf_node *section, struct conf_errors *errors)
+{
+	struct trigger_settings *grown = reallocarray(
+	    settings->triggers, settings->trigger_count + 1, sizeof(*settings->triggers));
+	if (!grown)
+		return;
+	settings->triggers = grown;
+	struct trigger_settings *trigger = &grown[settings->trigger_count++];
+	*trigger =
+	    (struct trigger_settings){ .kind = kind, .name = section->key, .section = section };
+	settings_read_table(settings_triggers[kind].schema, section, trigger, errors);
+	if (!settings_name_is_good(section->key))
+		conf_error(errors, section, "a name may have letters, digits, _ and -");
+	check_template(section, "input", trigger->input, errors);
+	check_template(section, "session", trigger->session, errors);
+	readers[kind](settings, trigger, errors);
+}
+
 void conf_triggers_read(struct settings *settings, struct conf_errors *errors)
 {
-	const struct conf_node *section = section_of(settings, "events", errors);
-	size_t count = section ? section->count : 0;
-	settings->events = calloc(count + 1, sizeof(*settings->events));
-	for (size_t i = 0; settings->events && i < count; i++)
-		read_event(settings, section->items[i], errors);
+	for (enum trigger_kind kind = 0; kind < TRIGGER_KINDS; kind++) {
+		const struct conf_node *section =
+		    section_of(settings, settings_triggers[kind].key, errors);
+		for (size_t i = 0; section && i < section->count; i++)
+			read_trigger(settings, kind, section->items[i], errors);
+	}
 }
 
 /* The agent that it names, or the default one. */
@@ -94,13 +201,14 @@ static void settle(
 
 void conf_triggers_settle(struct settings *settings, struct conf_errors *errors)
 {
-	for (size_t i = 0; i < settings->event_count; i++)
-		settle(settings, &settings->events[i].trigger, errors);
+	for (size_t i = 0; i < settings->trigger_count; i++)
+		settle(settings, &settings->triggers[i], errors);
 }
 
 void conf_triggers_free(struct settings *settings)
 {
-	for (size_t i = 0; i < settings->event_count; i++)
-		schema_release(&settings_event, &settings->events[i]);
-	free(settings->events);
+	for (size_t i = 0; i < settings->trigger_count; i++)
+		schema_release(
+		    settings_triggers[settings->triggers[i].kind].schema, &settings->triggers[i]);
+	free(settings->triggers);
 }

@@ -1,5 +1,5 @@
 /*
- * triggers: the sections of what makes runs: `events`, and to come `webhooks` and `cron`. Private to
+ * triggers: the sections of what makes runs: `webhooks`, `events`, and to come `cron`. Private to
  * daemon/conf; what it makes is in settings.h.
  */
 #ifndef AGENTD_CONF_TRIGGERS_H

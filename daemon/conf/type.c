@@ -33,6 +33,11 @@ int type_refuse(const struct check *check, const struct conf_node *node, const c
 	return -EINVAL;
 }
 
+static bool is_secret(const struct check *check)
+{
+	return check->row->type == AGENTD_SECRET || check->row->type == SCHEMA_SECRETS;
+}
+
 const char *type_found(
     const struct check *check, const struct conf_node *node, char buffer[static TYPE_FOUND_MAX])
 {
@@ -42,7 +47,7 @@ const char *type_found(
 		return "a map";
 	if (!*node->text)
 		return node->plain ? "nothing" : "an empty text";
-	if (check->row->type == AGENTD_SECRET)
+	if (is_secret(check))
 		return "a text";
 
 	int length = (int)strnlen(node->text, SHOWN_MAX + 1);
@@ -324,6 +329,7 @@ static const struct type types[] = {
 	{ AGENTD_MAP, "map of names to values", &map },
 	{ AGENTD_JSON, "JSON", &json },
 	{ SCHEMA_SECTION, "section", NULL },
+	{ SCHEMA_SECRETS, "list of secrets", &list },
 	{ SCHEMA_LATER, "not in this version", NULL },
 };
 

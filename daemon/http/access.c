@@ -9,6 +9,7 @@
 #include "daemon/auth/auth.h"
 #include "daemon/http/problem.h"
 
+static struct principal stranger = { .provider = "", .refs = 1 }; /* where auth is not asked */
 static struct principal nobody = { .provider = "", .sees_all = true, .refs = 1 };
 static struct principal anybody_here = {
 	.provider = "", .admin = true, .sees_all = true, .refs = 1
@@ -19,21 +20,26 @@ static const char *header_of(const void *arg, const char *name, unsigned nth)
 	return http_header_nth(arg, name, nth);
 }
 
-static enum auth_verdict find_principal(
-    struct api *api, struct http_request *request, struct principal **ret_who, const char **ret_why)
+static enum auth_verdict find_principal(struct api *api, struct http_request *request,
+    struct access_rule rule, struct principal **ret_who, const char **ret_why)
 {
 	const struct http_settings *settings = http_settings(request);
+	const struct provider_settings *auth = rule.auth ? rule.auth : settings->auth;
 	if (http_is_control(request)) {
 		struct principal *peer = http_peer(request, ret_why);
 		*ret_who = peer ? principal_ref(peer) : NULL;
 		return peer ? AUTH_KNOWN : AUTH_REFUSED;
 	}
-	if (!settings->auth) {
+	if (rule.need == ROUTE_NOBODY) {
+		*ret_who = principal_ref(&stranger);
+		return AUTH_KNOWN;
+	}
+	if (!auth) {
 		*ret_who = principal_ref(settings->loopback_only ? &anybody_here : &nobody);
 		return AUTH_KNOWN;
 	}
 	struct auth_request asked = { .platform = "http", .header = header_of, .arg = request };
-	return auth_ask(api->auth, settings->auth, &asked, ret_who, ret_why);
+	return auth_ask(api->auth, auth, &asked, ret_who, ret_why);
 }
 
 /* RFC 6750, section 3: what is missing gets no error code. */
@@ -83,7 +89,7 @@ struct access_wait {
 	struct auth_wait wait;
 	struct api *api;              /* borrowed */
 	struct http_request *request; /* borrowed */
-	enum route_auth need;
+	struct access_rule rule;
 	void (*proceed)(struct api *api, struct http_request *request);
 };
 
@@ -99,10 +105,10 @@ static void on_again(void *arg)
 	struct access_wait access = *(struct access_wait *)arg;
 	free(arg);
 	http_on_gone(access.request, NULL, NULL);
-	access_ask(access.api, access.request, access.need, access.proceed);
+	access_ask(access.api, access.request, access.rule, access.proceed);
 }
 
-static void wait_for_keys(struct api *api, struct http_request *request, enum route_auth need,
+static void wait_for_keys(struct api *api, struct http_request *request, struct access_rule rule,
     void (*proceed)(struct api *api, struct http_request *request))
 {
 	struct access_wait *access = calloc(1, sizeof(*access));
@@ -113,7 +119,7 @@ static void wait_for_keys(struct api *api, struct http_request *request, enum ro
 	*access = (struct access_wait){ .wait = { .again = on_again, .arg = access },
 		.api = api,
 		.request = request,
-		.need = need,
+		.rule = rule,
 		.proceed = proceed };
 	auth_wait(api->auth, &access->wait);
 	http_on_gone(request, on_gone, access);
@@ -131,17 +137,17 @@ static enum route_auth settle(const struct http_settings *settings, enum route_a
 	return strcmp(settings->metrics_auth_word, "admin") == 0 ? ROUTE_ADMIN : ROUTE_USER;
 }
 
-void access_ask(struct api *api, struct http_request *request, enum route_auth wanted,
+void access_ask(struct api *api, struct http_request *request, struct access_rule rule,
     void (*proceed)(struct api *api, struct http_request *request))
 {
-	enum route_auth need = settle(http_settings(request), wanted);
+	enum route_auth need = settle(http_settings(request), rule.need);
 	struct principal *who = NULL;
 	const char *why = NULL;
 	if (need == ROUTE_OPEN && !http_is_control(request)) {
 		proceed(api, request);
 		return;
 	}
-	enum auth_verdict verdict = find_principal(api, request, &who, &why);
+	enum auth_verdict verdict = find_principal(api, request, rule, &who, &why);
 	switch (verdict) {
 	case AUTH_KNOWN:
 		http_set_principal(request, who);
@@ -149,7 +155,7 @@ void access_ask(struct api *api, struct http_request *request, enum route_auth w
 			proceed(api, request);
 		return;
 	case AUTH_LATER:
-		wait_for_keys(api, request, wanted, proceed);
+		wait_for_keys(api, request, rule, proceed);
 		return;
 	case AUTH_UNAVAILABLE:
 		http_add_header(request, "Retry-After", "5");

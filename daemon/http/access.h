@@ -9,9 +9,14 @@
 
 #include "daemon/http/routes.h"
 
+/* Whom to ask for what. */
+struct access_rule {
+	enum route_auth need;
+	const struct provider_settings *auth; /* borrowed; NULL: http.auth */
+};
 /* Calls `proceed`, now or once keys have been got, with http_principal set; or answers 401, 403, 429 or
  * 503. `proceed` has to find out for itself what it was about: the request is all that is kept. */
-void access_ask(struct api *api, struct http_request *request, enum route_auth need,
+void access_ask(struct api *api, struct http_request *request, struct access_rule rule,
     void (*proceed)(struct api *api, struct http_request *request));
 
 /* Names of headers that a page of another origin may send, for its preflight. */

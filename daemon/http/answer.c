@@ -13,6 +13,7 @@
 struct waiter {
 	struct http_request *request; /* borrowed */
 	struct run *run;
+	enum answer answer;
 	bool cancels; /* its leaving cancels the run, if the agent says so */
 	struct run_subscriber subscriber;
 };
@@ -21,6 +22,15 @@ static void waiter_free(struct waiter *waiter)
 {
 	run_unref(waiter->run);
 	free(waiter);
+}
+
+static void reply_whole(
+    struct http_request *request, const struct store_run *run, enum answer answer)
+{
+	if (answer == ANSWER_CONTENT)
+		reply_content(request, run);
+	else
+		reply_run(request, run);
 }
 
 static void waiter_on_event(void *arg, struct run *run, const struct run_event *event)
@@ -36,7 +46,7 @@ static void waiter_on_event(void *arg, struct run *run, const struct run_event *
 		if (record.code)
 			reply_add_retry_after(
 			    waiter->request, problem_of_code(record.code), run_agent(run));
-		reply_run(waiter->request, &record);
+		reply_whole(waiter->request, &record, waiter->answer);
 	} else {
 		return;
 	}
@@ -52,13 +62,15 @@ static void waiter_on_gone(void *arg)
 	waiter_free(waiter);
 }
 
-static bool wait_for(struct http_request *request, struct run *run, bool cancels)
+static bool wait_for(
+    struct http_request *request, struct run *run, enum answer answer, bool cancels)
 {
 	struct waiter *waiter = calloc(1, sizeof(*waiter));
 	if (!waiter)
 		return false;
 	waiter->request = request;
 	waiter->run = run_ref(run);
+	waiter->answer = answer;
 	waiter->cancels = cancels;
 	waiter->subscriber.event = waiter_on_event;
 	waiter->subscriber.arg = waiter;
@@ -86,7 +98,7 @@ void answer_with(struct http_request *request, struct run *run, enum answer answ
 	else if (answer == ANSWER_STREAM)
 		heard = sse_begin(request, run, 0, cancels);
 	else
-		heard = wait_for(request, run, cancels);
+		heard = wait_for(request, run, answer, cancels);
 	if (!heard)
 		problem_reply(request, PROBLEM_INTERNAL, "out of memory");
 }
@@ -116,8 +128,8 @@ static void answer_again(void *arg, int error, const struct store_run *run)
 		reply_store_error(request, error ? error : -EIO);
 	else if (request && beginning->answer == ANSWER_ACCEPTED)
 		reply_accepted(request, run->id, run->session_id, run->status);
-	else if (request && beginning->answer == ANSWER_WHOLE)
-		reply_run(request, run);
+	else if (request && beginning->answer != ANSWER_STREAM)
+		reply_whole(request, run, beginning->answer);
 	else if (request && !sse_replay(request, run, 0))
 		problem_reply(request, PROBLEM_INTERNAL, "out of memory");
 	beginning_free(beginning);
@@ -198,68 +210,45 @@ void answer_add_key(struct http_request *request, struct buf *key)
 	buf_add_str(key, key_of(request));
 }
 
-/* The key of the request, if it has one. `room` is to be done with afterwards. */
-static struct frame_text scoped_key(struct http_request *request, struct buf *room)
-{
-	if (answer_has_key(request))
-		answer_add_key(request, room);
-	return (struct frame_text){ room->failed ? NULL : room->data, room->length };
-}
-
 bool answer_has_key(struct http_request *request)
 {
 	return key_of(request) != NULL;
 }
 
-#define HASH_BASIS 0xcbf29ce484222325
-
 /* FNV-1a: whoever sends the same key wants the same, so nobody gains by a collision. */
-static uint64_t hash_more(uint64_t hash, const char *text)
+uint64_t answer_hash(uint64_t hash, const char *text)
 {
 	for (; *text; text++)
 		hash = (hash ^ (unsigned char)*text) * 0x100000001b3;
 	return hash;
 }
 
-/* What was asked, and of whom. */
-uint64_t answer_hash(const char *text)
+/* p == NULL: it has none. */
+static struct frame_text text_of(const struct answer_key *key)
 {
-	return hash_more(HASH_BASIS, text);
-}
-
-static uint64_t hash_of(const json_t *body, const struct agent *agent)
-{
-	char *text = json_dumps(body, JSON_COMPACT | JSON_SORT_KEYS);
-	uint64_t hash = answer_hash(agent_settings(agent)->name);
-	hash = text ? hash_more(hash, text) : hash;
-	free(text);
-	return hash;
+	return (struct frame_text){ key->text.length ? key->text.data : NULL, key->text.length };
 }
 
 void begin_written(struct api *api, struct http_request *request, struct run *run,
-    enum answer answer, const json_t *body)
+    enum answer answer, const struct answer_key *key)
 {
-	struct buf room = { 0 };
-	struct frame_text key = scoped_key(request, &room);
 	struct api_wait *wait = api_wait_new(api, request);
 	struct beginning *beginning = wait ? calloc(1, sizeof(*beginning)) : NULL;
-	if (!beginning || room.failed) {
+	if (!beginning || key->text.failed) {
 		if (wait) {
 			http_on_gone(request, NULL, NULL);
 			problem_reply(request, PROBLEM_INTERNAL, "out of memory");
 		}
 		free(wait);
 		free(beginning);
-		buf_done(&room);
 		return;
 	}
 	*beginning = (struct beginning){ .wait = wait,
 		.run = run_ref(run),
 		.answer = answer,
-		.cancels = !key.p && answer != ANSWER_ACCEPTED,
-		.hash = key.p ? hash_of(body, run_agent(run)) : 0 };
-	run_write_down(run, key, beginning->hash, on_written, beginning);
-	buf_done(&room);
+		.cancels = !key->text.length && answer != ANSWER_ACCEPTED,
+		.hash = key->hash };
+	run_write_down(run, text_of(key), key->hash, on_written, beginning);
 }
 
 void answer_refuse(struct http_request *request, enum run_code code, const struct agent *agent)
@@ -305,25 +294,25 @@ static void on_key(void *arg, int error, const struct store_taken *taken)
 }
 
 void answer_taken_or_refuse(struct api *api, struct http_request *request,
-    const struct answer_refusal *refusal, enum answer answer, const json_t *body)
+    const struct answer_refusal *refusal, enum answer answer, const struct answer_key *key)
 {
-	struct api_wait *wait = api_wait_new(api, request);
-	struct keyed *keyed = wait ? calloc(1, sizeof(*keyed)) : NULL;
-	struct buf room = { 0 };
-	struct frame_text key = scoped_key(request, &room);
-	if (!keyed || !key.p) {
+	struct frame_text text = text_of(key);
+	struct api_wait *wait = NULL;
+	struct keyed *keyed = NULL;
+	if (text.p && !(wait = api_wait_new(api, request)))
+		return;
+	if (wait && !key->text.failed)
+		keyed = calloc(1, sizeof(*keyed));
+	if (!keyed) {
 		if (wait)
-			answer_refuse(request, refusal->code, refusal->agent);
+			http_on_gone(request, NULL, NULL);
 		free(wait);
-		free(keyed);
-		buf_done(&room);
+		answer_refuse(request, refusal->code, refusal->agent);
 		return;
 	}
 	*keyed = (struct keyed){ .refusal = *refusal,
-		.beginning = {
-		    .wait = wait, .answer = answer, .hash = hash_of(body, refusal->agent) } };
-	store_key_find(api->store, key, on_key, keyed);
-	buf_done(&room);
+		.beginning = { .wait = wait, .answer = answer, .hash = key->hash } };
+	store_key_find(api->store, text, on_key, keyed);
 }
 
 bool store_suffices(struct http_request *request, const struct store *store, enum answer answer)

@@ -7,6 +7,7 @@
 #include "daemon/run/run.h"
 
 struct auth;
+struct trigger;
 struct triggers;
 struct route_params;
 
@@ -36,6 +37,9 @@ api_handler api_run, api_agents_run;
 api_handler api_runs_list, api_runs_get, api_runs_events, api_runs_cancel;
 /* api_events.c */
 api_handler api_events_emit;
+/* api_webhooks.c: a webhook of the config, which is a route of its own. */
+void api_webhook(struct api *api, struct http_request *request, const struct trigger *webhook);
+enum http_method api_webhook_method(const struct trigger *webhook);
 /* api_triggers.c */
 api_handler api_triggers_list;
 /* api_sessions.c */

@@ -12,6 +12,7 @@
 #include "daemon/http/access.h"
 #include "daemon/http/answer.h"
 #include "daemon/http/api.h"
+#include "daemon/http/body.h"
 #include "daemon/http/problem.h"
 #include "daemon/http/reply.h"
 #include "daemon/http/route.h"
@@ -59,7 +60,8 @@ static void emission_reply(const struct emission *emission, struct http_request 
 		reply_store_error(request, emission->error);
 		return;
 	}
-	buf_addf(&body, "{\"event\":\"%s\",\"run_ids\":[", emission->runs[0].trigger->event);
+	buf_addf(
+	    &body, "{\"event\":\"%s\",\"run_ids\":[", emission->runs[0].trigger->settings->event);
 	for (size_t i = 0; i < emission->count; i++)
 		buf_addf(&body, "%s\"%s\"", i ? "," : "", emission->runs[i].id);
 	buf_add_str(&body, "]}\n");
@@ -175,29 +177,17 @@ static struct emission *emission_new(const struct triggers *triggers, const char
 	return emission;
 }
 
-/* Any JSON; nothing at all is an empty object, and what is no object is put into one. */
+/* Any JSON; what is no object is put into one. */
 static json_t *read_body(struct http_request *request)
 {
-	size_t length;
-	json_error_t error;
-	const char *text = http_body(request, &length);
-	json_t *body =
-	    length ? json_loadb(text, length, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error)
-		   : json_object();
-	http_drop_body(request);
-	if (!body && length)
-		problem_reply(request, PROBLEM_BAD_REQUEST,
-		    "the body is not JSON: %s (line %d, column %d)", error.text, error.line,
-		    error.column);
-	else if (!body)
-		problem_reply(request, PROBLEM_INTERNAL, "out of memory");
+	json_t *body = body_read_any(request);
 	return !body || json_is_object(body) ? body : json_pack("{s:o}", "data", body);
 }
 
 static uint64_t hash_of(const json_t *body)
 {
 	char *text = json_dumps(body, JSON_COMPACT | JSON_SORT_KEYS);
-	uint64_t hash = answer_hash(text ? text : "");
+	uint64_t hash = answer_hash(ANSWER_HASH, text ? text : "");
 	free(text);
 	return hash;
 }

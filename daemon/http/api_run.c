@@ -5,11 +5,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "daemon/http/access.h"
 #include "daemon/http/answer.h"
 #include "daemon/http/api.h"
+#include "daemon/http/body.h"
 #include "daemon/http/problem.h"
 #include "daemon/http/reply.h"
 #include "daemon/http/route.h"
@@ -17,23 +17,6 @@
 #include "daemon/run/session.h"
 
 #define ID_MAX_BYTES 256 /* of a session_id or user_id that a client chooses */
-
-/* JSON is taken whatever text or form type it is declared as, so that a plain curl -d works; what is
- * certainly something else is not. */
-static bool media_type_is_acceptable(struct http_request *request)
-{
-	static const char *const refused[] = { "multipart/", "image/", "audio/", "video/", "font/",
-		"application/octet-stream", "application/zip", "application/gzip",
-		"application/pdf" };
-	const char *type = http_header(request, "Content-Type");
-	for (size_t i = 0; type && i < sizeof(refused) / sizeof(refused[0]); i++)
-		if (strncasecmp(type, refused[i], strlen(refused[i])) == 0) {
-			problem_reply(request, PROBLEM_UNSUPPORTED_MEDIA_TYPE,
-			    "the body must be JSON, not %.100s", type);
-			return false;
-		}
-	return true;
-}
 
 /* The fields of a /run body, by type. Anything else in it is left alone. */
 static const struct {
@@ -108,21 +91,10 @@ static bool body_is_good(struct http_request *request, const json_t *body)
 
 static json_t *parse_body(struct http_request *request)
 {
-	size_t length;
-	const char *text = http_body(request, &length);
-	json_error_t error;
-	json_t *body = json_loadb(text, length, JSON_REJECT_DUPLICATES, &error);
-	http_drop_body(request);
-	if (!body && length == 0)
-		problem_reply(request, PROBLEM_BAD_REQUEST,
-		    "the body is empty; it must be JSON, such as {\"input\":\"hello\"}");
-	else if (!body)
-		problem_reply(request, PROBLEM_BAD_REQUEST,
-		    "the body is not JSON: %s (line %d, column %d)", error.text, error.line,
-		    error.column);
-	else if (!json_is_object(body))
+	json_t *body = body_read(request, 0);
+	if (body && !json_is_object(body))
 		problem_reply(request, PROBLEM_BAD_REQUEST, "the body must be a JSON object");
-	else if (body_is_good(request, body))
+	else if (body && body_is_good(request, body))
 		return body;
 	json_decref(body);
 	return NULL;
@@ -169,6 +141,30 @@ static const char *traceparent_of(struct http_request *request)
 	return given;
 }
 
+/* The Idempotency-Key, if there is one, and the request as it is known again. */
+static struct answer_key key_of(
+    struct http_request *request, const struct agent *agent, const json_t *body)
+{
+	struct answer_key key = { 0 };
+	if (!answer_has_key(request))
+		return key;
+	answer_add_key(request, &key.text);
+	char *text = json_dumps(body, JSON_COMPACT | JSON_SORT_KEYS);
+	key.hash =
+	    answer_hash(answer_hash(ANSWER_HASH, agent_settings(agent)->name), text ? text : "");
+	free(text);
+	return key;
+}
+
+/* The key may have a run already. */
+static void refuse(struct api *api, struct http_request *request,
+    const struct answer_refusal *refusal, enum answer answer, const json_t *body)
+{
+	struct answer_key key = key_of(request, refusal->agent, body);
+	answer_taken_or_refuse(api, request, refusal, answer, &key);
+	buf_done(&key.text);
+}
+
 static void make_run(struct api *api, struct http_request *request, struct agent *agent,
     json_t *body, enum run_owner owner)
 {
@@ -197,17 +193,15 @@ static void make_run(struct api *api, struct http_request *request, struct agent
 	enum run_code code = run_create(api->runs, &wanted, &run);
 	free(metadata_text);
 	if (code != RUN_OK) {
-		struct answer_refusal refusal = { code, agent };
-		if (answer_has_key(request))
-			answer_taken_or_refuse(api, request, &refusal, answer, body);
-		else
-			answer_refuse(request, code, agent);
+		refuse(api, request, &(struct answer_refusal){ code, agent }, answer, body);
 		return;
 	}
 	/* A run whose id, or key, the client may come back with is written down first. */
 	bool known = answer != ANSWER_WHOLE || answer_has_key(request);
 	if (known && store_keeps_runs(api->store)) {
-		begin_written(api, request, run, answer, body);
+		struct answer_key key = key_of(request, agent, body);
+		begin_written(api, request, run, answer, &key);
+		buf_done(&key.text);
 	} else {
 		answer_with(request, run, answer, true);
 		run_start(run);
@@ -289,7 +283,7 @@ static struct agent *choose_agent(
 
 static void run_request(struct api *api, struct http_request *request, const char *path_name)
 {
-	if (!media_type_is_acceptable(request))
+	if (!body_has_good_type(request))
 		return;
 	json_t *body = parse_body(request);
 	if (!body)

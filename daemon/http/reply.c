@@ -113,6 +113,23 @@ void reply_run(struct http_request *request, const struct store_run *run)
 	http_reply(request, 200, "application/json", &body);
 }
 
+void reply_content(struct http_request *request, const struct store_run *run)
+{
+	struct buf body = { 0 };
+	if (run->status != RUN_SUCCEEDED) {
+		problem_reply_run(request, problem_of_code(run->code), run->id, run->error);
+		return;
+	}
+	if (run->content.n) {
+		buf_add_str(&body, "{\"content\":");
+		buf_add_json(&body, run->content.p, run->content.n);
+		buf_add_str(&body, "}\n");
+	} else {
+		buf_add_str(&body, "{\"status\":\"ok\"}\n");
+	}
+	http_reply(request, 200, "application/json", &body);
+}
+
 void reply_store_error(struct http_request *request, int error)
 {
 	reply_add_retry_after(request, PROBLEM_STORE_UNAVAILABLE, NULL);

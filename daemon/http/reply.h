@@ -12,6 +12,8 @@
 void reply_write_run(struct buf *out, const struct store_run *run);
 /* Answers with it, or with the problem that the run ended in. */
 void reply_run(struct http_request *request, const struct store_run *run);
+/* The same as webhooks are answered: {"content"}, or {"status":"ok"} if it said nothing. */
+void reply_content(struct http_request *request, const struct store_run *run);
 /* A run as /runs shows it. */
 void reply_write_record(struct buf *out, const struct store_run *run);
 /* Retry-After, where another try makes sense. `agent` may be NULL. */

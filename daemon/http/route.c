@@ -9,6 +9,7 @@
 #include "daemon/http/origin.h"
 #include "daemon/http/problem.h"
 #include "daemon/http/routes.h"
+#include "daemon/trigger/trigger.h"
 
 /* Whether a path fits a pattern. A {…} part takes one segment, which is copied into params. */
 static bool matches(const char *pattern, const char *path, struct route_params *params)
@@ -127,32 +128,71 @@ static const struct route *find_route(const struct settings *settings,
 	return NULL;
 }
 
-static void handle(struct api *api, struct http_request *request)
+bool route_is_taken(const char *path)
 {
 	struct route_params params;
-	unsigned methods;
-	const struct route *route = find_route(api->settings, request, &params, &methods);
-	if (route)
-		route->handle(api, request, &params);
-	else if (methods)
-		reply_not_allowed(api, request, methods);
+	for (size_t i = 0; i < route_count; i++)
+		if (matches(routes[i].pattern, path, &params))
+			return true;
+	return false;
+}
+
+/* What there is for a request: a row of the table, or a webhook of the config, or nothing. */
+struct place {
+	const struct route *route;
+	const struct trigger *webhook;
+	struct route_params params;
+	unsigned methods; /* that its path has */
+};
+
+static struct place find_place(const struct api *api, const struct http_request *request)
+{
+	struct place place = { 0 };
+	const struct trigger *webhook;
+	place.route = find_route(api->settings, request, &place.params, &place.methods);
+	if (place.methods)
+		return place;
+	for (size_t i = 0; (webhook = triggers_of_path(api->triggers, http_path(request), i));
+	     i++) {
+		place.methods |= api_webhook_method(webhook);
+		if (api_webhook_method(webhook) == http_method(request))
+			place.webhook = webhook;
+	}
+	return place;
+}
+
+static void handle(struct api *api, struct http_request *request)
+{
+	struct place place = find_place(api, request);
+	if (place.route)
+		place.route->handle(api, request, &place.params);
+	else if (place.webhook)
+		api_webhook(api, request, place.webhook);
+	else if (place.methods)
+		reply_not_allowed(api, request, place.methods);
 	else
 		problem_reply(
 		    request, PROBLEM_NOT_FOUND, "there is nothing at %s", http_path(request));
 }
 
 /* Who may not come in is not told what there is. A browser's preflight carries no credentials. */
+static struct access_rule rule_of(const struct place *place, const struct http_request *request)
+{
+	if (place->route)
+		return (struct access_rule){ place->route->auth, NULL };
+	if (place->webhook)
+		return (struct access_rule){
+			place->webhook->settings->webhook.is_open ? ROUTE_NOBODY : ROUTE_USER,
+			place->webhook->settings->webhook.auth,
+		};
+	return (struct access_rule){ is_preflight(request) ? ROUTE_OPEN : ROUTE_USER, NULL };
+}
+
 void route_request(void *arg, struct http_request *request)
 {
 	struct api *api = arg;
-	struct route_params params;
-	unsigned methods;
 	if (!is_acceptable(request))
 		return;
-	const struct route *route = find_route(api->settings, request, &params, &methods);
-	access_ask(api, request,
-	    route                   ? route->auth
-	    : is_preflight(request) ? ROUTE_OPEN
-				    : ROUTE_USER,
-	    handle);
+	struct place place = find_place(api, request);
+	access_ask(api, request, rule_of(&place, request), handle);
 }

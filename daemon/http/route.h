@@ -14,6 +14,8 @@ struct route_params {
 	char value[ROUTE_PARAMS_MAX][260]; /* a session's id has up to 256 bytes */
 };
 
+/* Whether a path is agentd's own, whatever the method. */
+bool route_is_taken(const char *path);
 /* The handler for http_server_new; arg is the struct api. */
 void route_request(void *arg, struct http_request *request);
 

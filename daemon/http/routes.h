@@ -10,6 +10,7 @@
 /* Who may ask, once http.auth says that there is somebody to tell apart. */
 enum route_auth {
 	ROUTE_OPEN,    /* everybody */
+	ROUTE_NOBODY,  /* everybody, as nobody in particular */
 	ROUTE_DOCS,    /* everybody; it is there only with http.docs */
 	ROUTE_METRICS, /* as http.metrics_auth says */
 	ROUTE_USER,    /* whoever the auth knows */

@@ -15,11 +15,23 @@ struct triggers {
 	size_t count;
 };
 
+/* NULL: memory is out. */
+static char *source_of(const struct trigger_settings *settings)
+{
+	char *source;
+	int length =
+	    settings->kind == TRIGGER_WEBHOOK
+		? asprintf(&source, "%s %s", settings->webhook.method, settings->webhook.path)
+		: asprintf(&source, "event(%s)", settings->event);
+	return length < 0 ? NULL : source;
+}
+
 /* The templates have been checked with the config. */
 static int trigger_open(struct trigger *trigger, const struct registry *registry)
 {
 	const struct trigger_settings *settings = trigger->settings;
 	char reason[200];
+	trigger->source = source_of(settings);
 	trigger->agent = registry_find(registry, settings->agent);
 	int error = template_parse(settings->input, &trigger->input, reason, sizeof(reason));
 	if (error == 0 && settings->session)
@@ -33,14 +45,11 @@ struct triggers *triggers_new(const struct settings *settings, const struct regi
 	struct triggers *triggers = calloc(1, sizeof(*triggers));
 	if (!triggers)
 		return NULL;
-	triggers->all = calloc(settings->event_count + 1, sizeof(*triggers->all));
+	triggers->all = calloc(settings->trigger_count + 1, sizeof(*triggers->all));
 	int error = triggers->all ? 0 : -ENOMEM;
-	for (size_t i = 0; error == 0 && i < settings->event_count; i++) {
+	for (size_t i = 0; error == 0 && i < settings->trigger_count; i++) {
 		struct trigger *trigger = &triggers->all[triggers->count++];
-		trigger->settings = &settings->events[i].trigger;
-		trigger->event = settings->events[i].event;
-		if (asprintf(&trigger->source, "event(%s)", trigger->event) < 0)
-			trigger->source = NULL;
+		trigger->settings = &settings->triggers[i];
 		error = trigger_open(trigger, registry);
 	}
 	if (error == 0)
@@ -62,18 +71,43 @@ void triggers_free(struct triggers *triggers)
 	free(triggers);
 }
 
-const struct trigger *triggers_at(const struct triggers *triggers, size_t i)
+/* The i-th of a kind, of those with a text in the place that `of` says, if any is asked for. */
+static const struct trigger *nth_of(const struct triggers *triggers, enum trigger_kind kind,
+    const char *(*of)(const struct trigger_settings *settings), const char *text, size_t i)
 {
-	return i < triggers->count ? &triggers->all[i] : NULL;
+	for (size_t j = 0; j < triggers->count; j++) {
+		const struct trigger *trigger = &triggers->all[j];
+		if (trigger->settings->kind == kind &&
+		    (!text || strcmp(of(trigger->settings), text) == 0) && i-- == 0)
+			return trigger;
+	}
+	return NULL;
+}
+
+static const char *event_of(const struct trigger_settings *settings)
+{
+	return settings->event;
+}
+
+static const char *path_of(const struct trigger_settings *settings)
+{
+	return settings->webhook.path;
+}
+
+const struct trigger *triggers_at(const struct triggers *triggers, enum trigger_kind kind, size_t i)
+{
+	return nth_of(triggers, kind, NULL, NULL, i);
 }
 
 const struct trigger *triggers_of_event(
     const struct triggers *triggers, const char *event, size_t i)
 {
-	for (size_t j = 0; j < triggers->count; j++)
-		if (strcmp(triggers->all[j].event, event) == 0 && i-- == 0)
-			return &triggers->all[j];
-	return NULL;
+	return nth_of(triggers, TRIGGER_EVENT, event_of, event, i);
+}
+
+const struct trigger *triggers_of_path(const struct triggers *triggers, const char *path, size_t i)
+{
+	return nth_of(triggers, TRIGGER_WEBHOOK, path_of, path, i);
 }
 
 /* A template's text, ended with a NUL that is not counted. */

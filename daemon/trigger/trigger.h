@@ -1,6 +1,6 @@
 /*
  * trigger: what makes a run of something that happened: which agent, and what it is told, in which session.
- * What happened is somebody else's business: http/api_events.c for events.
+ * What happened is somebody else's business: http/api_events.c for events, http/api_webhooks.c for webhooks.
  *
  * Immutable, one thread.
  */
@@ -14,10 +14,9 @@
 
 struct trigger {
 	const struct trigger_settings *settings; /* borrowed */
-	const char *event;                       /* borrowed: that it waits for */
 	struct agent *agent;                     /* borrowed */
-	char *source;                            /* of its runs, as in "event(user_signup)" */
-	struct template *input, *session;        /* session: NULL, a new one each time */
+	char *source; /* of its runs, as in "event(user_signup)", "POST /github" */
+	struct template *input, *session; /* session: NULL, a new one each time */
 };
 
 struct triggers;
@@ -25,11 +24,13 @@ struct triggers;
 /* Both are borrowed, and settled. NULL: memory is out. */
 struct triggers *triggers_new(const struct settings *settings, const struct registry *registry);
 void triggers_free(struct triggers *triggers);
-/* The i-th; NULL past the last. */
-const struct trigger *triggers_at(const struct triggers *triggers, size_t i);
-/* The i-th that waits for an event; NULL past the last. */
+/* The i-th of a kind; NULL past the last. */
+const struct trigger *triggers_at(
+    const struct triggers *triggers, enum trigger_kind kind, size_t i);
+/* The i-th that waits for an event, or at a path; NULL past the last. */
 const struct trigger *triggers_of_event(
     const struct triggers *triggers, const char *event, size_t i);
+const struct trigger *triggers_of_path(const struct triggers *triggers, const char *path, size_t i);
 
 /* What a run is told: NUL-terminated texts. */
 struct trigger_words {

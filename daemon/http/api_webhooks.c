@@ -1,0 +1,157 @@
+/*
+ * api_webhooks: a request to a webhook's path becomes a run. Who may ask is known already; then the signature
+ * over the body as it came, then what the body says.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/base/id.h"
+#include "daemon/http/answer.h"
+#include "daemon/http/api.h"
+#include "daemon/http/body.h"
+#include "daemon/http/problem.h"
+#include "daemon/trigger/webhook.h"
+
+enum http_method api_webhook_method(const struct trigger *webhook)
+{
+	static const struct {
+		const char *name;
+		enum http_method method;
+	} methods[] = { { "GET", HTTP_GET }, { "POST", HTTP_POST }, { "PUT", HTTP_PUT },
+		{ "PATCH", HTTP_PATCH }, { "DELETE", HTTP_DELETE } };
+	size_t i = 0;
+	while (strcmp(methods[i].name, webhook->settings->webhook.method) != 0)
+		i++; /* the config has no other */
+	return methods[i].method;
+}
+
+static const char *header_of(const void *arg, const char *name, unsigned nth)
+{
+	return http_header_nth(arg, name, nth);
+}
+
+/* False: answered. */
+static bool is_genuine(struct http_request *request, const struct trigger *webhook)
+{
+	struct signature_request signed_request = { .header = header_of, .arg = request };
+	const char *why;
+	signed_request.body = http_body(request, &signed_request.length);
+	int error =
+	    webhook_verify(webhook, &signed_request, (int64_t)(clock_wall_ms() / 1000), &why);
+	if (error == 0)
+		return true;
+	if (error == -EACCES) {
+		http_note_refusal(request, why);
+		http_add_header(request, "WWW-Authenticate", "Signature realm=\"agentd\"");
+		problem_reply(request, PROBLEM_UNAUTHORIZED, "%s", why);
+	} else {
+		problem_reply(request, PROBLEM_INTERNAL, "out of memory");
+	}
+	return false;
+}
+
+/* A delivery has one run, whoever brings it. No other route's keys begin so. */
+static struct answer_key key_of(
+    struct http_request *request, const struct trigger *webhook, const json_t *body)
+{
+	static const char prefix[] = "\0\0webhook";
+	struct signature_request signed_request = { .header = header_of, .arg = request };
+	struct answer_key key = { 0 };
+	struct buf id = { 0 };
+	webhook_add_delivery(webhook, &signed_request, body, &id);
+	if (id.length) {
+		buf_add(&key.text, prefix, sizeof(prefix));
+		buf_add(&key.text, webhook->settings->name, strlen(webhook->settings->name) + 1);
+		buf_add(&key.text, id.data, id.length);
+	}
+	buf_done(&id);
+	return key;
+}
+
+/* RUN_OK and a run, or a refusal. */
+static enum run_code make_run(struct api *api, const struct http_request *request,
+    const struct trigger *webhook, const struct trigger_words *words, struct run **ret)
+{
+	const struct principal *who = http_principal(request);
+	struct run_request wanted = {
+		.agent = webhook->agent,
+		.input = { words->input.data, words->input.length },
+		.session_id = webhook->session ? words->session.data : NULL,
+		.user_id = who->user_id,
+		.claims = who->claims,
+		.any_session = who->sees_all,
+		.owner = store_keeps_runs(api->store) ? RUN_OWNER_WRITTEN : RUN_OWNER_UNKNOWN,
+		.source = webhook->source,
+		.timeout_ms = webhook->settings->timeout_ms,
+		.durable = webhook->settings->webhook.accepted,
+	};
+	return run_create(api->runs, &wanted, ret);
+}
+
+static void begin(struct api *api, struct http_request *request, const struct trigger *webhook,
+    const struct trigger_words *words, const struct answer_key *key)
+{
+	enum answer answer = webhook->settings->webhook.accepted ? ANSWER_ACCEPTED : ANSWER_CONTENT;
+	struct run *run;
+	enum run_code code = make_run(api, request, webhook, words, &run);
+	if (code != RUN_OK) {
+		struct answer_refusal refusal = { code, webhook->agent };
+		answer_taken_or_refuse(api, request, &refusal, answer, key);
+		return;
+	}
+	begin_written(api, request, run, answer, key);
+	run_unref(run);
+}
+
+/* False: answered. */
+static bool say(struct http_request *request, const struct trigger *webhook, const json_t *body,
+    struct trigger_words *words)
+{
+	char now[TIME_SIZE], reason[200];
+	struct template_values values = { .body = body,
+		.header = header_of,
+		.arg = request,
+		.source = webhook->source,
+		.timestamp = now };
+	time_format(clock_wall_ms(), now);
+	int error = trigger_say(webhook, &values, words, reason, sizeof(reason));
+	if (error == -EINVAL)
+		problem_reply(request, PROBLEM_BAD_REQUEST, "webhooks.%s: %s",
+		    webhook->settings->name, reason);
+	else if (error < 0)
+		problem_reply(request, PROBLEM_INTERNAL, "out of memory");
+	return error == 0;
+}
+
+static void greet(struct http_request *request, json_t *greeting)
+{
+	struct buf body = { 0 };
+	char *text = json_dumps(greeting, JSON_COMPACT);
+	buf_add_str(&body, text ? text : "{}");
+	free(text);
+	json_decref(greeting);
+	api_reply_json(request, &body);
+}
+
+void api_webhook(struct api *api, struct http_request *request, const struct trigger *webhook)
+{
+	struct trigger_words words = { 0 };
+	if (!api_may_use(request, webhook->agent) || !is_genuine(request, webhook) ||
+	    !body_has_good_type(request))
+		return;
+	json_t *body = body_read_or_form(request);
+	if (!body)
+		return;
+	json_t *greeting = webhook_greeting(webhook, body);
+	if (greeting) {
+		greet(request, greeting);
+	} else if (say(request, webhook, body, &words)) {
+		struct answer_key key = key_of(request, webhook, body);
+		begin(api, request, webhook, &words, &key);
+		buf_done(&key.text);
+	}
+	trigger_words_done(&words);
+	json_decref(body);
+}

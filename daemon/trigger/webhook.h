@@ -1,0 +1,33 @@
+/*
+ * webhook: what the caller of a webhook has to prove, and what its platform expects beside a run. HTTP is
+ * http/api_webhooks.c.
+ *
+ * Pure; one thread, as signature.h says.
+ */
+#ifndef AGENTD_TRIGGER_WEBHOOK_H
+#define AGENTD_TRIGGER_WEBHOOK_H
+
+#include <jansson.h>
+
+#include "daemon/auth/signature.h"
+#include "daemon/trigger/trigger.h"
+
+/* Says what is wrong with the webhooks of a config beyond their own options: secrets that are none, and
+ * paths that are agentd's own. */
+void webhooks_check(const struct settings *settings, bool (*is_taken)(const char *path),
+    struct conf_errors *errors);
+
+/* Whether a request comes from who shares the webhook's secret, if it has one. 0; -EACCES with why: a
+ * constant; -ENOMEM. */
+int webhook_verify(const struct trigger *trigger, const struct signature_request *request,
+    int64_t now_s, const char **ret_why);
+
+/* Adds the sender's id of this delivery; nothing, if it has none. */
+void webhook_add_delivery(const struct trigger *trigger, const struct signature_request *request,
+    const json_t *body, struct buf *out);
+
+/* What a platform wants to hear that only asks whether the right one listens: Slack's url_verification,
+ * Discord's PING. A new reference; NULL: it asks nothing of the kind. */
+json_t *webhook_greeting(const struct trigger *trigger, const json_t *body);
+
+#endif
