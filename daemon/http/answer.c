@@ -248,7 +248,8 @@ void begin_written(struct api *api, struct http_request *request, struct run *ru
 		.answer = answer,
 		.cancels = !key->text.length && answer != ANSWER_ACCEPTED,
 		.hash = key->hash };
-	run_write_down(run, text_of(key), key->hash, on_written, beginning);
+	struct run_writing with = { .key = text_of(key), .hash = key->hash };
+	run_write_down(run, &with, on_written, beginning);
 }
 
 void answer_refuse(struct http_request *request, enum run_code code, const struct agent *agent)

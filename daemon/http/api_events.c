@@ -97,8 +97,11 @@ static void write_down(struct http_request *request, struct emitted *emitted)
 		buf_add_str(&key, emitted->trigger->source); /* no other route's keys end so */
 		buf_add_str(&key, emitted->trigger->settings->name);
 	}
-	run_write_down(emitted->run, (struct frame_text){ key.data, key.length },
-	    emitted->emission->hash, on_written, emitted);
+	struct run_writing with = {
+		.key = { key.data, key.length },
+		.hash = emitted->emission->hash,
+	};
+	run_write_down(emitted->run, &with, on_written, emitted);
 	buf_done(&key);
 }
 

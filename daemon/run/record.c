@@ -128,11 +128,12 @@ void records_begin(struct records *records, struct run *run)
 	records_arm(records);
 }
 
-void run_write_down(
-    struct run *run, struct frame_text key, uint64_t hash, store_add_fn done, void *arg)
+void run_write_down(struct run *run, const struct run_writing *with, store_add_fn done, void *arg)
 {
 	struct store_run record;
-	struct store_add add = { .run = &record, .key = key, .request = hash };
+	struct store_add add = {
+		.run = &record, .key = with->key, .request = with->hash, .cron = with->cron
+	};
 	run_describe(run, &record);
 	run->is_recorded = true;
 	store_run_add(records_store(run_records(run)), &add, done, arg);

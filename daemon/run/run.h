@@ -128,10 +128,15 @@ const char *runs_session_user(const struct runs *runs, const char *session_id);
 
 /* RUN_OK and a run, with a reference for the caller; or why not. */
 enum run_code run_create(struct runs *runs, const struct run_request *request, struct run **ret);
-/* Writes a new run down, before it is started, or anybody is told its id. `key` is the idempotency key
- * of the request, and `hash` its hash; p == NULL: none. -EEXIST: that key has a run. */
-void run_write_down(
-    struct run *run, struct frame_text key, uint64_t hash, store_add_fn done, void *arg);
+/* What is written down with a new run. All borrowed for the call. */
+struct run_writing {
+	struct frame_text
+	    key;       /* by which its request is known when it comes again; p == NULL: none */
+	uint64_t hash; /* of that request */
+	const struct store_cron *cron; /* the schedule that it is of; NULL: none */
+};
+/* Writes a new run down, before it is started, or anybody is told its id. -EEXIST: that key has a run. */
+void run_write_down(struct run *run, const struct run_writing *with, store_add_fn done, void *arg);
 void run_start(struct run *run);
 /* Ends it as cancelled; the agent is told. Nothing happens if it has ended. */
 void run_cancel(struct run *run, const char *why);

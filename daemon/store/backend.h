@@ -26,6 +26,11 @@ struct store_ops {
 	    struct store *store, const struct store_page *page, store_sessions_fn done, void *arg);
 	void (*session_delete)(
 	    struct store *store, const char *id, const char *user, store_done_fn done, void *arg);
+	/* Of those that keep runs only. */
+	void (*cron_list)(struct store *store, store_crons_fn done, void *arg);
+	void (*cron_put)(
+	    struct store *store, const struct store_cron *cron, store_done_fn done, void *arg);
+	void (*cron_delete)(struct store *store, const char *name, store_done_fn done, void *arg);
 	void (*look)(
 	    struct store *store, struct store_view *ret); /* NULL: there is nothing to see */
 };

@@ -62,3 +62,16 @@ struct store_run *copy_run(const struct store_run *run)
 		copy_run_into(&room, copy, run);
 	return copy;
 }
+
+size_t copy_cron_size(const struct store_cron *cron)
+{
+	return str_size(cron->name) + str_size(cron->schedule) + str_size(cron->run_id);
+}
+
+void copy_cron_into(char **room, struct store_cron *into, const struct store_cron *cron)
+{
+	*into = *cron;
+	into->name = copy_str(room, cron->name);
+	into->schedule = copy_str(room, cron->schedule);
+	into->run_id = copy_str(room, cron->run_id);
+}

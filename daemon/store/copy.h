@@ -10,6 +10,9 @@ size_t copy_run_size(const struct store_run *run);
 void copy_run_into(char **room, struct store_run *into, const struct store_run *run);
 /* A copy in one piece, to be freed. NULL: memory is out. */
 struct store_run *copy_run(const struct store_run *run);
+/* The same for how far a schedule has come. */
+size_t copy_cron_size(const struct store_cron *cron);
+void copy_cron_into(char **room, struct store_cron *into, const struct store_cron *cron);
 /* A text, moved to `*room`. */
 void copy_text(char **room, struct frame_text *text);
 

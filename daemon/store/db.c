@@ -12,7 +12,7 @@
  * runs: seq is the order in which they were written down. Indices end with it by themselves, so each
  * serves a list, newest first. Most runs succeed; only the others are in runs_by_status. turn is the
  * order in which they became part of their sessions: a run may wait for long after it was written down.
- * sessions: last is the turn of their last run.
+ * sessions: last is the turn of their last run. cron: how far schedules have come.
  */
 static const char *const migrations[] = {
 	"CREATE TABLE runs (seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, agent TEXT NOT NULL,"
@@ -36,6 +36,9 @@ static const char *const migrations[] = {
 	"ALTER TABLE runs ADD COLUMN any_session INTEGER NOT NULL DEFAULT 1;"
 	"CREATE INDEX runs_by_user ON runs (user) WHERE user <> '';"
 	"CREATE INDEX sessions_by_user ON sessions (user, last) WHERE user <> '';",
+	"CREATE TABLE cron (name TEXT PRIMARY KEY, schedule TEXT NOT NULL, due INTEGER NOT NULL,"
+	" paused INTEGER NOT NULL, run_id TEXT, run_due INTEGER NOT NULL, attempt INTEGER NOT NULL,"
+	" retry INTEGER NOT NULL, open INTEGER NOT NULL) WITHOUT ROWID;",
 };
 #define VERSION ((int)(sizeof(migrations) / sizeof(migrations[0])))
 
@@ -98,6 +101,12 @@ static const char *const sql[DB_STATEMENTS] = {
 			" JOIN runs r ON r.id = k.run_id WHERE k.key = ?1",
 	[DB_KEY_PUT] = "INSERT OR REPLACE INTO keys VALUES (?1, ?2, ?3, ?4)",
 	[DB_KEYS_SWEEP] = "DELETE FROM keys WHERE created < ?1",
+	[DB_CRON_LIST] =
+	    "SELECT c.name, c.schedule, c.due, c.paused, c.run_id, c.run_due, c.attempt,"
+	    " c.retry, c.open, r.status FROM cron c LEFT JOIN runs r ON r.id = c.run_id"
+	    " ORDER BY c.name",
+	[DB_CRON_PUT] = "INSERT OR REPLACE INTO cron VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
+	[DB_CRON_DELETE] = "DELETE FROM cron WHERE name = ?1",
 	[DB_VACUUM] = "PRAGMA incremental_vacuum(256)",
 	[DB_SIZE] =
 	    "SELECT (p.page_count - f.freelist_count) * s.page_size FROM pragma_page_count p,"

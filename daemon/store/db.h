@@ -41,6 +41,9 @@ enum db_statement {
 	DB_KEY_FIND,
 	DB_KEY_PUT,
 	DB_KEYS_SWEEP,
+	DB_CRON_LIST,
+	DB_CRON_PUT,
+	DB_CRON_DELETE,
 	DB_VACUUM,
 	DB_SIZE, /* bytes in use */
 	DB_MARK,

@@ -51,4 +51,12 @@ void sqlite_session_get(struct store *store, const char *id, size_t most, size_t
 void sqlite_sessions_list(
     struct store *store, const struct store_page *page, store_sessions_fn done, void *arg);
 
+/* sqlite_cron.c */
+void sqlite_cron_list(struct store *store, store_crons_fn done, void *arg);
+void sqlite_cron_put(
+    struct store *store, const struct store_cron *cron, store_done_fn done, void *arg);
+void sqlite_cron_delete(struct store *store, const char *name, store_done_fn done, void *arg);
+/* What a writing job does for one. 0 or -errno. */
+int sqlite_cron_write(const struct store_cron *cron, struct db *db);
+
 #endif

@@ -513,6 +513,9 @@ static const struct store_ops sqlite_ops = {
 	.session_get = sqlite_session_get,
 	.sessions_list = sqlite_sessions_list,
 	.session_delete = sqlite_session_delete,
+	.cron_list = sqlite_cron_list,
+	.cron_put = sqlite_cron_put,
+	.cron_delete = sqlite_cron_delete,
 	.look = sqlite_look,
 };
 

@@ -25,6 +25,8 @@ struct add_job {
 	struct store_run run;
 	struct frame_text key;
 	uint64_t request;
+	struct store_cron cron;
+	bool has_cron;
 	store_add_fn done;
 	void *arg; /* borrowed */
 	struct store_taken taken;
@@ -116,6 +118,8 @@ static int add_work(struct job *job, struct db *db)
 	db_bind_text(put, 12, run->claims);
 	sqlite3_bind_int(put, 13, run->any_session);
 	error = db_run(put);
+	if (error == 0 && add->has_cron)
+		error = sqlite_cron_write(&add->cron, db);
 	return error == 0 && add->key.p ? put_key(add, db) : error;
 }
 
@@ -146,10 +150,14 @@ static struct add_job *add_new(int (*work)(struct job *job, struct db *db), stru
 void sqlite_run_add(
     struct store *store, const struct store_add *given, store_add_fn done, void *arg)
 {
-	struct add_job *add = add_new(add_work, given->key, copy_run_size(given->run), done, arg);
+	size_t size = copy_run_size(given->run) + (given->cron ? copy_cron_size(given->cron) : 0);
+	struct add_job *add = add_new(add_work, given->key, size, done, arg);
 	if (!add)
 		return;
 	copy_run_into(&add->room, &add->run, given->run);
+	add->has_cron = given->cron;
+	if (given->cron)
+		copy_cron_into(&add->room, &add->cron, given->cron);
 	add->request = given->request;
 	sqlite_write((struct sqlite_store *)store, &add->job);
 }

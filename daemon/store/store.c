@@ -76,6 +76,22 @@ void store_session_delete(
 	store->ops->session_delete(store, id, user, done, arg);
 }
 
+void store_cron_list(struct store *store, store_crons_fn done, void *arg)
+{
+	store->ops->cron_list(store, done, arg);
+}
+
+void store_cron_put(
+    struct store *store, const struct store_cron *cron, store_done_fn done, void *arg)
+{
+	store->ops->cron_put(store, cron, done, arg);
+}
+
+void store_cron_delete(struct store *store, const char *name, store_done_fn done, void *arg)
+{
+	store->ops->cron_delete(store, name, done, arg);
+}
+
 void store_look(struct store *store, struct store_view *ret)
 {
 	*ret = (struct store_view){ 0 };

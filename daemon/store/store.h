@@ -82,11 +82,29 @@ typedef void (*store_runs_fn)(
 typedef void (*store_sessions_fn)(
     void *arg, int error, const struct store_session *sessions, size_t count, const char *next);
 
+/* How far a schedule has come. */
+struct store_cron {
+	const char *name;
+	const char *schedule; /* as text, with its zone: another is another schedule */
+	uint64_t due_wall_ms; /* the last due time that has been dealt with */
+	bool paused;
+	const char *run_id;       /* of its last run; NULL: there was none */
+	uint64_t run_due_wall_ms; /* which is for this time */
+	unsigned attempt;         /* 1, or more if an earlier run for that time failed */
+	uint64_t retry_wall_ms;   /* when the next will be; 0: no more */
+	bool is_open;             /* what comes of the run's end is not known yet */
+	/* Of that run, by store_cron_list. */
+	bool is_known;
+	enum run_status status;
+};
+typedef void (*store_crons_fn)(void *arg, int error, const struct store_cron *crons, size_t count);
+
 /* A run that begins, and the idempotency key of its request. */
 struct store_add {
 	const struct store_run *run;
-	struct frame_text key; /* p == NULL: none */
-	uint64_t request;      /* a hash of the request */
+	struct frame_text key;         /* p == NULL: none */
+	uint64_t request;              /* a hash of the request */
+	const struct store_cron *cron; /* what is written with it; NULL: nothing */
 };
 /* -EEXIST: the key is taken, and nothing was written; `taken` is who has it. -EPERM: its session belongs
  * to another user. */
@@ -131,6 +149,12 @@ void store_sessions_list(
 /* Deletes a session and its runs. -ENOENT. -EPERM: it is not `user`'s; NULL: it may be anybody's. */
 void store_session_delete(
     struct store *store, const char *id, const char *user, store_done_fn done, void *arg);
+
+/* Schedules: all of them, by name; how far one has come; and one that is no more. */
+void store_cron_list(struct store *store, store_crons_fn done, void *arg);
+void store_cron_put(
+    struct store *store, const struct store_cron *cron, store_done_fn done, void *arg);
+void store_cron_delete(struct store *store, const char *name, store_done_fn done, void *arg);
 
 /* What it costs; all zero without a file. */
 struct store_view {
