@@ -29,7 +29,8 @@ PYTHON     := /usr/bin/python3
 
 # Debian packages: to build, and to test.
 BUILD_PACKAGES := gcc libc6-dev make pkg-config libcjose-dev libcurl4-openssl-dev libedit-dev libevent-dev \
-                  libjansson-dev libseccomp-dev libsqlite3-dev libssl-dev libyaml-dev uthash-dev
+                  libjansson-dev libseccomp-dev libsqlite3-dev libssl-dev libyaml-dev tzdata \
+                  uthash-dev
 TEST_PACKAGES  := libcmocka-dev python3 python3-pytest python3-pytest-xdist python3-cryptography python3-jsonschema \
                   python3-jwt python3-prometheus-client bash-completion binutils curl mandoc nodejs zsh
 # Servers, which Debian starts when it installs them, and a browser: in CI only. Without them their tests skip.

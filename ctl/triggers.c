@@ -15,10 +15,19 @@ static const char *text_of(const json_t *object, const char *name)
 	return json_string_value(json_object_get(object, name));
 }
 
+/* When a schedule comes next; others have no such time. */
+static const char *next_of(const json_t *trigger)
+{
+	if (json_is_true(json_object_get(trigger, "paused")))
+		return "paused";
+	return json_is_false(json_object_get(trigger, "enabled")) ? "off"
+								  : text_of(trigger, "next");
+}
+
 static void print_triggers(const json_t *list)
 {
-	static const char *const headings[] = { "TRIGGER", "NAME", "AGENT", NULL };
-	static const char *const kinds[] = { "webhooks", "events" };
+	static const char *const headings[] = { "TRIGGER", "NAME", "AGENT", "NEXT", "LAST", NULL };
+	static const char *const kinds[] = { "webhooks", "cron", "events" };
 	struct table *table = table_new(headings);
 	size_t i, found = 0;
 	json_t *trigger;
@@ -28,6 +37,8 @@ static void print_triggers(const json_t *list)
 			table_add(table, text_of(trigger, "source"));
 			table_add(table, text_of(trigger, "name"));
 			table_add(table, text_of(trigger, "agent"));
+			table_add(table, next_of(trigger));
+			table_add(table, text_of(json_object_get(trigger, "last"), "status"));
 		}
 		found += i;
 	}
@@ -51,6 +62,55 @@ int triggers_list(struct client *client, const struct arguments *arguments)
 		print_triggers(reply.json);
 	reply_done(&reply);
 	return 0;
+}
+
+/* Schedules. */
+
+static int call_cron(struct client *client, const struct arguments *arguments, const char *what,
+    void (*print)(const json_t *answer))
+{
+	struct reply reply;
+	char *path = client_path("/cron/", arguments_word(arguments, 0), what);
+	int code = client_call(client, "POST", path, NULL, &reply);
+	free(path);
+	if (code)
+		return code;
+	if (say_is_json())
+		say_json_text(reply.body.data, reply.body.length);
+	else
+		print(reply.json);
+	reply_done(&reply);
+	return 0;
+}
+
+static void print_run(const json_t *run)
+{
+	say_word(stdout, text_of(run, "run_id"));
+	putchar('\n');
+}
+
+static void print_state(const json_t *trigger)
+{
+	const char *next = next_of(trigger);
+	say_word(stdout, text_of(trigger, "name"));
+	fputs(": ", stdout);
+	say_word(stdout, next ? next : "does not come again");
+	putchar('\n');
+}
+
+int cron_run(struct client *client, const struct arguments *arguments)
+{
+	return call_cron(client, arguments, "/run", print_run);
+}
+
+int cron_pause(struct client *client, const struct arguments *arguments)
+{
+	return call_cron(client, arguments, "/pause", print_state);
+}
+
+int cron_resume(struct client *client, const struct arguments *arguments)
+{
+	return call_cron(client, arguments, "/resume", print_state);
 }
 
 /* What is no JSON is a text, as people write it. */

@@ -22,6 +22,7 @@
 #include "daemon/run/registry.h"
 #include "daemon/run/run.h"
 #include "daemon/store/sqlite.h"
+#include "daemon/trigger/cron.h"
 #include "daemon/trigger/trigger.h"
 #include "daemon/version.h"
 
@@ -42,6 +43,7 @@ struct daemon {
 	struct runs *runs;
 	struct registry *registry;
 	struct triggers *triggers;
+	struct cron *cron;
 	struct api api;
 	struct http_server *http;
 	struct notify *notify;
@@ -219,6 +221,37 @@ static int daemon_recover(struct daemon *daemon)
 	return 0;
 }
 
+struct daemon_loading {
+	bool done;
+	int error;
+};
+
+static void on_cron_loaded(void *arg, int error)
+{
+	*(struct daemon_loading *)arg = (struct daemon_loading){ .done = true, .error = error };
+}
+
+/* After the runs: those of schedules may be going on again. */
+static int daemon_load_cron(struct daemon *daemon)
+{
+	struct cron_setup setup = {
+		.base = daemon->base,
+		.store = daemon->store,
+		.runs = daemon->runs,
+		.triggers = daemon->triggers,
+	};
+	struct daemon_loading loading = { 0 };
+	if (!(daemon->cron = cron_new(&setup)))
+		return EX_OSERR;
+	cron_load(daemon->cron, on_cron_loaded, &loading);
+	while (!loading.done)
+		event_base_loop(daemon->base, EVLOOP_ONCE);
+	if (loading.error == 0)
+		return 0;
+	log_error("cannot read the store: %s", strerror(-loading.error));
+	return EX_UNAVAILABLE;
+}
+
 int daemon_new(struct event_base *base, const struct daemon_setup *setup, struct daemon **ret)
 {
 	struct daemon *daemon = calloc(1, sizeof(*daemon));
@@ -249,7 +282,7 @@ int daemon_new(struct event_base *base, const struct daemon_setup *setup, struct
 		goto fail;
 	if (!(daemon->triggers = triggers_new(settings, daemon->registry)))
 		goto fail;
-	if ((error = daemon_recover(daemon)))
+	if ((error = daemon_recover(daemon)) || (error = daemon_load_cron(daemon)))
 		goto fail;
 	error = EX_OSERR;
 	daemon->auth = setup->auth;
@@ -260,6 +293,7 @@ int daemon_new(struct event_base *base, const struct daemon_setup *setup, struct
 		.auth = daemon->auth,
 		.registry = daemon->registry,
 		.triggers = daemon->triggers,
+		.cron = daemon->cron,
 		.runs = daemon->runs,
 		.store = daemon->store };
 	if (!(daemon->http = http_server_new(
@@ -301,6 +335,7 @@ void daemon_free(struct daemon *daemon)
 	if (daemon->store)
 		store_close(daemon->store); /* who waits for it is answered now */
 	http_server_free(daemon->http);
+	cron_free(daemon->cron);
 	triggers_free(daemon->triggers);
 	registry_free(daemon->registry);
 	runs_free(daemon->runs);
@@ -369,6 +404,7 @@ int daemon_run(struct daemon *daemon)
 	snprintf(status, sizeof(status), "READY=1\nSTATUS=serving %zu agents",
 	    daemon->settings->agent_count);
 	notify_send(daemon->notify, status);
+	cron_start(daemon->cron);
 	event_base_dispatch(daemon->base);
 	log_info("stopped");
 	return 0;
@@ -434,6 +470,7 @@ static void daemon_drain(struct daemon *daemon)
 	    (double)drain_ms / 1000);
 	notify_send(daemon->notify, "STOPPING=1\nSTATUS=stopping");
 	daemon->phase = PHASE_DRAINING;
+	cron_stop(daemon->cron);
 	daemon->api.draining = true;
 	daemon_arm(daemon, drain_ms);
 	http_server_drain(daemon->http, daemon_on_http_idle, daemon);

@@ -101,7 +101,10 @@ struct agent_settings {
 	struct schema_value *options;
 };
 
-enum trigger_kind { TRIGGER_WEBHOOK, TRIGGER_EVENT, TRIGGER_KINDS };
+enum trigger_kind { TRIGGER_WEBHOOK, TRIGGER_CRON, TRIGGER_EVENT, TRIGGER_KINDS };
+
+enum misfire { MISFIRE_ONCE, MISFIRE_SKIP, MISFIRE_ALL };
+enum overlap { OVERLAP_SKIP, OVERLAP_QUEUE, OVERLAP_ALLOW };
 
 /* What makes a run of something that happened. */
 struct trigger_settings {
@@ -122,6 +125,15 @@ struct trigger_settings {
 		char *dedupe;  /* a header; NULL: as the signature has it */
 		bool accepted; /* it is answered once its run is in the store */
 	} webhook;
+	struct {
+		char *schedule, *timezone; /* base/cron_expr.h, base/zone.h: both are good */
+		char *misfire_word, *overlap_word;
+		enum misfire misfire;
+		enum overlap overlap;
+		int64_t max_lateness_ms; /* 0: any */
+		int64_t retries, retry_backoff_ms;
+		bool enabled;
+	} cron;
 	char *event; /* which; several triggers may have the same */
 };
 

@@ -19,9 +19,10 @@ static const struct schema_row top_rows[] = {
 	SECTION("control", "the control socket"), SECTION("plugins", "where plugins are"),
 	SECTION("agents", "the agents, by name"), SECTION("supervision", "how processes are supervised"),
 	SECTION("log", "the log"), SECTION("auth", "who may come in, by name"),
+	SECTION("cron", "what is run at its time, by name"),
 	SECTION("webhooks", "what other services call, by name"),
 	SECTION("events", "what events make runs, by name"),
-	LATER("interfaces"), LATER("hooks"), LATER("identity"), LATER("cron"),
+	LATER("interfaces"), LATER("hooks"), LATER("identity"),
 	LATER("dev"),
 };
 
@@ -154,6 +155,19 @@ static const struct schema_row webhook_rows[] = {
 	TRIGGER_ROWS,
 };
 
+static const struct schema_row cron_rows[] = {
+	{ "schedule", AGENTD_STRING, true, NULL, NULL, 0, 0, "when, such as \"0 9 * * MON-FRI\" or \"@every 90s\"", AT(trigger_settings, cron.schedule) },
+	{ "timezone", AGENTD_STRING, false, "UTC", NULL, 0, 0, "whose clocks the schedule is about, such as Europe/Berlin", AT(trigger_settings, cron.timezone) },
+	{ "enabled", AGENTD_BOOL, false, "true", NULL, 0, 0, "false: it does not come", AT(trigger_settings, cron.enabled) },
+	{ "misfire", AGENTD_STRING, false, "once", "once|skip|all", 0, 0, "what becomes of times at which agentd was down, or that the clock has skipped", AT(trigger_settings, cron.misfire_word) },
+	{ "max_lateness", AGENTD_DURATION, false, "0s", NULL, 0, INT64_MAX, "a time that is longer ago is left out; 0s: none is", AT(trigger_settings, cron.max_lateness_ms) },
+	{ "overlap", AGENTD_STRING, false, "skip", "skip|queue|allow", 0, 0, "what becomes of a time while the run before is going on", AT(trigger_settings, cron.overlap_word) },
+	{ "retries", AGENTD_INT, false, "0", NULL, 0, 100, "how often a run that fails is tried again", AT(trigger_settings, cron.retries) },
+	{ "retry_backoff", AGENTD_DURATION, false, "30s", NULL, 1, INT32_MAX, "until the first of these; it doubles, up to an hour", AT(trigger_settings, cron.retry_backoff_ms) },
+	LATER("deliver"),
+	TRIGGER_ROWS,
+};
+
 static const struct schema_row event_rows[] = {
 	{ "event", AGENTD_STRING, false, NULL, NULL, 0, 0, "its name; without it, that of the entry", AT(trigger_settings, event) },
 	TRIGGER_ROWS,
@@ -185,6 +199,7 @@ const struct schema settings_jwt = TABLE(jwt_rows);
 const struct schema settings_allowlist = TABLE(allowlist_rows);
 const struct schema settings_composite = TABLE(composite_rows);
 static const struct schema webhook_schema = TABLE(webhook_rows);
+static const struct schema cron_schema = TABLE(cron_rows);
 static const struct schema event_schema = TABLE(event_rows);
 
 const struct settings_section settings_sections[] = {
@@ -199,5 +214,6 @@ const size_t settings_section_count = sizeof(settings_sections) / sizeof(setting
 
 const struct settings_trigger_section settings_triggers[TRIGGER_KINDS] = {
 	[TRIGGER_WEBHOOK] = { "webhooks", &webhook_schema },
+	[TRIGGER_CRON] = { "cron", &cron_schema },
 	[TRIGGER_EVENT] = { "events", &event_schema },
 };

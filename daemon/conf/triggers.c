@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/base/cron_expr.h"
 #include "daemon/base/template.h"
 #include "daemon/conf/providers.h"
 #include "daemon/conf/tables.h"
@@ -132,6 +133,52 @@ static void read_webhook(
 		    "it needs the store, which is off (store.enabled: false)");
 }
 
+/* Cron. */
+
+static void check_schedule(const struct trigger_settings *trigger, struct conf_errors *errors)
+{
+	struct cron_expr expr;
+	char reason[CRON_ERROR_MAX];
+	if (trigger->cron.schedule &&
+	    cron_expr_parse(trigger->cron.schedule, &expr, reason) == -EINVAL)
+		conf_error(errors, node_of(trigger->section, "schedule"), "%s", reason);
+}
+
+static void check_zone(const struct trigger_settings *trigger, struct conf_errors *errors)
+{
+	struct zone *zone;
+	int error = zone_new(trigger->cron.timezone, &zone);
+	if (error == 0)
+		zone_free(zone);
+	else if (error == -ENOENT)
+		conf_error(errors, node_of(trigger->section, "timezone"),
+		    "there is no time zone \"%.60s\"; expected a name such as Europe/Berlin",
+		    trigger->cron.timezone);
+}
+
+/* Which of the choices, which stand in the order of an enum. */
+static int choice_of(const char *word, const char *const *choices)
+{
+	int i = 0;
+	while (strcmp(word, choices[i]) != 0)
+		i++; /* the table has no other */
+	return i;
+}
+
+static void read_cron(
+    struct settings *settings, struct trigger_settings *trigger, struct conf_errors *errors)
+{
+	static const char *const misfires[] = { "once", "skip", "all" };
+	static const char *const overlaps[] = { "skip", "queue", "allow" };
+	check_schedule(trigger, errors);
+	check_zone(trigger, errors);
+	trigger->cron.misfire = (enum misfire)choice_of(trigger->cron.misfire_word, misfires);
+	trigger->cron.overlap = (enum overlap)choice_of(trigger->cron.overlap_word, overlaps);
+	if (!settings->store.enabled)
+		conf_error(errors, trigger->section,
+		    "cron needs the store, which is off (store.enabled: false)");
+}
+
 /* Events. */
 
 static void read_event(
@@ -153,6 +200,7 @@ static void read_event(
 static void (*const readers[])(
     struct settings *settings, struct trigger_settings *trigger, struct conf_errors *errors) = {
 	[TRIGGER_WEBHOOK] = read_webhook,
+	[TRIGGER_CRON] = read_cron,
 	[TRIGGER_EVENT] = read_event,
 };
 

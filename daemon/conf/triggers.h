@@ -1,6 +1,6 @@
 /*
- * triggers: the sections of what makes runs: `webhooks`, `events`, and to come `cron`. Private to
- * daemon/conf; what it makes is in settings.h.
+ * triggers: the sections of what makes runs: `webhooks`, `cron`, `events`. Private to daemon/conf;
+ * what it makes is in settings.h.
  */
 #ifndef AGENTD_CONF_TRIGGERS_H
 #define AGENTD_CONF_TRIGGERS_H

@@ -7,6 +7,7 @@
 #include "daemon/run/run.h"
 
 struct auth;
+struct cron;
 struct trigger;
 struct triggers;
 struct route_params;
@@ -17,6 +18,7 @@ struct api {
 	struct auth *auth;
 	struct registry *registry;
 	struct triggers *triggers;
+	struct cron *cron;
 	struct runs *runs;
 	struct store *store;
 	bool draining;
@@ -40,8 +42,12 @@ api_handler api_events_emit;
 /* api_webhooks.c: a webhook of the config, which is a route of its own. */
 void api_webhook(struct api *api, struct http_request *request, const struct trigger *webhook);
 enum http_method api_webhook_method(const struct trigger *webhook);
+/* api_cron.c */
+api_handler api_cron_run, api_cron_pause, api_cron_resume;
 /* api_triggers.c */
 api_handler api_triggers_list;
+/* One as the list has it. */
+void api_trigger_write(struct buf *out, struct api *api, const struct trigger *trigger);
 /* api_sessions.c */
 api_handler api_sessions_list, api_sessions_get, api_sessions_delete;
 /* api_docs.c */

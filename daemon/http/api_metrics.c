@@ -6,6 +6,7 @@
 #include "daemon/http/route.h"
 #include "daemon/proc/usage.h"
 #include "daemon/run/agent.h"
+#include "daemon/trigger/cron.h"
 #include "daemon/version.h"
 
 static void family(struct buf *out, const char *name, const char *type, const char *help)
@@ -183,6 +184,24 @@ static void write_store(struct buf *out, struct store *store)
 	buf_addf(out, "agentd_store_size_bytes %llu\n", (unsigned long long)view.bytes);
 }
 
+static void write_cron(struct buf *out, const struct api *api)
+{
+	const struct trigger *trigger;
+	if (!triggers_at(api->triggers, TRIGGER_CRON, 0))
+		return;
+	family(out, "agentd_cron_lateness_seconds", "histogram",
+	    "From a due time to its run, those aside that were missed.");
+	write_histogram(out, "agentd_cron_lateness_seconds", NULL, cron_lateness(api->cron));
+	family(out, "agentd_cron_skipped_total", "counter",
+	    "Due times that were left out, since the run before was going on, or none could be made.");
+	for (size_t i = 0; (trigger = triggers_at(api->triggers, TRIGGER_CRON, i)); i++) {
+		struct cron_view view;
+		cron_look(cron_find(api->cron, trigger->settings->name), &view);
+		buf_addf(out, "agentd_cron_skipped_total{cron=\"%s\"} %llu\n",
+		    trigger->settings->name, (unsigned long long)view.skipped);
+	}
+}
+
 /* agentd itself, under the names that every client library gives to them. */
 static void write_process(struct buf *out)
 {
@@ -207,5 +226,6 @@ void api_metrics(struct api *api, struct http_request *request, const struct rou
 	write_http(&body, request);
 	if (store_keeps_runs(api->store))
 		write_store(&body, api->store);
+	write_cron(&body, api);
 	http_reply(request, 200, "text/plain; version=0.0.4; charset=utf-8", &body);
 }

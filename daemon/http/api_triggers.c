@@ -1,10 +1,12 @@
 /* api_triggers: what makes runs. */
+#include "daemon/base/id.h"
 #include "daemon/http/api.h"
 #include "daemon/http/route.h"
-#include "daemon/trigger/trigger.h"
+#include "daemon/trigger/cron.h"
 
-static void add_webhook(struct buf *out, const struct trigger *trigger)
+static void add_webhook(struct buf *out, struct api *api, const struct trigger *trigger)
 {
+	(void)api;
 	const struct trigger_settings *settings = trigger->settings;
 	buf_addf(out,
 	    ",\"method\":\"%s\",\"path\":\"%s\",\"auth\":\"%s\",\"signature\":\"%s\","
@@ -14,19 +16,62 @@ static void add_webhook(struct buf *out, const struct trigger *trigger)
 	    settings->webhook.respond_word);
 }
 
-static void add_event(struct buf *out, const struct trigger *trigger)
+static void add_time(struct buf *out, const char *key, uint64_t wall_ms)
 {
+	char text[TIME_SIZE];
+	time_format(wall_ms, text);
+	buf_addf(out, wall_ms ? ",\"%s\":\"%s\"" : ",\"%s\":null", key, text);
+}
+
+static void add_cron(struct buf *out, struct api *api, const struct trigger *trigger)
+{
+	const struct trigger_settings *settings = trigger->settings;
+	struct cron_view view;
+	char due[TIME_SIZE];
+	cron_look(cron_find(api->cron, settings->name), &view);
+	buf_add_str(out, ",\"schedule\":");
+	buf_add_json_str(out, settings->cron.schedule);
+	buf_addf(out, ",\"timezone\":\"%s\",\"enabled\":%s,\"paused\":%s", settings->cron.timezone,
+	    view.enabled ? "true" : "false", view.paused && view.enabled ? "true" : "false");
+	add_time(out, "next", view.next_wall_ms);
+	add_time(out, "retry", view.retry_wall_ms);
+	buf_addf(
+	    out, ",\"running\":%zu,\"skipped\":%llu", view.going, (unsigned long long)view.skipped);
+	if (!view.run_id) {
+		buf_add_str(out, ",\"last\":null");
+		return;
+	}
+	time_format(view.run_due_wall_ms, due);
+	buf_addf(out, ",\"last\":{\"due\":\"%s\",\"run_id\":\"%s\"", due, view.run_id);
+	if (view.status)
+		buf_addf(out, ",\"status\":\"%s\"", view.status);
+	buf_add_str(out, "}");
+}
+
+static void add_event(struct buf *out, struct api *api, const struct trigger *trigger)
+{
+	(void)api;
 	buf_addf(out, ",\"event\":\"%s\"", trigger->settings->event);
 }
 
 /* What each kind has beside the rest. */
 static const struct {
 	const char *name;
-	void (*add)(struct buf *out, const struct trigger *trigger);
+	void (*add)(struct buf *out, struct api *api, const struct trigger *trigger);
 } kinds[] = {
 	[TRIGGER_WEBHOOK] = { "webhooks", add_webhook },
+	[TRIGGER_CRON] = { "cron", add_cron },
 	[TRIGGER_EVENT] = { "events", add_event },
 };
+
+void api_trigger_write(struct buf *out, struct api *api, const struct trigger *trigger)
+{
+	buf_addf(out, "{\"name\":\"%s\",\"agent\":\"%s\",\"source\":", trigger->settings->name,
+	    trigger->settings->agent);
+	buf_add_json_str(out, trigger->source);
+	kinds[trigger->settings->kind].add(out, api, trigger);
+	buf_add_str(out, "}");
+}
 
 /* Those whose agents the one who asks may use. */
 static void add_kind(
@@ -38,11 +83,8 @@ static void add_kind(
 	for (size_t i = 0; (trigger = triggers_at(api->triggers, kind, i)); i++) {
 		if (!principal_may_use(http_principal(request), trigger->settings->agent))
 			continue;
-		buf_addf(out, "%s{\"name\":\"%s\",\"agent\":\"%s\",\"source\":", first ? "" : ",",
-		    trigger->settings->name, trigger->settings->agent);
-		buf_add_json_str(out, trigger->source);
-		kinds[kind].add(out, trigger);
-		buf_add_str(out, "}");
+		buf_add_str(out, first ? "" : ",");
+		api_trigger_write(out, api, trigger);
 		first = false;
 	}
 	buf_add_str(out, "]");

@@ -18,12 +18,14 @@ struct triggers {
 /* NULL: memory is out. */
 static char *source_of(const struct trigger_settings *settings)
 {
-	char *source;
-	int length =
-	    settings->kind == TRIGGER_WEBHOOK
-		? asprintf(&source, "%s %s", settings->webhook.method, settings->webhook.path)
-		: asprintf(&source, "event(%s)", settings->event);
-	return length < 0 ? NULL : source;
+	struct buf source = { 0 };
+	if (settings->kind == TRIGGER_WEBHOOK)
+		buf_addf(&source, "%s %s", settings->webhook.method, settings->webhook.path);
+	else if (settings->kind == TRIGGER_CRON)
+		buf_addf(&source, "cron(%s)", settings->cron.schedule);
+	else
+		buf_addf(&source, "event(%s)", settings->event);
+	return buf_take(&source);
 }
 
 /* The templates have been checked with the config. */

@@ -60,6 +60,9 @@ TABLE = {
     ("GET", "/sessions/{id}"): (NOTHING, {403}),
     ("DELETE", "/sessions/{id}"): (NOTHING, {403}),
     ("GET", "/triggers"): (NOTHING, {200}),
+    ("POST", "/cron/{name}/run"): (NOTHING, {403}),
+    ("POST", "/cron/{name}/pause"): (NOTHING, {403}),
+    ("POST", "/cron/{name}/resume"): (NOTHING, {403}),
     ("POST", "/events/{name}"): (NOTHING, {404}),  # there is none; test_an_event_into_a_session has one
     ("GET", "/openapi.json"): (NOTHING, {404}),
     ("GET", "/docs"): (NOTHING, {404}),

@@ -22,6 +22,7 @@ NOT_EXERCISED = {
 }
 NOT_EXERCISED_OF = {
     ("emitEvent", 503, "overloaded"): "it takes a hundred thousand durable runs that wait",
+    ("runCron", 503, "overloaded"): "likewise",
 }
 
 # max_body lets in more than a frame to the agent holds.
@@ -35,6 +36,12 @@ agents:
 supervision: { backoff_min: 50ms, backoff_max: 100ms, drain: 200ms, kill: 200ms }
 """
 EVENTS = 'events: { a: { input: "say {{ body.text }}" }, rude: { agent: rude, session: s } }\n'
+CRON = """
+cron:
+  a: { schedule: "0 0 29 2 *", input: "say x" }
+  b: { schedule: "0 0 29 2 *", input: "say y" }
+  rude: { schedule: "0 0 29 2 *", agent: rude, session: s }
+"""
 
 
 class Document:
@@ -314,6 +321,24 @@ def emitted(start, witness):
     stop(daemon)
 
 
+def timed(start, witness):
+    """Schedules, as an operator has them."""
+    daemon, key = start(CONFIG + CRON).wait_ready(), {"Idempotency-Key": "k"}
+    witness.ask(daemon, "POST", "/cron/a/run", None, key, expect=202)
+    wait_for("its run to be over", lambda: daemon.load("a") == (0, 0))
+    witness.ask(daemon, "POST", "/cron/b/run", None, key, 422, "idempotency_mismatch")
+    witness.ask(daemon, "POST", "/cron/nobody/run", expect=404, code="not_found")
+    for change, paused in [("pause", True), ("resume", False)]:
+        assert witness.ask(daemon, "POST", f"/cron/a/{change}").json["paused"] is paused
+        witness.ask(daemon, "POST", f"/cron/nobody/{change}", expect=404, code="not_found")
+    holder = daemon.start_run("hang", agent="rude", session_id="s")
+    wait_running(daemon, agent="rude")
+    witness.ask(daemon, "POST", "/cron/rude/run", expect=409, code="session_busy")
+    witness.ask(daemon, "GET", "/triggers")
+    holder.close()
+    stop(daemon)
+
+
 def rated(start, witness):
     key = hashlib.sha256(b"secret").hexdigest()
     daemon = start(CONFIG.replace("docs: true", "auth: k") + """
@@ -440,13 +465,14 @@ def restarted(start, witness):
 
 def unreadable(start, witness):
     """Somebody took the store's tables away: a damage that every read and write comes upon."""
-    daemon = start(CONFIG + EVENTS + "store: { path: unreadable.db }\n").wait_ready()
+    daemon = start(CONFIG + EVENTS + CRON + "store: { path: unreadable.db }\n").wait_ready()
     [message] = [message for message in daemon.messages() if message.startswith("runs and sessions are kept in ")]
-    execute(message.split()[-1], *(f"ALTER TABLE {name} RENAME TO was_{name}" for name in ("runs", "sessions")))
+    execute(message.split()[-1], *(f"ALTER TABLE {name} RENAME TO was_{name}" for name in ("runs", "sessions", "cron")))
     for path, same in ways():
         witness.ask(daemon, "POST", path, {"input": "say x", **same}, expect=503, code="store_unavailable")
-    for method, path in [("POST", "/events/a"), ("GET", "/runs"), ("GET", f"/runs/{NOBODY}"), ("GET", f"/runs/{NOBODY}/events"),
-                         ("POST", f"/runs/{NOBODY}/cancel"), ("GET", "/sessions"), ("GET", "/sessions/s"),
+    for method, path in [("POST", "/events/a"), ("POST", "/cron/a/run"), ("POST", "/cron/a/pause"),
+                         ("POST", "/cron/a/resume"), ("GET", "/runs"), ("GET", f"/runs/{NOBODY}"),
+                         ("GET", f"/runs/{NOBODY}/events"), ("POST", f"/runs/{NOBODY}/cancel"), ("GET", "/sessions"), ("GET", "/sessions/s"),
                          ("DELETE", "/sessions/s")]:
         witness.ask(daemon, method, path, expect=503, code="store_unavailable")
     stop(daemon)
@@ -463,7 +489,7 @@ def storeless(start, witness):
 def test_every_answer_of_the_document_is_exercised(agentd, document):
     """Whatever can be provoked is answered as the document says, and it says nothing that never comes."""
     witness = Witness(document)
-    for situation in (usual, whatever_is_asked, strangers, emitted, rated, bad_requests, busy, cancelled, down, draining,
+    for situation in (usual, whatever_is_asked, strangers, emitted, timed, rated, bad_requests, busy, cancelled, down, draining,
                       restarted, replaced, unreadable, storeless):
         situation(agentd, witness)
     missing = {answer for answer in document.answers() - witness.seen 

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "daemon/base/id.h"
+#include "daemon/run/run.h"
 #include "daemon/store/sqlite.h"
 
 #define TEXT(s) ((struct frame_text){ s, sizeof(s) - 1 })
@@ -597,6 +598,66 @@ static void test_a_second_daemon_is_refused(void **state)
 	store = first;
 }
 
+static void on_crons(void *arg, int error, const struct store_cron *crons, size_t count)
+{
+	(void)arg;
+	answer.came = true;
+	answer.error = error;
+	answer.text[0] = '\0';
+	for (size_t i = 0; i < count; i++) {
+		size_t n = strlen(answer.text);
+		snprintf(answer.text + n, sizeof(answer.text) - n,
+		    "%s|%s|%llu|%d|%s|%llu|%u|%llu|%d|%s;", crons[i].name, crons[i].schedule,
+		    (unsigned long long)crons[i].due_wall_ms, crons[i].paused,
+		    crons[i].run_id ? crons[i].run_id : "-",
+		    (unsigned long long)crons[i].run_due_wall_ms, crons[i].attempt,
+		    (unsigned long long)crons[i].retry_wall_ms, crons[i].is_open,
+		    crons[i].is_known ? run_status_name(crons[i].status) : "-");
+	}
+}
+
+static void assert_crons(const char *expected)
+{
+	store_cron_list(store, on_crons, NULL);
+	assert_int_equal(wait_for_answer(), 0);
+	assert_string_equal(answer.text, expected);
+}
+
+/* How far a schedule has come is written with its run, or alone, and outlives the process. */
+static void test_schedules(void **state)
+{
+	(void)state;
+	struct store_run run = run_of("r1", "s");
+	struct store_cron a = { .name = "a",
+		.schedule = "@daily UTC",
+		.due_wall_ms = 7,
+		.run_id = "r1",
+		.run_due_wall_ms = 7,
+		.attempt = 1,
+		.is_open = true };
+	struct store_cron b = { .name = "b",
+		.schedule = "@hourly UTC",
+		.due_wall_ms = 5,
+		.paused = true,
+		.run_id = NULL,
+		.retry_wall_ms = 9 };
+	struct store_add given = { .run = &run, .cron = &a };
+	store_cron_put(store, &b, on_done, NULL);
+	assert_int_equal(wait_for_answer(), 0);
+	store_run_add(store, &given, on_added, NULL);
+	assert_int_equal(wait_for_answer(), 0);
+	assert_crons("a|@daily UTC|7|0|r1|7|1|0|1|queued;b|@hourly UTC|5|1|-|0|0|9|0|-;");
+	finish("r1", "s", "c");
+	reopen();
+	b.paused = false;
+	store_cron_put(store, &b, on_done, NULL);
+	assert_int_equal(wait_for_answer(), 0);
+	assert_crons("a|@daily UTC|7|0|r1|7|1|0|1|succeeded;b|@hourly UTC|5|0|-|0|0|9|0|-;");
+	store_cron_delete(store, "a", on_done, NULL);
+	assert_int_equal(wait_for_answer(), 0);
+	assert_crons("b|@hourly UTC|5|0|-|0|0|9|0|-;");
+}
+
 static void harm(const char *sql)
 {
 	sqlite3 *db;
@@ -613,7 +674,7 @@ static void test_a_newer_file_is_refused(void **state)
 	store = NULL;
 	harm("PRAGMA user_version = 99");
 	assert_int_equal(open_store(0, 0, reason, sizeof(reason)), -EPROTO);
-	assert_string_equal(reason, "was written by a newer agentd (version 99, this one knows 2)");
+	assert_string_equal(reason, "was written by a newer agentd (version 99, this one knows 3)");
 }
 
 /* A file of the first version, with a run in it, is brought up to this one. */
@@ -624,7 +685,7 @@ static void test_an_older_file_is_upgraded(void **state)
 	store_free(store);
 	store = NULL;
 	harm(
-	    "DROP INDEX runs_by_user; DROP INDEX sessions_by_user; ALTER TABLE runs DROP COLUMN claims;"
+	    "DROP TABLE cron; DROP INDEX runs_by_user; DROP INDEX sessions_by_user; ALTER TABLE runs DROP COLUMN claims;"
 	    "ALTER TABLE runs DROP COLUMN any_session; PRAGMA user_version = 1");
 	reopen();
 	assert_session("s1", 9, "s1 a u: user=in assistant=c");
@@ -731,6 +792,7 @@ int main(void)
 		SQLITE(test_many_at_once),
 		SQLITE(test_closing_writes_what_waits),
 		SQLITE(test_retention),
+		SQLITE(test_schedules),
 		SQLITE(test_a_second_daemon_is_refused),
 		SQLITE(test_a_newer_file_is_refused),
 		SQLITE(test_an_older_file_is_upgraded),

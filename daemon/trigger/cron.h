@@ -1,0 +1,66 @@
+/*
+ * cron: runs at their times.
+ *
+ * One timer for all schedules, on the wall clock, which also fires when that clock is set. What is due is
+ * written down as a durable run together with how far its schedule has come, in one commit: so each due
+ * time has one run, whenever agentd ends.
+ *
+ * While the run before is going, a due time is left out, waits (one does), or does not care (`overlap`).
+ * Times that were missed (cron_plan.h) wait for their turn in any case. A time that no run can be made of,
+ * since the store or the agent's queue is full, is tried again each second.
+ *
+ * Reference: none; one thread. Times are wall-clock milliseconds.
+ */
+#ifndef AGENTD_TRIGGER_CRON_H
+#define AGENTD_TRIGGER_CRON_H
+
+#include "daemon/base/histogram.h"
+#include "daemon/run/run.h"
+#include "daemon/trigger/trigger.h"
+
+struct cron;
+struct cron_entry;
+
+/* All borrowed. */
+struct cron_setup {
+	struct event_base *base;
+	struct store *store;
+	struct runs *runs; /* recovered already */
+	const struct triggers *triggers;
+};
+
+/* NULL: memory is out. */
+struct cron *cron_new(const struct cron_setup *setup);
+void cron_free(struct cron *cron);
+/* Reads how far the schedules have come; `done` says whether that worked. */
+void cron_load(struct cron *cron, void (*done)(void *arg, int error), void *arg);
+/* From now on their times come; what was missed comes first. */
+void cron_start(struct cron *cron);
+/* No more of them come. */
+void cron_stop(struct cron *cron);
+
+/* NULL: there is none of that name. */
+struct cron_entry *cron_find(struct cron *cron, const char *name);
+const struct trigger *cron_trigger(const struct cron_entry *entry);
+/* Stops a schedule, or lets it go on: the times between are left out. `done` once that is in the store. */
+void cron_pause(struct cron_entry *entry, bool paused, store_done_fn done, void *arg);
+/* A run of it as its times make them, for now; not started. -EINVAL, and why. */
+int cron_make_run(const struct cron_entry *entry, enum run_code *ret_code, struct run **ret,
+    char *reason, size_t size);
+
+struct cron_view {
+	bool paused, enabled;
+	uint64_t next_wall_ms;  /* 0: it does not come again */
+	uint64_t retry_wall_ms; /* when the last is tried again; 0: not */
+	size_t going;           /* runs */
+	uint64_t skipped;       /* times left out, since agentd was started */
+	/* The last run; NULL: there was none. */
+	const char *run_id;
+	uint64_t run_due_wall_ms;
+	const char *status; /* NULL: not known any more */
+};
+void cron_look(const struct cron_entry *entry, struct cron_view *ret);
+/* How long after their times runs were made, those aside that were missed. */
+const struct histogram *cron_lateness(const struct cron *cron);
+
+#endif
