@@ -91,6 +91,8 @@ struct http_server {
 	void *admit_arg;
 	struct event *tick, *soon, *accept_again;
 	struct evbuffer *scratch;
+	time_t date_s; /* when `date` is */
+	char date[32];
 };
 
 /* server.c: calls conn_on_soon at the end of this turn. */
