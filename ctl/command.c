@@ -51,6 +51,13 @@ static const struct option_row delete_options[] = {
 	{ 0 },
 };
 
+static const struct option_row cron_options[] = {
+	{ "tz", 0, "ZONE", WORD_OTHER, "in this time zone, such as Europe/Berlin (UTC)" },
+	{ "after", 0, "TIME", WORD_OTHER, "after this time, such as 2026-03-08T12:00:00Z (now)" },
+	{ "count", 'n', "N", WORD_OTHER, "how many times (5)" },
+	{ 0 },
+};
+
 static const struct option_row key_options[] = {
 	{ "name", 0, "NAME", WORD_OTHER, "who will use it" },
 	{ "admin", 0, NULL, WORD_OTHER, "it may do all that an operator may" },
@@ -114,6 +121,12 @@ static const struct command commands[] = {
 	  .least = 1, .most = 2, .needs_server = true, .run = emit_run },
 	{ .name = "restart", .arguments = "NAME", .summary = "restart an agent's processes",
 	  .words = { WORD_AGENT }, .least = 1, .most = 1, .needs_server = true, .run = restart_run },
+	{ .name = "cron next", .arguments = "SCHEDULE", .summary = "say what a schedule means, and when it comes",
+	  .more = "SCHEDULE is one word: minute, hour, day of month, month and day of week. "
+		  "Six fields have seconds first; @daily, @every 90s and their like are read too. "
+		  "A time that the clocks leave out comes when they go on. "
+		  "One that they show twice comes once, unless the hour is a star.",
+	  .options = cron_options, .least = 1, .most = 1, .run = cron_next },
 	{ .name = "key new", .arguments = "", .summary = "make an API key, and the line that lets agentd know it",
 	  .more = "The key is shown once. agent.conf gets its hash only.",
 	  .options = key_options, .run = key_new },

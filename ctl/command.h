@@ -58,6 +58,7 @@ int cron_run(struct client *client, const struct arguments *arguments);
 int cron_pause(struct client *client, const struct arguments *arguments);
 int cron_resume(struct client *client, const struct arguments *arguments);
 int emit_run(struct client *client, const struct arguments *arguments);
+int cron_next(struct client *client, const struct arguments *arguments);
 int key_new(struct client *client, const struct arguments *arguments);
 int key_hash(struct client *client, const struct arguments *arguments);
 int new_agent(struct client *client, const struct arguments *arguments);

@@ -34,7 +34,9 @@ static int check_words(const struct command *command, const struct arguments *ar
 	if (arguments->word_count > command->most)
 		return say_usage(command->name, "%s does not take \"%s\"%s", command->name,
 		    arguments->words[command->most],
-		    command->run == run_run ? "; put quotes around the text" : "");
+		    command->run == run_run     ? "; put quotes around the text"
+		    : command->run == cron_next ? "; put quotes around the schedule"
+						: "");
 	return 0;
 }
 

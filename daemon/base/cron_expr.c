@@ -136,6 +136,19 @@ static int64_t least(int64_t a, int64_t b)
 	return a < b ? a : b;
 }
 
+/* Where in a span the search for local times begins. Set forward: what was left out is looked for where the
+ * span begins. Set back: what was shown before is not looked for again. */
+static int64_t first_local(const struct cron_expr *expr, const struct zone_span *span, int64_t from)
+{
+	int64_t first = from + span->offset;
+	if (expr->follows_clock || span->before == span->offset)
+		return first;
+	int64_t shown = span->start + span->before;
+	if (span->before < span->offset)
+		return from == span->start ? shown : first;
+	return first > shown ? first : shown;
+}
+
 /* From `from` on, through one span after the other. */
 static bool next_instant(
     const struct cron_expr *expr, const struct zone *zone, int64_t from, int64_t *ret_utc)
@@ -144,13 +157,7 @@ static bool next_instant(
 	while (from < until) {
 		struct zone_span span =
 		    zone ? zone_span_at(zone, from) : (struct zone_span){ .end = INT64_MAX };
-		int64_t first = from + span.offset, shown = span.start + span.before;
-		/* Set forward: what was left out is looked for where the span begins. Set back: what
-		 * was shown before is not looked for again. */
-		if (!expr->follows_clock && span.before < span.offset && from == span.start)
-			first = shown;
-		if (!expr->follows_clock && span.before > span.offset && first < shown)
-			first = shown;
+		int64_t first = first_local(expr, &span, from);
 		if (next_local(expr, first, least(span.end, until) + span.offset, &local)) {
 			int64_t utc = local - span.offset;
 			*ret_utc = utc > from ? utc : from;
