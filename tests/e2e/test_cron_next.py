@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from conftest import BUILD, SLOW
+from conftest import BUILD, SANITIZED, SLOW
 
 CTL = str(BUILD / "agentctl")
 OK, USAGE = 0, 64
@@ -123,6 +123,8 @@ def test_help_and_completion():
 def test_all_zones(after, schedule):
     """Offsets are those of Python's zoneinfo: of all zones that tzdata has."""
     zones = sorted(zone for zone in zoneinfo.available_timezones() if zone != "localtime")
+    assert len(zones) > 300
+    zones = zones[::10] if SANITIZED else zones  # each is a process
 
     def check(zone):
         answer = json.loads(cron_next(schedule, "--tz", zone, "--after", after, "-n", "400", "--json").stdout)
@@ -133,4 +135,3 @@ def test_all_zones(after, schedule):
 
     with ThreadPoolExecutor(2) as threads:
         assert sum(threads.map(check, zones)) == 400 * len(zones)
-    assert len(zones) > 300
