@@ -109,6 +109,12 @@ static const struct command commands[] = {
 	  .run = sessions_delete },
 	{ .name = "triggers", .arguments = "", .summary = "list what makes runs",
 	  .needs_server = true, .run = triggers_list },
+	{ .name = "cron next", .arguments = "SCHEDULE", .summary = "say what a schedule means, and when it comes",
+	  .more = "SCHEDULE is one word: minute, hour, day of month, month and day of week. "
+		  "Six fields have seconds first; @daily, @every 90s and their like are read too. "
+		  "A time that the clocks leave out comes when they go on. "
+		  "One that they show twice comes once, unless the hour is a star.",
+	  .options = cron_options, .least = 1, .most = 1, .run = cron_next },
 	{ .name = "cron run", .arguments = "NAME", .summary = "run what a schedule runs, now, and print its run",
 	  .least = 1, .most = 1, .needs_server = true, .run = cron_run },
 	{ .name = "cron pause", .arguments = "NAME", .summary = "leave out a schedule's times",
@@ -121,12 +127,6 @@ static const struct command commands[] = {
 	  .least = 1, .most = 2, .needs_server = true, .run = emit_run },
 	{ .name = "restart", .arguments = "NAME", .summary = "restart an agent's processes",
 	  .words = { WORD_AGENT }, .least = 1, .most = 1, .needs_server = true, .run = restart_run },
-	{ .name = "cron next", .arguments = "SCHEDULE", .summary = "say what a schedule means, and when it comes",
-	  .more = "SCHEDULE is one word: minute, hour, day of month, month and day of week. "
-		  "Six fields have seconds first; @daily, @every 90s and their like are read too. "
-		  "A time that the clocks leave out comes when they go on. "
-		  "One that they show twice comes once, unless the hour is a star.",
-	  .options = cron_options, .least = 1, .most = 1, .run = cron_next },
 	{ .name = "key new", .arguments = "", .summary = "make an API key, and the line that lets agentd know it",
 	  .more = "The key is shown once. agent.conf gets its hash only.",
 	  .options = key_options, .run = key_new },
