@@ -18,8 +18,7 @@ bool body_has_good_type(struct http_request *request);
 json_t *body_read(struct http_request *request, size_t flags);
 /* Any JSON value; nothing at all is an empty object. */
 json_t *body_read_any(struct http_request *request);
-/* The same, or a form (application/x-www-form-urlencoded): an object of texts, in which a name that comes
- * again has a list of them, and a `payload` that is JSON itself, as GitHub and Slack send it, is that. */
+/* The same, or a form (application/x-www-form-urlencoded) as form.h has it. */
 json_t *body_read_or_form(struct http_request *request);
 
 #endif

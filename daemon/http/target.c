@@ -72,7 +72,8 @@ char *target_path(const char *target)
 	return path;
 }
 
-char *target_value(const char *text, size_t n)
+/* A "+" is a space. */
+static char *decode_value(const char *text, size_t n)
 {
 	struct buf escaped = { 0 };
 	for (size_t i = 0; i < n; i++)
@@ -91,7 +92,7 @@ int target_query(const char *target, const char *name, char **ret)
 	while (*at++) {
 		size_t n = strcspn(at, "&");
 		if (n > length && strncmp(at, name, length) == 0 && at[length] == '=') {
-			*ret = target_value(at + length + 1, n - length - 1);
+			*ret = decode_value(at + length + 1, n - length - 1);
 			return *ret ? 0 : -EINVAL;
 		}
 		at += n;

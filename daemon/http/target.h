@@ -13,9 +13,6 @@
 
 /* "/runs/a%20b?x=1" → "/runs/a b", on the heap; NULL: refused, or out of memory. */
 char *target_path(const char *target);
-/* One name or value of a query or a form: n bytes, where a "+" is a space, decoded; to be freed. NULL: its
- * escapes are broken, or it is not UTF-8. */
-char *target_value(const char *text, size_t n);
 /* The first value of a name in the query (?name=value&…), decoded, to be freed; NULL: there is none.
  * 0; or -EINVAL: its escapes are broken, or it is not UTF-8. */
 int target_query(const char *target, const char *name, char **ret);
