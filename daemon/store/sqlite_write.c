@@ -11,7 +11,6 @@
 
 #define KEY_LIFE_MS (24 * 3600 * 1000ull)
 #define SWEEP_PIECE 100
-#define INTERRUPTED "interrupted"
 
 static void free_job(struct job *job)
 {
@@ -34,8 +33,20 @@ struct add_job {
 	char *room; /* behind the struct: what is not taken yet */
 };
 
-/* Whether the key belongs to a run; -EEXIST: it does. One that a crash interrupted, or that is a day
- * old, gives it up. */
+/* Whether agentd, and not the agent, is why a run came to nothing: it ended, or had no place for it. Such an
+ * answer says "try again", so whoever does must not be given it again. */
+static bool is_given_up(struct frame_text code)
+{
+	static const char *const codes[] = { "interrupted", "draining", "overloaded",
+		"agent_unavailable", "session_busy" };
+	for (size_t i = 0; code.p && i < sizeof(codes) / sizeof(codes[0]); i++)
+		if (code.n == strlen(codes[i]) && memcmp(code.p, codes[i], code.n) == 0)
+			return true;
+	return false;
+}
+
+/* Whether the key belongs to a run; -EEXIST: it does. One that was given up, or that is a day old, does not
+ * keep it. */
 static int find_key(struct add_job *add, struct db *db)
 {
 	sqlite3_stmt *find = db_prepare(db, DB_KEY_FIND);
@@ -47,9 +58,7 @@ static int find_key(struct add_job *add, struct db *db)
 		struct frame_text id = db_text(find, 1), code = db_text(find, 3);
 		bool old = (uint64_t)sqlite3_column_int64(find, 2) + KEY_LIFE_MS <
 			   add->run.created_wall_ms;
-		bool interrupted = code.p && code.n == strlen(INTERRUPTED) &&
-				   memcmp(code.p, INTERRUPTED, code.n) == 0;
-		if (!old && !interrupted && id.n < sizeof(add->taken_id)) {
+		if (!old && !is_given_up(code) && id.n < sizeof(add->taken_id)) {
 			memcpy(add->taken_id, id.p, id.n);
 			add->taken_id[id.n] = '\0';
 			add->taken.run_id = add->taken_id;

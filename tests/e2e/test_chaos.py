@@ -23,6 +23,7 @@ ROUNDS = int(os.environ.get("AGENTD_CHAOS_ROUNDS", 10 if SANITIZED else 50))
 SEED = int(os.environ.get("AGENTD_CHAOS_SEED", 0)) or random.randrange(1, 1 << 32)
 LOAD = (0.25, 0.45)  # seconds between two kills
 FINAL = ("succeeded", "failed", "cancelled")
+GIVEN_UP = ("interrupted", "draining", "overloaded", "agent_unavailable", "session_busy")
 HISTORY_MAX = 4      # such acts in one session: each repeats all that the session has
 
 CONFIG = """
@@ -245,13 +246,13 @@ def check_acknowledged(reader, requests, runs, problems):
 
 
 def check_marks(requests, runs, problems):
-    """One request makes one run; with a key, one more for each that a crash interrupted."""
+    """One request makes one run; with a key, one more for each that agentd gave up."""
     made = {}
     for run in runs.values():
         made.setdefault(run["input"].split()[-1], []).append(run)
     for mark, several in made.items():
         if mark in requests and requests[mark].key:
-            several = [run for run in several if run["code"] != "interrupted"]
+            several = [run for run in several if run["code"] not in GIVEN_UP]
         if len(several) > 1:
             problems.append(f"made twice: {requests.get(mark)} {several}")
 

@@ -480,6 +480,27 @@ static void test_what_was_going_on_is_known_afterwards(void **state)
 	assert_run("r1", "r1 a s u http 0 2 - =in - - - - -");
 }
 
+/* A run that agentd gave up leaves its key to another try; the agent's own failure is the answer. */
+static void test_keys_of_runs_that_failed(void **state)
+{
+	(void)state;
+	static const char *const codes[] = { "interrupted", "draining", "overloaded",
+		"agent_unavailable", "session_busy", "agent_failed", "agent_crashed", "timeout",
+		"run_cancelled", "session_mismatch", "forbidden" };
+	for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++) {
+		char first[8], second[8];
+		snprintf(first, sizeof(first), "a%zu", i);
+		snprintf(second, sizeof(second), "b%zu", i);
+		struct store_run one = run_of(first, "s"), two = run_of(second, "s");
+		assert_int_equal(add(&one, codes[i], 7), 0);
+		one.status = RUN_FAILED;
+		one.code = codes[i];
+		store_run_finish(store, &one, on_done, NULL);
+		wait_for_answer();
+		assert_int_equal(add(&two, codes[i], 7), i < 5 ? 0 : -EEXIST);
+	}
+}
+
 /* One key, one run; unless a crash interrupted it. */
 static void test_idempotency_keys(void **state)
 {
@@ -787,6 +808,7 @@ int main(void)
 		SQLITE(test_lists_of_a_user),
 		SQLITE(test_claims_last_as_long_as_they_are_needed),
 		SQLITE(test_what_was_going_on_is_known_afterwards),
+		SQLITE(test_keys_of_runs_that_failed),
 		SQLITE(test_idempotency_keys),
 		SQLITE(test_a_key_lasts_for_a_day),
 		SQLITE(test_many_at_once),
