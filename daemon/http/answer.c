@@ -33,14 +33,19 @@ static void reply_whole(
 		reply_run(request, run);
 }
 
+static void reply_left(struct http_request *request)
+{
+	reply_add_retry_after(request, PROBLEM_DRAINING, NULL);
+	problem_reply(request, PROBLEM_DRAINING,
+	    "agentd is stopping; the run goes on when it is started again");
+}
+
 static void waiter_on_event(void *arg, struct run *run, const struct run_event *event)
 {
 	struct waiter *waiter = arg;
 	struct store_run record;
 	if (event->type == RUN_EVENT_LEFT) {
-		reply_add_retry_after(waiter->request, PROBLEM_DRAINING, NULL);
-		problem_reply(waiter->request, PROBLEM_DRAINING,
-		    "agentd is stopping; the run goes on when it is started again");
+		reply_left(waiter->request);
 	} else if (event->type == RUN_EVENT_ENDED) {
 		run_describe(run, &record);
 		if (record.code)
@@ -124,7 +129,11 @@ static void answer_again(void *arg, int error, const struct store_run *run)
 {
 	struct beginning *beginning = arg;
 	struct http_request *request = beginning->wait->request;
-	if (request && (error < 0 || !run))
+	/* Not live, and without an end: it goes on after a restart, or its end could not be written. */
+	bool open = run && run->status == RUN_QUEUED && beginning->answer != ANSWER_ACCEPTED;
+	if (request && open && run->durable)
+		reply_left(request);
+	else if (request && (error < 0 || !run || open))
 		reply_store_error(request, error ? error : -EIO);
 	else if (request && beginning->answer == ANSWER_ACCEPTED)
 		reply_accepted(request, run->id, run->session_id, run->status);
@@ -163,9 +172,7 @@ static void start_written(struct beginning *beginning)
 	struct run *run = beginning->run;
 	bool durable = beginning->answer == ANSWER_ACCEPTED;
 	/* Others may have come while it was written down. */
-	bool busy = agent_settings(run_agent(run))->on_busy == ON_BUSY_REJECT &&
-		    runs_session_user(beginning->wait->api->runs, run_session_id(run));
-	if (request && busy)
+	if (request && run_finds_busy(run))
 		problem_reply(
 		    request, PROBLEM_SESSION_BUSY, "another run of this session is going on");
 	else if (request)

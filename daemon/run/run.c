@@ -203,6 +203,19 @@ enum run_code run_create(struct runs *runs, const struct run_request *request, s
 
 /* Waiting. */
 
+/* on_busy: reject. One that comes again is not refused. */
+static bool is_refused(const struct run *run, const struct session_turn *holder)
+{
+	return holder && agent_settings(run->agent)->on_busy == ON_BUSY_REJECT && !run->deaths &&
+	       run->attempt == 1 &&
+	       !is_stranger(holder, run->any_session, run->owner, run->user_id);
+}
+
+bool run_finds_busy(const struct run *run)
+{
+	return is_refused(run, session_holder(run->runs->sessions, run->session_id));
+}
+
 void run_start(struct run *run)
 {
 	struct runs *runs = run->runs;
@@ -222,8 +235,7 @@ void run_start(struct run *run)
 	}
 	if (stranger)
 		holder = NULL; /* it waits, and when its turn comes the session says whose it is */
-	if (holder && agent_settings(run->agent)->on_busy == ON_BUSY_REJECT && !run->deaths &&
-	    run->attempt == 1) {
+	if (is_refused(run, holder)) {
 		run_end(
 		    run, RUN_FAILED, RUN_SESSION_BUSY, "another run of its session was going on");
 		return;

@@ -137,6 +137,8 @@ struct run_writing {
 };
 /* Writes a new run down, before it is started, or anybody is told its id. -EEXIST: that key has a run. */
 void run_write_down(struct run *run, const struct run_writing *with, store_add_fn done, void *arg);
+/* Whether it would end as RUN_SESSION_BUSY if it were started now. */
+bool run_finds_busy(const struct run *run);
 void run_start(struct run *run);
 /* Ends it as cancelled; the agent is told. Nothing happens if it has ended. */
 void run_cancel(struct run *run, const char *why);
