@@ -245,6 +245,9 @@ static void read_provider(
 		conf_error(errors, section, "a name may have letters, digits, _ and -");
 	else if (strcmp(section->key, "none") == 0)
 		conf_error(errors, section, "none cannot be a name: it says that there is no auth");
+	else if (strcmp(section->key, "inherit") == 0)
+		conf_error(errors, section,
+		    "inherit cannot be a name: to a webhook it says what http.auth does");
 	if (section->kind != CONF_MAP) {
 		conf_error(errors, section, "expected a section, with lines of \"name: value\"");
 		return;

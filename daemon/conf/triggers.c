@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "daemon/base/cron_expr.h"
 #include "daemon/base/template.h"
@@ -85,6 +86,15 @@ static void read_path(
 		conf_error(errors, node_of(trigger->section, "path"), "%s", fault);
 }
 
+/* Whatever their case, and a slash at their ends: two such are one to a person, and to many a proxy. */
+static bool is_same_path(const char *a, const char *b)
+{
+	size_t n = strlen(a), m = strlen(b);
+	n -= n > 1 && a[n - 1] == '/';
+	m -= m > 1 && b[m - 1] == '/';
+	return n == m && strncasecmp(a, b, n) == 0;
+}
+
 /* Two of one path and method: the second would never be called. */
 static void check_collisions(const struct settings *settings,
     const struct trigger_settings *trigger, struct conf_errors *errors)
@@ -92,10 +102,10 @@ static void check_collisions(const struct settings *settings,
 	for (const struct trigger_settings *other = settings->triggers; other < trigger; other++)
 		if (other->kind == TRIGGER_WEBHOOK && trigger->webhook.path &&
 		    other->webhook.path &&
-		    strcmp(trigger->webhook.path, other->webhook.path) == 0 &&
+		    is_same_path(trigger->webhook.path, other->webhook.path) &&
 		    strcmp(trigger->webhook.method, other->webhook.method) == 0)
 			conf_error(errors, node_of(trigger->section, "path"),
-			    "%s %s is called by webhooks.%s already", trigger->webhook.method,
+			    "%s %s is that of webhooks.%s already", trigger->webhook.method,
 			    trigger->webhook.path, other->name);
 }
 

@@ -1,6 +1,7 @@
 /* webhook: signatures, as the config has them. */
 #include "daemon/trigger/webhook.h"
 
+#include <ctype.h>
 #include <string.h>
 
 #include "daemon/conf/conf.h"
@@ -28,7 +29,9 @@ static void check_secrets(const struct trigger_settings *settings,
 	for (size_t i = 0; i < settings->webhook.secrets.count; i++)
 		if (signature_check_secret(scheme, settings->webhook.secrets.items[i], &why) < 0)
 			conf_error(errors, at->kind == CONF_LIST ? at->items[i] : at, "%s", why);
-	if (settings->webhook.secrets.count == 0)
+	const struct conf_node *given = conf_get(settings->section, "secret");
+	bool is_wrong = given && (given->kind == CONF_MAP || given->count); /* which is said */
+	if (settings->webhook.secrets.count == 0 && !is_wrong)
 		conf_error(errors, at, "the signature needs a secret");
 	if (settings->webhook.secrets.count > SECRETS_MAX)
 		conf_error(
@@ -38,7 +41,9 @@ static void check_secrets(const struct trigger_settings *settings,
 static void check_signature(const struct trigger_settings *settings, struct conf_errors *errors)
 {
 	const struct signature_scheme *scheme = scheme_of(settings);
-	if (!scheme && settings->webhook.secrets.count && !settings->webhook.signature)
+	if (!scheme && conf_get(settings->section, "signature"))
+		return; /* an error already */
+	if (!scheme && settings->webhook.secrets.count)
 		conf_error(errors, node_of(settings, "secret"),
 		    "nothing is signed with it: say which signature");
 	if (scheme)
@@ -52,6 +57,20 @@ static void check_signature(const struct trigger_settings *settings, struct conf
 		    "only hmac-sha256 may have its signature in any header");
 }
 
+/* As a person or a proxy may see it: without the slash at its end, and whatever its case. */
+static bool is_our_own(const char *path, bool (*is_taken)(const char *path))
+{
+	char plain[256 + 1]; /* as long as a path may be */
+	size_t n = strlen(path);
+	if (n >= sizeof(plain))
+		return false; /* an error already */
+	for (size_t i = 0; i <= n; i++)
+		plain[i] = (char)tolower((unsigned char)path[i]);
+	if (n > 1 && plain[n - 1] == '/')
+		plain[n - 1] = '\0';
+	return is_taken(path) || is_taken(plain);
+}
+
 void webhooks_check(
     const struct settings *settings, bool (*is_taken)(const char *path), struct conf_errors *errors)
 {
@@ -60,7 +79,7 @@ void webhooks_check(
 		if (trigger->kind != TRIGGER_WEBHOOK)
 			continue;
 		check_signature(trigger, errors);
-		if (trigger->webhook.path && is_taken(trigger->webhook.path))
+		if (trigger->webhook.path && is_our_own(trigger->webhook.path, is_taken))
 			conf_error(errors, node_of(trigger, "path"),
 			    "%s is a path of agentd's own API; choose another",
 			    trigger->webhook.path);
