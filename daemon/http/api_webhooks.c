@@ -52,7 +52,8 @@ static bool is_genuine(struct http_request *request, const struct trigger *webho
 	return false;
 }
 
-/* A delivery has one run, whoever brings it. No other route's keys begin so. */
+/* A delivery of a user has one run: who brings another's id is not answered with what that one was told. No
+ * other route's keys begin so. */
 static struct answer_key key_of(
     struct http_request *request, const struct trigger *webhook, const json_t *body)
 {
@@ -60,12 +61,15 @@ static struct answer_key key_of(
 	struct signature_request signed_request = { .header = header_of, .arg = request };
 	struct answer_key key = { 0 };
 	struct buf id = { 0 };
+	const char *user = http_principal(request)->user_id;
 	webhook_add_delivery(webhook, &signed_request, body, &id);
 	if (id.length) {
 		buf_add(&key.text, prefix, sizeof(prefix));
 		buf_add(&key.text, webhook->settings->name, strlen(webhook->settings->name) + 1);
+		buf_add(&key.text, user ? user : "", user ? strlen(user) + 1 : 1);
 		buf_add(&key.text, id.data, id.length);
 	}
+	key.text.failed = key.text.failed || id.failed;
 	buf_done(&id);
 	return key;
 }
@@ -135,11 +139,25 @@ static void greet(struct http_request *request, json_t *greeting)
 	api_reply_json(request, &body);
 }
 
+/* A page makes a browser GET what it likes, of any site and without saying Origin (an image, a link). What
+ * has an Origin has been looked at. Fetch Metadata, section 2.3. */
+static bool is_of_another_site(struct http_request *request)
+{
+	const char *site = http_header(request, "Sec-Fetch-Site");
+	if (!site || http_header(request, "Origin") || strcmp(site, "same-origin") == 0 ||
+	    strcmp(site, "none") == 0)
+		return false;
+	http_note_refusal(request, "a page of another site");
+	problem_reply(
+	    request, PROBLEM_FORBIDDEN, "a page of another site may not call this webhook");
+	return true;
+}
+
 void api_webhook(struct api *api, struct http_request *request, const struct trigger *webhook)
 {
 	struct trigger_words words = { 0 };
-	if (!api_may_use(request, webhook->agent) || !is_genuine(request, webhook) ||
-	    !body_has_good_type(request))
+	if (is_of_another_site(request) || !api_may_use(request, webhook->agent) ||
+	    !is_genuine(request, webhook) || !body_has_good_type(request))
 		return;
 	json_t *body = body_read_or_form(request);
 	if (!body)
