@@ -13,7 +13,7 @@
 #include "daemon/trigger/trigger.h"
 
 /* Says what is wrong with the webhooks of a config beyond their own options: secrets that are none, and
- * paths that are agentd's own. */
+ * paths that are agentd's own, or would be but for their case or a slash at their end. */
 void webhooks_check(const struct settings *settings, bool (*is_taken)(const char *path),
     struct conf_errors *errors);
 
