@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from conftest import BUILD, Reply, assert_problem, errors, wait_for
 from credentials import AUTH, KEYS, Control, as_, user_of
 from stored import database, execute, kill, record, runs, stop, wait_over, wait_running
+from test_jwks_url import ONE, TWO, issuer  # noqa: F401 (a fixture)
 from test_sandbox import needs_landlock
 
 BASE = """
@@ -350,14 +351,15 @@ def test_no_place(agentd):
     """A full queue, and a wait in it that was too long, are 503; the id is free for another try."""
     base = BASE.replace("b: { plugin: PLUGIN(actor)", "b: { plugin: PLUGIN(actor), concurrency: 1, queue: 1, queue_timeout: 200ms")
     daemon = agentd(config(f"p: path: /p, agent: b, auth: none, dedupe: X-Id, {DO}", base=base)).wait_ready()
-    first = daemon.start_run("timer 600", agent="b")
+    first = daemon.start_run("hang", agent="b")
     wait_running(daemon, agent="b")
     with ThreadPoolExecutor(2) as pool:
         replies = list(pool.map(lambda n: call(daemon, "/p", {"do": "say x"}, {"X-Id": f"{n}"}), range(2)))
     for reply in replies:
         assert_problem(reply, 503, "overloaded")
         assert reply.headers["Retry-After"]
-    assert Reply(first.getresponse()).status == 200
+    first.close()
+    wait_for("the place to be free", lambda: daemon.load("b") == (0, 0))
     assert [content(call(daemon, "/p", {"do": "say x"}, {"X-Id": f"{n}"})) for n in range(2)] == ["x", "x"]
 
 
@@ -407,7 +409,7 @@ def test_what_was_accepted_outlives_agentd(agentd):
     waiting = daemon.connect()
     waiting.request("POST", "/p", '{"do":"hang"}', {"X-Id": "1"})
     wait_running(daemon)
-    ids = [accepted(call(daemon, "/q", {"do": "attempt"}, {"X-Id": f"{n}"})) for n in range(5)]
+    ids = [accepted(call(daemon, "/q", {"do": "timer 300"}, {"X-Id": f"{n}"})) for n in range(5)]
     kill(daemon)
     daemon = agentd(text).wait_ready()
     assert {wait_over(daemon, run_id)["status"] for run_id in ids} == {"succeeded"}
@@ -424,7 +426,7 @@ def test_a_store_that_cannot_write(agentd, tmp_path):
         return call(daemon, path, {"do": do}, {"X-Id": id} if id else {})
     with closing(sqlite3.connect(database(tmp_path), isolation_level=None)) as db:
         connection = daemon.connect()
-        connection.request("POST", "/p", '{"do":"timer 300"}', {"X-Id": "end"})
+        connection.request("POST", "/p", '{"do":"timer 700"}', {"X-Id": "end"})
         wait_running(daemon)
         db.execute("ALTER TABLE runs RENAME TO gone")
         for reply in (send(), send(id=None), send("/q"), Reply(connection.getresponse()), send(id="end")):
@@ -490,6 +492,23 @@ def test_its_auth_without_http_auth(agentd):
     for method, headers, status in (("POST", {}, 401), ("POST", {"X-API-Key": KEYS["root"]}, 401), ("POST", {"X-Gate": "gate"}, 200)):
         assert call(daemon, "/g", {"do": "say x"}, headers, method).status == status
     assert call(daemon, "/i", {"do": "say x"}).status == 200  # as all of this server
+
+
+def test_its_auth_that_has_to_wait(agentd, issuer):
+    """A request waits with its body while the keys of its webhook's own auth are got; so does one that then leaves."""
+    issuer.delay = 0.3
+    tokens = f'auth: {{ t: {{ type: jwt, algorithms: [ RS256 ], jwks_url: "{issuer.url}" }} }}\n'
+    daemon = agentd(config(f"t: path: /t, auth: t, {DO}", base=BASE + tokens))
+    gone = daemon.connect()
+    gone.request("POST", "/t", '{"do":"say gone"}', ONE)
+    gone.close()
+    with ThreadPoolExecutor(5) as pool:
+        replies = list(pool.map(lambda n: call(daemon, "/t", {"do": f"say {n}"}, ONE), range(5)))
+    # The agent may not be ready yet; whoever is let in is told so by another code than 401.
+    assert {reply.status for reply in replies} <= {200, 503}
+    daemon.wait_ready()
+    assert content(call(daemon, "/t", {"do": "say x"}, ONE)) == "x"
+    assert_problem(call(daemon, "/t", {"do": "say x"}, TWO), 401, "unauthorized")
 
 
 def test_auth_and_signature(agentd):
@@ -591,7 +610,7 @@ def test_a_busy_session(agentd):
                            base=base))
     alice, root = (as_(daemon, name) for name in ("alice", "root"))
     root.wait_ready()
-    first = alice.start_run("timer 600", session_id="s")
+    first = alice.start_run("timer 1000", session_id="s")
     wait_running(root)
     with ThreadPoolExecutor(2) as pool:
         hers = pool.submit(call, alice, "/i", {"do": "say x"}, {"X-Id": "1"})
@@ -600,7 +619,7 @@ def test_a_busy_session(agentd):
         assert_problem(stranger.result(), 403, "forbidden")
     assert Reply(first.getresponse()).status == 200
     assert content(call(alice, "/i", {"do": "say x"}, {"X-Id": "1"})) == "x"
-    assert [m["content"] for m in alice.get("/sessions/s").json["messages"]] == ["timer 600", "timer", "say x", "x"]
+    assert [m["content"] for m in alice.get("/sessions/s").json["messages"]] == ["timer 1000", "timer", "say x", "x"]
 
 
 # Bodies.
