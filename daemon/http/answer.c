@@ -255,7 +255,11 @@ void begin_written(struct api *api, struct http_request *request, struct run *ru
 		.answer = answer,
 		.cancels = !key->text.length && answer != ANSWER_ACCEPTED,
 		.hash = key->hash };
-	struct run_writing with = { .key = text_of(key), .hash = key->hash };
+	struct run_writing with = {
+		.key = text_of(key),
+		.hash = key->hash,
+		.again_if_failed = key->again_if_failed,
+	};
 	run_write_down(run, &with, on_written, beginning);
 }
 

@@ -18,6 +18,7 @@ void answer_with(struct http_request *request, struct run *run, enum answer answ
 struct answer_key {
 	struct buf text;
 	uint64_t hash;
+	bool again_if_failed; /* a run that failed has it no more */
 };
 /* Writes the run down, with its key; then starts it, and answers. A key that is taken is answered with the
  * run that has it. */

@@ -59,7 +59,8 @@ static struct answer_key key_of(
 {
 	static const char prefix[] = "\0\0webhook";
 	struct signature_request signed_request = { .header = header_of, .arg = request };
-	struct answer_key key = { 0 };
+	/* Who was told of a failure was told to try again; who got a 202 has handed it over. */
+	struct answer_key key = { .again_if_failed = !webhook->settings->webhook.accepted };
 	struct buf id = { 0 };
 	const char *user = http_principal(request)->user_id;
 	webhook_add_delivery(webhook, &signed_request, body, &id);

@@ -131,9 +131,11 @@ void records_begin(struct records *records, struct run *run)
 void run_write_down(struct run *run, const struct run_writing *with, store_add_fn done, void *arg)
 {
 	struct store_run record;
-	struct store_add add = {
-		.run = &record, .key = with->key, .request = with->hash, .cron = with->cron
-	};
+	struct store_add add = { .run = &record,
+		.key = with->key,
+		.again_if_failed = with->again_if_failed,
+		.request = with->hash,
+		.cron = with->cron };
 	run_describe(run, &record);
 	run->is_recorded = true;
 	store_run_add(records_store(run_records(run)), &add, done, arg);

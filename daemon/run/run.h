@@ -133,6 +133,7 @@ struct run_writing {
 	struct frame_text
 	    key;       /* by which its request is known when it comes again; p == NULL: none */
 	uint64_t hash; /* of that request */
+	bool again_if_failed;          /* a run that failed has the key no more */
 	const struct store_cron *cron; /* the schedule that it is of; NULL: none */
 };
 /* Writes a new run down, before it is started, or anybody is told its id. -EEXIST: that key has a run. */

@@ -97,7 +97,7 @@ static const char *const sql[DB_STATEMENTS] = {
 	    " AND user = ?3 AND user <> '' ORDER BY last DESC LIMIT ?2",
 	[DB_SESSIONS_SWEEP] = "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions"
 			      " ORDER BY last LIMIT ?1) AND updated < ?2",
-	[DB_KEY_FIND] = "SELECT k.request, k.run_id, k.created, r.code FROM keys k"
+	[DB_KEY_FIND] = "SELECT k.request, k.run_id, k.created, r.code, r.status FROM keys k"
 			" JOIN runs r ON r.id = k.run_id WHERE k.key = ?1",
 	[DB_KEY_PUT] = "INSERT OR REPLACE INTO keys VALUES (?1, ?2, ?3, ?4)",
 	[DB_KEYS_SWEEP] = "DELETE FROM keys WHERE created < ?1",

@@ -23,6 +23,7 @@ struct add_job {
 	struct job job;
 	struct store_run run;
 	struct frame_text key;
+	bool again_if_failed;
 	uint64_t request;
 	struct store_cron cron;
 	bool has_cron;
@@ -58,7 +59,10 @@ static int find_key(struct add_job *add, struct db *db)
 		struct frame_text id = db_text(find, 1), code = db_text(find, 3);
 		bool old = (uint64_t)sqlite3_column_int64(find, 2) + KEY_LIFE_MS <
 			   add->run.created_wall_ms;
-		if (!old && !is_given_up(code) && id.n < sizeof(add->taken_id)) {
+		int status = sqlite3_column_int(find, 4);
+		bool again =
+		    add->again_if_failed && (status == RUN_FAILED || status == RUN_CANCELLED);
+		if (!old && !again && !is_given_up(code) && id.n < sizeof(add->taken_id)) {
 			memcpy(add->taken_id, id.p, id.n);
 			add->taken_id[id.n] = '\0';
 			add->taken.run_id = add->taken_id;
@@ -168,6 +172,7 @@ void sqlite_run_add(
 	if (given->cron)
 		copy_cron_into(&add->room, &add->cron, given->cron);
 	add->request = given->request;
+	add->again_if_failed = given->again_if_failed;
 	sqlite_write((struct sqlite_store *)store, &add->job);
 }
 

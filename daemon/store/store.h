@@ -102,8 +102,9 @@ typedef void (*store_crons_fn)(void *arg, int error, const struct store_cron *cr
 /* A run that begins, and the idempotency key of its request. */
 struct store_add {
 	const struct store_run *run;
-	struct frame_text key;         /* p == NULL: none */
-	uint64_t request;              /* a hash of the request */
+	struct frame_text key; /* p == NULL: none */
+	bool again_if_failed;  /* a run that failed, or was cancelled, has the key no more */
+	uint64_t request;      /* a hash of the request */
 	const struct store_cron *cron; /* what is written with it; NULL: nothing */
 };
 /* -EEXIST: the key is taken, and nothing was written; `taken` is who has it. -EPERM: its session belongs

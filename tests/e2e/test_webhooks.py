@@ -286,6 +286,21 @@ def test_ids_of_two_users(agentd, respond):
         assert (hers.json["run_id"], his.json["run_id"]) == (her_run["run_id"], his_run["run_id"])
 
 
+def test_a_delivery_whose_run_failed(agentd):
+    """Whoever waited was told that it failed, and tries again: once that run is written down, it is a new one, or the
+    delivery would be lost. What was accepted has had its run."""
+    daemon = agentd(config(f"p: path: /p, auth: none, dedupe: X-Id, {DO}",
+                           f"q: path: /q, auth: none, dedupe: X-Id, respond: accepted, {DO}")).wait_ready()
+    def fails():
+        assert_problem(call(daemon, "/p", {"do": "fail x"}, {"X-Id": "1"}), 502, "agent_failed")
+        return len(runs(daemon)) == 2
+    wait_for("a second run", fails)
+    wait_for("a run that succeeds", lambda: call(daemon, "/p", {"do": "say x"}, {"X-Id": "1"}).status == 200)
+    assert content(call(daemon, "/p", {"do": "say y"}, {"X-Id": "1"})) == "x"
+    first = wait_over(daemon, accepted(call(daemon, "/q", {"do": "fail x"}, {"X-Id": "1"})))
+    assert accepted(call(daemon, "/q", {"do": "say y"}, {"X-Id": "1"})) == first["run_id"]
+
+
 def test_dedupe_none(agentd):
     """dedupe: none does not look, where the signature has an id, too."""
     daemon = agentd(config(hook(SCHEMES["github"], "dedupe: none"))).wait_ready()
@@ -340,11 +355,11 @@ def test_answers(agentd):
     ("refuse", 502, "agent_failed")])
 def test_a_run_that_fails(agentd, act, status, code):
     """The original answered 200 to a delivery whose run failed: it is an error, so that the sender tries again. The
-    same id gets the same error, and no other run."""
+    next try may fail as well, but it is never a 200."""
     daemon = agentd(config(f"p: path: /p, auth: none, timeout: 200ms, dedupe: X-Id, {DO}")).wait_ready()
     for _ in range(2):
         assert_problem(call(daemon, "/p", {"do": act}, {"X-Id": "1"}), status, code)
-    assert len(runs(daemon)) == 1
+        daemon.wait_ready()
 
 
 def test_no_place(agentd):
