@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define FIRST 256 /* bytes: most texts that are made are answers, and grow to that */
+
 void buf_done(struct buf *buf)
 {
 	free(buf->data);
@@ -22,7 +24,7 @@ char *buf_room(struct buf *buf, size_t n)
 		buf->failed = true;
 		return NULL;
 	}
-	size_t capacity = buf->capacity ? buf->capacity : 64;
+	size_t capacity = buf->capacity ? buf->capacity : FIRST;
 	while (capacity < buf->length + n)
 		capacity *= 2;
 	char *data = realloc(buf->data, capacity);
@@ -100,7 +102,8 @@ char *buf_take(struct buf *buf)
 		buf_done(buf);
 		return NULL;
 	}
-	char *text = buf->data;
+	char *text = realloc(buf->data, buf->length); /* it will be kept */
+	text = text ? text : buf->data;
 	*buf = (struct buf){ 0 };
 	return text;
 }
