@@ -81,10 +81,27 @@ static bool needs_options(const struct schema *schema, struct buf *names)
 	return names->length > 0;
 }
 
+/* What a dropped-in plugin brings must not keep agentd from starting: its first mistake. False: none. */
+static bool has_bad_triggers(struct settings *settings, size_t i, const struct descriptor *plugin,
+    char *mistake, size_t size, struct conf_errors *notes)
+{
+	struct conf_errors *errors = conf_errors_new();
+	if (!errors)
+		return false;
+	settings_read_triggers(settings, i, plugin->triggers, plugin->trigger_count, errors, notes);
+	bool bad = conf_errors_count(errors) > 0;
+	if (bad)
+		snprintf(mistake, size, "%s", conf_errors_get(errors, 0));
+	conf_errors_free(errors);
+	return bad;
+}
+
 /* A plugin of the drop-in folder: whether it is served, or else a note that says why not. */
 static bool is_served(
-    const struct agent_settings *agent, const struct trial *trial, struct conf_errors *notes)
+    struct settings *settings, size_t i, const struct trial *trial, struct conf_errors *notes)
 {
+	const struct agent_settings *agent = &settings->agents[i];
+	char mistake[512] = "";
 	struct buf names = { 0 };
 	if (trial->error[0])
 		conf_error_at(
@@ -94,7 +111,11 @@ static bool is_served(
 		    "%s is available, and not served: it needs options (%.*s); name it in a "
 		    "section of agents",
 		    agent->plugin_path, (int)names.length, names.data);
-	bool served = !trial->error[0] && !names.length;
+	else if (has_bad_triggers(
+		     settings, i, image_descriptor(trial->image), mistake, sizeof(mistake), notes))
+		conf_error_at(
+		    notes, NULL, 0, 0, "%s is not served: %s", agent->plugin_path, mistake);
+	bool served = !trial->error[0] && !names.length && !mistake[0];
 	buf_done(&names);
 	return served;
 }
@@ -117,14 +138,18 @@ static void try_all(
 		event_base_dispatch(base);
 }
 
-static struct image *take(
-    struct settings *settings, size_t i, const struct trial *trial, struct conf_errors *errors)
+static struct image *take(struct settings *settings, size_t i, const struct trial *trial,
+    struct conf_errors *errors, struct conf_errors *notes)
 {
 	if (trial->error[0]) {
 		report(&settings->agents[i], trial, errors);
 		return NULL;
 	}
-	settings_read_options(settings, i, &image_descriptor(trial->image)->options, errors);
+	const struct descriptor *plugin = image_descriptor(trial->image);
+	settings_read_options(settings, i, &plugin->options, errors);
+	if (!settings->agents[i].dropped_in) /* else is_served has */
+		settings_read_triggers(
+		    settings, i, plugin->triggers, plugin->trigger_count, errors, notes);
 	return image_ref(trial->image);
 }
 
@@ -142,10 +167,11 @@ struct image **plugins_load(struct event_base *base, struct settings *settings, 
 				trial_of[i] = &trials[first_with_same_file(settings, i)];
 		for (size_t i = 0, kept = 0; i < count; i++) {
 			if (settings->agents[kept].dropped_in &&
-			    !is_served(&settings->agents[kept], trial_of[i], notes))
+			    !is_served(settings, kept, trial_of[i], notes))
 				settings_drop(settings, kept);
 			else if (trial_of[i])
-				images[kept] = take(settings, kept, trial_of[i], errors), kept++;
+				images[kept] = take(settings, kept, trial_of[i], errors, notes),
+				kept++;
 			else
 				kept++;
 		}
@@ -182,6 +208,25 @@ static void show_option(const struct schema_row *row)
 	    row->help && row->help[0] ? "\n" : "");
 }
 
+static void show_trigger(const struct agentd_trigger *trigger)
+{
+	static const char *const names[] = {
+		[AGENTD_WEBHOOK] = "webhook", [AGENTD_CRON] = "cron", [AGENTD_EVENT] = "event"
+	};
+	printf("  %-20s %s", trigger->name, names[trigger->type]);
+	if (trigger->type == AGENTD_WEBHOOK)
+		printf(" %s %s%s", trigger->method ? trigger->method : "POST",
+		    trigger->path ? trigger->path : "(no path)",
+		    trigger->flags & AGENTD_NO_AUTH ? ", without auth" : "");
+	else if (trigger->type == AGENTD_CRON)
+		printf(" %s, %s", trigger->schedule ? trigger->schedule : "(no schedule)",
+		    trigger->zone ? trigger->zone : "UTC");
+	else
+		printf(" %s", trigger->event ? trigger->event : trigger->name);
+	printf("%s%s\n", trigger->session ? ", session " : "",
+	    trigger->session ? trigger->session : "");
+}
+
 int plugins_show(struct event_base *base, const char *path, int host_fd)
 {
 	static const struct supervision supervision = {
@@ -205,6 +250,10 @@ int plugins_show(struct event_base *base, const char *path, int host_fd)
 	printf(plugin->options.count ? "options:\n" : "no options\n");
 	for (size_t i = 0; i < plugin->options.count; i++)
 		show_option(&plugin->options.rows[i]);
+	if (plugin->trigger_count)
+		printf("triggers:\n");
+	for (size_t i = 0; i < plugin->trigger_count; i++)
+		show_trigger(&plugin->triggers[i]);
 	image_unref(trial.image);
 	return 0;
 }

@@ -61,6 +61,8 @@ struct call {
 	struct pool_call pooled; /* first: the pool knows no more of it */
 	struct agentd_run *run;  /* a reference */
 	struct agentd_request request;
+	struct agentd_event event;  /* what came, if a trigger of the plugin's made it */
+	struct buf input, metadata; /* what its handler made of that */
 	struct agentd_message *history;
 	char *body; /* what the texts point into, if the frame does not live as long */
 };
@@ -83,14 +85,51 @@ static int call_read(struct call *call, const struct frame *frame)
 	request->trigger = get_text(&cursor);
 	request->metadata = get_text(&cursor);
 	request->traceparent = get_text(&cursor);
+	call->event = (struct agentd_event){
+		.size = sizeof(call->event), .trigger = request->trigger, .source = request->source
+	};
+	call->event.body = get_text(&cursor);
+	call->event.raw = get_text(&cursor);
+	call->event.headers = get_text(&cursor);
+	call->event.timestamp = get_text(&cursor);
 	request->history = call->history = get_messages(&cursor, &request->history_count);
 	return call->history ? frame_end_fields(&cursor) : -ENOMEM;
 }
 
+static const struct agentd_trigger *find_trigger(struct agentd_text name)
+{
+	for (size_t i = 0; i < host.plugin->head.trigger_count; i++) {
+		const char *known = host.plugin->triggers[i].name;
+		if (strlen(known) == name.n && memcmp(known, name.p, name.n) == 0)
+			return &host.plugin->triggers[i];
+	}
+	return NULL;
+}
+
+/* What came to a trigger of the plugin's is its handler's first. True: `run` comes next. */
+static bool call_handle(struct call *call)
+{
+	const struct agentd_trigger *trigger = find_trigger(call->event.trigger);
+	if (!trigger) { /* it was made by another build of the plugin */
+		services_fail_run(call->run, "the plugin has no such trigger any more");
+		return false;
+	}
+	services_begin_input(call->run);
+	int error = trigger->handle(host.self, call->run, &call->event);
+	if (!services_end_input(call->run, error, &call->input, &call->metadata))
+		return false;
+	call->request.input = agentd_text(call->input.data, call->input.length);
+	if (call->metadata.length)
+		call->request.metadata = agentd_text(call->metadata.data, call->metadata.length);
+	return true;
+}
+
 static void call_execute(struct call *call)
 {
+	int refused = 0;
 	services_enter(call->run);
-	int refused = host.plugin->agent.run(host.self, call->run, &call->request);
+	if (!call->event.trigger.n || call_handle(call))
+		refused = host.plugin->agent.run(host.self, call->run, &call->request);
 	services_enter(NULL);
 	if (refused) {
 		char why[64];
@@ -98,6 +137,8 @@ static void call_execute(struct call *call)
 		services_fail_run(call->run, why);
 	}
 	services_unref(call->run);
+	buf_done(&call->input);
+	buf_done(&call->metadata);
 	free(call->history);
 }
 

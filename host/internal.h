@@ -24,6 +24,8 @@ struct agentd_run {
 	unsigned refs;
 	uint32_t credit, events;
 	bool cancelled, finished, starved, complained;
+	bool handling;              /* a trigger's handler is in its call */
+	struct buf input, metadata; /* what it has said so far */
 	UT_hash_handle hh;
 };
 
@@ -60,6 +62,12 @@ void services_flush(int fd, short what, void *arg);
 _Noreturn void services_leave(int code, const char *reason);
 /* The run that this thread is in, for the lines that it logs; NULL: none. */
 void services_enter(const struct agentd_run *run);
+/* A handler is called for the run from now on: it may say what the agent is told. */
+void services_begin_input(struct agentd_run *run);
+/* It has returned, with `error`. True: there is an input, which is the caller's now, and `run` comes next.
+ * Else the run is over. */
+bool services_end_input(
+    struct agentd_run *run, int error, struct buf *ret_input, struct buf *ret_metadata);
 /* Ends a run for the plugin; nothing happens if it is finished. */
 void services_fail_run(struct agentd_run *run, const char *why);
 void services_unref(struct agentd_run *run);

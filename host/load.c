@@ -14,8 +14,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define OPTIONS_MAX 256
-#define FLAGS_KNOWN AGENTD_BLOCKING
+#define OPTIONS_MAX  256
+#define TRIGGERS_MAX 256
+#define FLAGS_KNOWN  AGENTD_BLOCKING
 
 static int copy_struct(void *into, size_t ours, const void *from, size_t theirs)
 {
@@ -97,6 +98,58 @@ static int copy_options(struct plugin *plugin, char *reason, size_t size)
 	return 0;
 }
 
+/* What is wrong with a trigger that no agent.conf could put right; NULL: nothing. */
+static const char *trigger_fault(const struct agentd_trigger *triggers, size_t i)
+{
+	const struct agentd_trigger *trigger = &triggers[i];
+	if (!trigger->name || !trigger->name[0])
+		return "no name";
+	if (trigger->type < AGENTD_WEBHOOK || trigger->type > AGENTD_EVENT)
+		return "a type that this agentd does not know";
+	if (trigger->flags & ~AGENTD_NO_AUTH)
+		return "a flag that this agentd does not know";
+	if (!trigger->handle)
+		return "no handler";
+	for (size_t j = 0; j < i; j++)
+		if (strcmp(triggers[j].name, trigger->name) == 0)
+			return "the name of an earlier one";
+	return NULL;
+}
+
+static int copy_triggers(struct plugin *plugin, char *reason, size_t size)
+{
+	const struct agentd_plugin *head = &plugin->head;
+	if (head->trigger_count > TRIGGERS_MAX ||
+	    (head->trigger_count && (!head->triggers || !head->trigger_size))) {
+		snprintf(reason, size,
+		    "has a broken table of triggers (%zu rows); use AGENTD_TRIGGERS",
+		    head->trigger_count);
+		return -1;
+	}
+	plugin->triggers = calloc(head->trigger_count + 1, sizeof(*plugin->triggers));
+	if (!plugin->triggers) {
+		snprintf(reason, size, "out of memory");
+		return -1;
+	}
+	const char *row = (const char *)head->triggers;
+	for (size_t i = 0; i < head->trigger_count; i++, row += head->trigger_size) {
+		struct agentd_trigger *trigger = &plugin->triggers[i];
+		if (copy_struct(trigger, sizeof(*trigger), row, head->trigger_size) < 0) {
+			snprintf(reason, size, "has triggers that need a newer agentd");
+			return -1;
+		}
+		const char *fault = trigger_fault(plugin->triggers, i);
+		if (fault) {
+			snprintf(reason, size, "has %s in row %zu of its triggers%s%.64s%s", fault,
+			    i, trigger->name && trigger->name[0] ? " (" : "",
+			    trigger->name ? trigger->name : "",
+			    trigger->name && trigger->name[0] ? ")" : "");
+			return -1;
+		}
+	}
+	return 0;
+}
+
 int load_plugin(int fd, struct plugin *ret, char *reason, size_t size)
 {
 	const void *found = find_descriptor(fd, reason, size);
@@ -127,7 +180,7 @@ int load_plugin(int fd, struct plugin *ret, char *reason, size_t size)
 		snprintf(reason, size, "is an agent without a `run`");
 		return -1;
 	}
-	if (copy_options(&plugin, reason, size) < 0)
+	if (copy_options(&plugin, reason, size) < 0 || copy_triggers(&plugin, reason, size) < 0)
 		return -1;
 	*ret = plugin;
 	return 0;

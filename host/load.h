@@ -12,6 +12,7 @@ struct plugin {
 	struct agentd_plugin head;
 	struct agentd_option *options;
 	struct agentd_agent_ops agent;
+	struct agentd_trigger *triggers;
 };
 
 /* 0; or -1, with a line for people in `reason`. */

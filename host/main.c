@@ -62,6 +62,23 @@ static struct host_setup read_setup(int fd, const struct frame *frame)
 	return setup;
 }
 
+static void put_triggers(struct frame_writer *writer, const struct plugin *plugin)
+{
+	frame_put_u32(writer, (uint32_t)plugin->head.trigger_count);
+	for (size_t i = 0; i < plugin->head.trigger_count; i++) {
+		const struct agentd_trigger *trigger = &plugin->triggers[i];
+		frame_put_u32(writer, trigger->type);
+		frame_put_u32(writer, trigger->flags);
+		frame_put_str(writer, trigger->name);
+		frame_put_str(writer, trigger->path);
+		frame_put_str(writer, trigger->method);
+		frame_put_str(writer, trigger->schedule);
+		frame_put_str(writer, trigger->zone);
+		frame_put_str(writer, trigger->event);
+		frame_put_str(writer, trigger->session);
+	}
+}
+
 static void send_hello(int fd, const struct plugin *plugin)
 {
 	const struct agentd_plugin *head = &plugin->head;
@@ -85,6 +102,7 @@ static void send_hello(int fd, const struct plugin *plugin)
 		frame_put_i64(&writer, option->max);
 		frame_put_str(&writer, option->help);
 	}
+	put_triggers(&writer, plugin);
 	if (frame_end(&writer) < 0)
 		host_leave(fd, HOST_EXIT_FAILED, "out of memory");
 	pipe_send(fd, &out);

@@ -67,8 +67,11 @@ void services_flush(int fd, short what, void *arg)
 
 static void run_unref_locked(struct agentd_run *run)
 {
-	if (--run->refs == 0)
-		free(run);
+	if (--run->refs)
+		return;
+	buf_done(&run->input);
+	buf_done(&run->metadata);
+	free(run);
 }
 
 /* The host table. */
@@ -255,6 +258,18 @@ static int put_finish(uint64_t number, const struct agentd_result *result)
 	return frame_end(&writer);
 }
 
+/* What a handler has said, before what the run says. Locked by the caller. */
+static int put_input(struct agentd_run *run)
+{
+	if (!run->handling || (!run->input.length && !run->metadata.length))
+		return 0;
+	struct frame_writer writer = frame_begin(&host.out, MESSAGE_INPUT, run->number);
+	frame_put_text(&writer, run->input.data, run->input.length); /* absent if there is none */
+	frame_put_text(&writer, run->metadata.data, run->metadata.length);
+	run->handling = false;
+	return frame_end(&writer);
+}
+
 /* Puts a run aside. It is freed only when many more are finished, so that a late call with its
  * pointer, which the ABI promises to be harmless, meets memory that is still a run. */
 static void run_retire(struct agentd_run *run)
@@ -314,6 +329,8 @@ static int host_finish(struct agentd_run *run, const struct agentd_result *resul
 	int error = run->finished ? complain(run, "finish") : check_result(&ours, why, sizeof(why));
 	if (!run->finished) {
 		if (error == 0)
+			error = put_input(run);
+		if (error == 0)
 			error = put_finish(run->number, &ours);
 		if (error < 0)
 			put_failure(run->number, why);
@@ -322,6 +339,81 @@ static int host_finish(struct agentd_run *run, const struct agentd_result *resul
 	}
 	pthread_mutex_unlock(&host.lock);
 	return error;
+}
+
+/* What handlers of triggers say. */
+
+static int say_input(struct agentd_run *run, struct buf *into, struct agentd_text text, size_t most)
+{
+	if (text.n == 0)
+		return -EINVAL;
+	if (text.n > most)
+		return -EMSGSIZE;
+	pthread_mutex_lock(&host.lock);
+	int error = run->handling && !run->finished ? 0 : -EALREADY;
+	if (error == 0) {
+		into->length = 0;
+		buf_add(into, text.p, text.n);
+		error = into->failed ? -ENOMEM : 0;
+		into->failed = false; /* what it had is gone; the next call may have room */
+	}
+	pthread_mutex_unlock(&host.lock);
+	return error;
+}
+
+static int host_input(struct agentd_run *run, struct agentd_text text)
+{
+	return say_input(run, &run->input, text, MESSAGE_INPUT_MAX);
+}
+
+static int host_metadata(struct agentd_run *run, struct agentd_text json)
+{
+	return say_input(run, &run->metadata, json, host.setup->event_max);
+}
+
+void services_begin_input(struct agentd_run *run)
+{
+	pthread_mutex_lock(&host.lock);
+	run->handling = true;
+	pthread_mutex_unlock(&host.lock);
+}
+
+/* With nothing to say to the agent the run has succeeded, with nothing to say. Locked by the caller. */
+static void end_unsaid(struct agentd_run *run)
+{
+	struct agentd_result result = { .size = sizeof(result),
+		.status = run->cancelled ? AGENTD_CANCELLED : AGENTD_DONE,
+		.content = agentd_text("", 0) };
+	put_finish(run->number, &result);
+	run_retire(run);
+}
+
+bool services_end_input(
+    struct agentd_run *run, int error, struct buf *ret_input, struct buf *ret_metadata)
+{
+	char why[64];
+	snprintf(why, sizeof(why), "the plugin's handler failed (%d)", error);
+	pthread_mutex_lock(&host.lock);
+	bool is_said = error == 0 && run->input.length && !run->finished && !run->cancelled;
+	if (!run->finished) {
+		if (error == 0 && put_input(run) < 0) {
+			put_failure(run->number, "out of memory");
+			run_retire(run);
+			is_said = false;
+		} else if (error) {
+			put_failure(run->number, why);
+			run_retire(run);
+		} else if (!is_said) {
+			end_unsaid(run);
+		}
+		wake_loop();
+	}
+	run->handling = false;
+	*ret_input = run->input; /* the agent's `run` may read it longer than the run lasts */
+	*ret_metadata = run->metadata;
+	run->input = run->metadata = (struct buf){ 0 };
+	pthread_mutex_unlock(&host.lock);
+	return is_said;
 }
 
 static int host_cancelled(const struct agentd_run *run)
@@ -465,4 +557,6 @@ struct agentd_host host_services = {
 	.watch_set = host_watch_set,
 	.watch_free = host_watch_free,
 	.run_log = host_run_log,
+	.input = host_input,
+	.metadata = host_metadata,
 };

@@ -546,6 +546,11 @@ const char *signature_dedupe_header(const struct signature_scheme *scheme)
 	return scheme->dedupe_header;
 }
 
+const char *signature_secret_header(const struct signature_scheme *scheme)
+{
+	return scheme->verify == verify_telegram ? scheme->signature.name : NULL;
+}
+
 const char *signature_dedupe_member(const struct signature_scheme *scheme)
 {
 	return scheme->dedupe_member;

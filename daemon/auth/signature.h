@@ -34,6 +34,9 @@ const char *signature_name(const struct signature_scheme *scheme);
 /* Whether its rules say which header. */
 bool signature_wants_header(const struct signature_scheme *scheme);
 
+/* The header that has not a signature but the secret itself, as telegram's; NULL: none has. */
+const char *signature_secret_header(const struct signature_scheme *scheme);
+
 /*
  * Where the sender's id of a delivery is, which a second attempt has again: in a header, or in a member of
  * the body, which is JSON. Both NULL: nowhere. github's is not signed and its time is not either, so who

@@ -4,8 +4,11 @@
  * a broken sender: agentd kills such a host, a host ends itself.
  *
  * The order of a start: SETUP → (the host builds its sandbox, loads the plugin) → HELLO → CONFIG,
- * or QUIT → (open) → READY. Afterwards RUN, CANCEL, CREDIT and PING one way, DELTA, EVENT, FINISH
- * and PONG the other. LOG may come at any time.
+ * or QUIT → (open) → READY. Afterwards RUN, CANCEL, CREDIT and PING one way, INPUT, DELTA, EVENT,
+ * FINISH and PONG the other. LOG may come at any time.
+ *
+ * A run of a trigger that the plugin brings has no input when it goes out, but what came. What its
+ * handler makes of that comes back as INPUT: at most once, before FINISH, and not for other runs.
  *
  * Flow control. A run begins with MESSAGE_WINDOW bytes of credit. A delta or event costs its
  * length and MESSAGE_COST; agentd gives the credit back as the readers of the run take the text. A
@@ -17,10 +20,12 @@
 #include <stdint.h>
 
 /* Both programs come from one build; this catches a host that does not. Change it with any field. */
-#define MESSAGE_PROTOCOL 3u
+#define MESSAGE_PROTOCOL 4u
 
 #define MESSAGE_WINDOW (256u << 10)
 #define MESSAGE_COST   64u
+
+#define MESSAGE_INPUT_MAX (16u << 20) /* what a handler says */
 
 /* What the sandbox of a host leaves open. */
 #define MESSAGE_ALLOW_UNIX  1u
@@ -36,7 +41,8 @@ enum message_type {
 	MESSAGE_QUIT,      /* close the plugin and exit with 0 */
 	MESSAGE_RUN,       /* run; u32 attempt, u64 deadline (monotonic ms), texts run_id, input,
 	                    * session_id, user_id, claims, source, trigger, metadata, traceparent,
-	                    * then messages */
+	                    * what came: texts body, raw, headers, timestamp (absent without a
+	                    * trigger, as the input is with one), then messages */
 	MESSAGE_CANCEL,    /* run */
 	MESSAGE_CREDIT,    /* run; u32 bytes */
 	MESSAGE_PING,      /* nothing */
@@ -47,7 +53,9 @@ enum message_type {
 	MESSAGE_HELLO =
 	    64,          /* u32 protocol, u32 kind, u32 flags, strs name, version, summary, count,
 	                     * then per option: str key, u32 type, u32 required, str fallback,
-	                     * str choices, i64 min, i64 max, str help */
+	                     * str choices, i64 min, i64 max, str help, count, then per trigger:
+	                     * u32 type, u32 flags, strs name, path, method, schedule, zone, event,
+	                     * session */
 	MESSAGE_READY,   /* nothing */
 	MESSAGE_LEAVING, /* text reason: why this process is about to end */
 	MESSAGE_DELTA,   /* run; rest: text */
@@ -56,6 +64,7 @@ enum message_type {
 	                     * messages */
 	MESSAGE_PONG,    /* nothing */
 	MESSAGE_LOG,     /* u32 level, text, str run's id (absent: it is about none) */
+	MESSAGE_INPUT,   /* run; texts input, metadata: what a handler says; absent: nothing */
 	MESSAGE_FETCHED, /* from agentd-fetch: rest: what the URL has */
 };
 

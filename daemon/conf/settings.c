@@ -473,6 +473,7 @@ static void agent_done(struct agent_settings *agent)
 void settings_drop(struct settings *settings, size_t i)
 {
 	struct agent_settings *agent = &settings->agents[i];
+	conf_triggers_drop(settings, agent);
 	agent_done(agent);
 	settings->agent_count--;
 	memmove(agent, agent + 1, (settings->agent_count - i) * sizeof(*agent));

@@ -6,9 +6,10 @@
  * bytes. Strings are owned by the settings; texts of the tree are borrowed from it, and it lives as
  * long as they do.
  *
- * Three steps, since a plugin's own options are known only when a host has loaded it: settings_read
- * checks all of the core's, settings_read_options those of one agent, and once it is known which of
- * the plugins in plugins.dir can be served, settings_settle what depends on all agents.
+ * Three steps, since a plugin's own options and triggers are known only when a host has loaded it:
+ * settings_read checks all of the core's, settings_read_options and settings_read_triggers those of one
+ * agent, and once it is known which of the plugins in plugins.dir can be served, settings_settle what
+ * depends on all agents.
  */
 #ifndef AGENTD_CONF_SETTINGS_H
 #define AGENTD_CONF_SETTINGS_H
@@ -109,9 +110,12 @@ enum overlap { OVERLAP_SKIP, OVERLAP_QUEUE, OVERLAP_ALLOW };
 /* What makes a run of something that happened. */
 struct trigger_settings {
 	enum trigger_kind kind;
-	const char *name;                /* borrowed from the tree */
-	char *agent;                     /* its name */
-	char *input, *session;           /* templates; session may be NULL: a new one each time */
+	const char *name; /* borrowed from the tree */
+	char *label;      /* as messages say it, and unlike any other: "webhooks.github" */
+	bool brought;     /* by the agent's plugin, which has a handler for it */
+	char *agent;      /* its name */
+	char *input,
+	    *session; /* templates; input is NULL if it is brought; session: a new one each time */
 	int64_t timeout_ms;              /* 0: the agent's */
 	const struct conf_node *section; /* borrowed from the tree */
 	/* Of these, what its kind says. */
@@ -166,7 +170,8 @@ struct settings {
 	bool log_access;
 	struct agent_settings *agents;
 	size_t agent_count;
-	struct trigger_settings *triggers; /* those of a kind in the order of the config */
+	struct trigger_settings
+	    *triggers; /* those of a kind in the order of the config, then of plugins */
 	size_t trigger_count;
 	const struct agent_settings *default_agent; /* NULL: several, and none is named */
 
@@ -185,7 +190,13 @@ void settings_unref(struct settings *settings);
 void settings_read_options(struct settings *settings, size_t agent, const struct schema *schema,
     struct conf_errors *errors);
 
-/* Takes out an agent that was dropped in. Those behind it move up. */
+/* Makes triggers of those that one agent's plugin brings, and of what `agents.NAME.triggers` says of them
+ * (conf/brought.c). `notes`: those that are left out, since they need the store. */
+void settings_read_triggers(struct settings *settings, size_t agent,
+    const struct agentd_trigger *rows, size_t count, struct conf_errors *errors,
+    struct conf_errors *notes);
+
+/* Takes out an agent that was dropped in, with the triggers that its plugin brings. Those behind it move up. */
 void settings_drop(struct settings *settings, size_t agent);
 /* The default agent, and whether there is any. */
 void settings_settle(struct settings *settings, struct conf_errors *errors);

@@ -190,20 +190,43 @@ static void print_providers(struct buf *out, const struct settings *settings)
 	}
 }
 
+static void print_trigger(struct buf *out, int indent, const struct trigger_settings *trigger)
+{
+	struct trigger_settings shown = *trigger;
+	if (trigger->brought)
+		shown.agent = NULL; /* that is said by where it stands */
+	print_section(out, indent, trigger->name, settings_triggers[trigger->kind].schema, &shown);
+}
+
 static void print_triggers(struct buf *out, const struct settings *settings)
 {
 	for (size_t kind = 0; kind < TRIGGER_KINDS; kind++) {
 		bool found = false;
 		for (size_t i = 0; i < settings->trigger_count; i++) {
 			const struct trigger_settings *trigger = &settings->triggers[i];
-			if (trigger->kind != kind)
+			if (trigger->kind != kind || trigger->brought)
 				continue;
 			if (!found)
 				buf_addf(out, "%s:\n", settings_triggers[kind].key);
 			found = true;
-			print_section(
-			    out, 2, trigger->name, settings_triggers[kind].schema, trigger);
+			print_trigger(out, 2, trigger);
 		}
+	}
+}
+
+/* Those that an agent's plugin brings. */
+static void print_brought(
+    struct buf *out, const struct settings *settings, const struct agent_settings *agent)
+{
+	bool found = false;
+	for (size_t i = 0; i < settings->trigger_count; i++) {
+		const struct trigger_settings *trigger = &settings->triggers[i];
+		if (!trigger->brought || strcmp(trigger->agent, agent->name) != 0)
+			continue;
+		if (!found)
+			buf_add_str(out, "    triggers:\n");
+		found = true;
+		print_trigger(out, 6, trigger);
 	}
 }
 
@@ -221,6 +244,7 @@ void settings_print(const struct settings *settings, FILE *file)
 		buf_addf(&out, "  %s:\n", agent->name);
 		print_table(&out, 4, &settings_agent, agent);
 		print_section(&out, 4, "limits", &settings_limits, &agent->limits);
+		print_brought(&out, settings, agent);
 		for (size_t j = 0; agent->options && j < agent->option_schema->count; j++)
 			print_row(&out, 4, &agent->option_schema->rows[j], &agent->options[j],
 			    conf_get(agent->section, agent->option_schema->rows[j].key));

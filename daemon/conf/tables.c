@@ -91,7 +91,7 @@ static const struct schema_row agent_rows[] = {
 	{ "history", AGENTD_INT, false, "50", NULL, 0, 100000, "messages of the session handed over with a run", AT(agent_settings, history) },
 	{ "allow", AGENTD_LIST, false, NULL, "unix|files", 0, 0, "what its sandbox leaves open: unix sockets; files that are hidden from plugins", AT(agent_settings, allow) },
 	SECTION("limits", "bounds of the process and its runs"),
-	LATER("triggers"),
+	SECTION("triggers", "the triggers that its plugin brings, by name, with the keys below that are to be otherwise"),
 };
 
 /* The providers of `auth`, by their type. */

@@ -105,8 +105,8 @@ static void check_collisions(const struct settings *settings,
 		    is_same_path(trigger->webhook.path, other->webhook.path) &&
 		    strcmp(trigger->webhook.method, other->webhook.method) == 0)
 			conf_error(errors, node_of(trigger->section, "path"),
-			    "%s %s is that of webhooks.%s already", trigger->webhook.method,
-			    trigger->webhook.path, other->name);
+			    "%s %s is that of %s already", trigger->webhook.method,
+			    trigger->webhook.path, other->label);
 }
 
 /* Field names of HTTP (RFC 9110, section 5.1). */
@@ -175,11 +175,22 @@ static int choice_of(const char *word, const char *const *choices)
 	return i;
 }
 
+/* A schedule is known by its name, to the store and to operators. */
+static void check_name(const struct settings *settings, const struct trigger_settings *trigger,
+    struct conf_errors *errors)
+{
+	for (const struct trigger_settings *other = settings->triggers; other < trigger; other++)
+		if (other->kind == TRIGGER_CRON && strcmp(other->name, trigger->name) == 0)
+			conf_error(errors, trigger->section, "the name is that of %s already",
+			    other->label);
+}
+
 static void read_cron(
     struct settings *settings, struct trigger_settings *trigger, struct conf_errors *errors)
 {
 	static const char *const misfires[] = { "once", "skip", "all" };
 	static const char *const overlaps[] = { "skip", "queue", "allow" };
+	check_name(settings, trigger, errors);
 	check_schedule(trigger, errors);
 	check_zone(trigger, errors);
 	trigger->cron.misfire = (enum misfire)choice_of(trigger->cron.misfire_word, misfires);
@@ -214,8 +225,16 @@ static void (*const readers[])(
 	[TRIGGER_EVENT] = read_event,
 };
 
-static void read_trigger(struct settings *settings, enum trigger_kind kind,
-    const struct conf_node *section, struct conf_errors *errors)
+/* "webhooks.github": where it stands. */
+static char *label_of(const struct conf_node *section)
+{
+	char path[256];
+	conf_path(section, path, sizeof(path));
+	return strdup(path);
+}
+
+void conf_triggers_read_one(struct settings *settings, enum trigger_kind kind,
+    const struct conf_node *section, const struct agent_settings *of, struct conf_errors *errors)
 {
 	struct trigger_settings *grown = reallocarray(
 	    settings->triggers, settings->trigger_count + 1, sizeof(*settings->triggers));
@@ -223,9 +242,18 @@ static void read_trigger(struct settings *settings, enum trigger_kind kind,
 		return;
 	settings->triggers = grown;
 	struct trigger_settings *trigger = &grown[settings->trigger_count++];
-	*trigger =
-	    (struct trigger_settings){ .kind = kind, .name = section->key, .section = section };
+	*trigger = (struct trigger_settings){ .kind = kind,
+		.name = section->key,
+		.label = label_of(section),
+		.brought = of != NULL,
+		.section = section };
 	settings_read_table(settings_triggers[kind].schema, section, trigger, errors);
+	if (of) {
+		free(trigger->input); /* it has a handler instead */
+		trigger->input = NULL;
+		free(trigger->agent);
+		trigger->agent = strdup(of->name);
+	}
 	if (!settings_name_is_good(section->key))
 		conf_error(errors, section, "a name may have letters, digits, _ and -");
 	check_template(section, "input", trigger->input, errors);
@@ -239,7 +267,7 @@ void conf_triggers_read(struct settings *settings, struct conf_errors *errors)
 		const struct conf_node *section =
 		    section_of(settings, settings_triggers[kind].key, errors);
 		for (size_t i = 0; section && i < section->count; i++)
-			read_trigger(settings, kind, section->items[i], errors);
+			conf_triggers_read_one(settings, kind, section->items[i], NULL, errors);
 	}
 }
 
@@ -263,10 +291,28 @@ void conf_triggers_settle(struct settings *settings, struct conf_errors *errors)
 		settle(settings, &settings->triggers[i], errors);
 }
 
+static void trigger_done(struct trigger_settings *trigger)
+{
+	schema_release(settings_triggers[trigger->kind].schema, trigger);
+	free(trigger->label);
+}
+
+void conf_triggers_drop(struct settings *settings, const struct agent_settings *of)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < settings->trigger_count; i++) {
+		struct trigger_settings *trigger = &settings->triggers[i];
+		if (trigger->brought && strcmp(trigger->agent, of->name) == 0)
+			trigger_done(trigger);
+		else
+			settings->triggers[kept++] = *trigger;
+	}
+	settings->trigger_count = kept;
+}
+
 void conf_triggers_free(struct settings *settings)
 {
 	for (size_t i = 0; i < settings->trigger_count; i++)
-		schema_release(
-		    settings_triggers[settings->triggers[i].kind].schema, &settings->triggers[i]);
+		trigger_done(&settings->triggers[i]);
 	free(settings->triggers);
 }

@@ -12,4 +12,10 @@ void conf_triggers_read(struct settings *settings, struct conf_errors *errors);
 void conf_triggers_settle(struct settings *settings, struct conf_errors *errors);
 void conf_triggers_free(struct settings *settings);
 
+/* One of them, from a section that is in the tree. `of`: the agent whose plugin brings it; NULL: none. */
+void conf_triggers_read_one(struct settings *settings, enum trigger_kind kind,
+    const struct conf_node *section, const struct agent_settings *of, struct conf_errors *errors);
+/* Takes out those that an agent's plugin brings. */
+void conf_triggers_drop(struct settings *settings, const struct agent_settings *of);
+
 #endif

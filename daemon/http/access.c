@@ -186,6 +186,17 @@ const char *access_only_user(const struct http_request *request)
 	return who->sees_all ? NULL : who->user_id;
 }
 
+bool access_is_credential(const struct provider_settings *provider, const char *name)
+{
+	if (strcasecmp(name, "Authorization") == 0 ||
+	    (provider->type == AUTH_API_KEY && strcasecmp(name, provider->header) == 0))
+		return true;
+	for (size_t i = 0; i < provider->part_count; i++)
+		if (access_is_credential(provider->parts[i], name))
+			return true;
+	return false;
+}
+
 static void add_header_of(struct buf *names, const struct provider_settings *provider)
 {
 	if (provider->type == AUTH_API_KEY && strcasecmp(provider->header, "Authorization") != 0)

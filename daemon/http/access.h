@@ -19,6 +19,8 @@ struct access_rule {
 void access_ask(struct api *api, struct http_request *request, struct access_rule rule,
     void (*proceed)(struct api *api, struct http_request *request));
 
+/* Whether a header is where a provider's credentials are. */
+bool access_is_credential(const struct provider_settings *provider, const char *name);
 /* Names of headers that a page of another origin may send, for its preflight. */
 void access_add_allowed_headers(struct http_request *request, const struct settings *settings);
 

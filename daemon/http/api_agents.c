@@ -7,6 +7,7 @@
 #include "daemon/http/problem.h"
 #include "daemon/http/reply.h"
 #include "daemon/http/route.h"
+#include "daemon/trigger/trigger.h"
 
 bool api_may_use(struct http_request *request, const struct agent *agent)
 {
@@ -57,7 +58,26 @@ static void add_limits(struct buf *out, const struct agent_settings *settings)
 	    (long long)limits->memory, (long long)limits->files);
 }
 
-static void add_agent(struct buf *out, const struct agent *agent)
+/* Those that its plugin brings; what each is like, /triggers says. */
+static void add_triggers(struct buf *out, const struct api *api, const struct agent *agent)
+{
+	const struct trigger *trigger;
+	bool first = true;
+	buf_add_str(out, ",\"triggers\":[");
+	for (enum trigger_kind kind = 0; kind < TRIGGER_KINDS; kind++)
+		for (size_t i = 0; (trigger = triggers_at(api->triggers, kind, i)); i++) {
+			if (!trigger->settings->brought || trigger->agent != agent)
+				continue;
+			buf_addf(out, "%s{\"name\":\"%s\",\"source\":", first ? "" : ",",
+			    trigger->settings->name);
+			buf_add_json_str(out, trigger->source);
+			buf_add_str(out, "}");
+			first = false;
+		}
+	buf_add_str(out, "]");
+}
+
+static void add_agent(struct buf *out, const struct api *api, const struct agent *agent)
 {
 	const struct agent_settings *settings = agent_settings(agent);
 	const struct descriptor *plugin = agent_descriptor(agent);
@@ -81,6 +101,7 @@ static void add_agent(struct buf *out, const struct agent *agent)
 	reply_add_time(out, view.retry_at_wall_ms);
 	buf_addf(out, ",\"running\":%zu,\"queued\":%zu,\"limits\":", view.running, view.queued);
 	add_limits(out, settings);
+	add_triggers(out, api, agent);
 	buf_add_str(out, "}");
 }
 
@@ -96,7 +117,7 @@ void api_agents_list(
 		if (!principal_may_use(http_principal(request), agent_settings(agent)->name))
 			continue;
 		buf_add_str(&body, first ? "" : ",");
-		add_agent(&body, agent);
+		add_agent(&body, api, agent);
 		first = false;
 	}
 	buf_add_str(&body, "]}");
@@ -110,7 +131,7 @@ void api_agents_get(
 	struct buf body = { 0 };
 	if (!agent)
 		return;
-	add_agent(&body, agent);
+	add_agent(&body, api, agent);
 	api_reply_json(request, &body);
 }
 

@@ -85,7 +85,8 @@ static void set_paused(struct api *api, struct http_request *request, const char
 		return;
 	if (!cron_trigger(entry)->settings->cron.enabled) {
 		problem_reply(request, PROBLEM_BAD_REQUEST,
-		    "cron.%s is off in the config (enabled: false)", name);
+		    "%s is off in the config (enabled: false)",
+		    cron_trigger(entry)->settings->label);
 		return;
 	}
 	struct change *change = calloc(1, sizeof(*change));

@@ -95,7 +95,7 @@ static void write_down(struct http_request *request, struct emitted *emitted)
 		answer_add_key(request, &key);
 		buf_add(&key, "", 1);
 		buf_add_str(&key, emitted->trigger->source); /* no other route's keys end so */
-		buf_add_str(&key, emitted->trigger->settings->name);
+		buf_add_str(&key, emitted->trigger->settings->label);
 	}
 	struct run_writing with = {
 		.key = { key.data, key.length },
@@ -110,18 +110,12 @@ static enum run_code make_run(
 {
 	const struct trigger *trigger = emitted->trigger;
 	const struct principal *who = http_principal(request);
-	struct run_request wanted = {
-		.agent = trigger->agent,
-		.input = { emitted->words.input.data, emitted->words.input.length },
-		.session_id = trigger->session ? emitted->words.session.data : NULL,
-		.user_id = who->user_id,
-		.claims = who->claims,
-		.any_session = who->sees_all,
-		.owner = RUN_OWNER_WRITTEN,
-		.source = trigger->source,
-		.timeout_ms = trigger->settings->timeout_ms,
-		.durable = true,
-	};
+	struct run_request wanted = trigger_request(trigger, &emitted->words);
+	wanted.user_id = who->user_id;
+	wanted.claims = who->claims;
+	wanted.any_session = who->sees_all;
+	wanted.owner = RUN_OWNER_WRITTEN;
+	wanted.durable = true;
 	return run_create(api->runs, &wanted, &emitted->run);
 }
 
@@ -136,10 +130,10 @@ static bool prepare(struct api *api, struct http_request *request, const json_t 
 	char reason[200];
 	if (!api_may_use(request, trigger->agent))
 		return false;
-	int error = trigger_say(trigger, &values, &emitted->words, reason, sizeof(reason));
+	int error = trigger_say(trigger, &values, NULL, &emitted->words, reason, sizeof(reason));
 	if (error == -EINVAL)
 		problem_reply(
-		    request, PROBLEM_BAD_REQUEST, "events.%s: %s", trigger->settings->name, reason);
+		    request, PROBLEM_BAD_REQUEST, "%s: %s", trigger->settings->label, reason);
 	else if (error < 0)
 		problem_reply(request, PROBLEM_INTERNAL, "out of memory");
 	if (error < 0)

@@ -69,6 +69,7 @@ void api_trigger_write(struct buf *out, struct api *api, const struct trigger *t
 	buf_addf(out, "{\"name\":\"%s\",\"agent\":\"%s\",\"source\":", trigger->settings->name,
 	    trigger->settings->agent);
 	buf_add_json_str(out, trigger->source);
+	buf_addf(out, ",\"brought_by\":\"%s\"", trigger->settings->brought ? "plugin" : "config");
 	kinds[trigger->settings->kind].add(out, api, trigger);
 	buf_add_str(out, "}");
 }

@@ -2,12 +2,14 @@
  * api_webhooks: a request to a webhook's path becomes a run. Who may ask is known already; then the signature
  * over the body as it came, then what the body says.
  */
+#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "daemon/base/id.h"
+#include "daemon/http/access.h"
 #include "daemon/http/answer.h"
 #include "daemon/http/api.h"
 #include "daemon/http/body.h"
@@ -66,7 +68,7 @@ static struct answer_key key_of(
 	webhook_add_delivery(webhook, &signed_request, body, &id);
 	if (id.length) {
 		buf_add(&key.text, prefix, sizeof(prefix));
-		buf_add(&key.text, webhook->settings->name, strlen(webhook->settings->name) + 1);
+		buf_add(&key.text, webhook->settings->label, strlen(webhook->settings->label) + 1);
 		buf_add(&key.text, user ? user : "", user ? strlen(user) + 1 : 1);
 		buf_add(&key.text, id.data, id.length);
 	}
@@ -80,18 +82,12 @@ static enum run_code make_run(struct api *api, const struct http_request *reques
     const struct trigger *webhook, const struct trigger_words *words, struct run **ret)
 {
 	const struct principal *who = http_principal(request);
-	struct run_request wanted = {
-		.agent = webhook->agent,
-		.input = { words->input.data, words->input.length },
-		.session_id = webhook->session ? words->session.data : NULL,
-		.user_id = who->user_id,
-		.claims = who->claims,
-		.any_session = who->sees_all,
-		.owner = store_keeps_runs(api->store) ? RUN_OWNER_WRITTEN : RUN_OWNER_UNKNOWN,
-		.source = webhook->source,
-		.timeout_ms = webhook->settings->timeout_ms,
-		.durable = webhook->settings->webhook.accepted,
-	};
+	struct run_request wanted = trigger_request(webhook, words);
+	wanted.user_id = who->user_id;
+	wanted.claims = who->claims;
+	wanted.any_session = who->sees_all;
+	wanted.owner = store_keeps_runs(api->store) ? RUN_OWNER_WRITTEN : RUN_OWNER_UNKNOWN;
+	wanted.durable = webhook->settings->webhook.accepted;
 	return run_create(api->runs, &wanted, ret);
 }
 
@@ -110,10 +106,93 @@ static void begin(struct api *api, struct http_request *request, const struct tr
 	run_unref(run);
 }
 
+/* What a handler gets beside the body; nothing without one. */
+struct delivery {
+	struct buf raw, headers;
+};
+
+static struct trigger_delivery view_of(const struct delivery *delivery)
+{
+	return (struct trigger_delivery){ .raw = { delivery->raw.data, delivery->raw.length },
+		.headers = { delivery->headers.data, delivery->headers.length } };
+}
+
+static void delivery_done(struct delivery *delivery)
+{
+	buf_done(&delivery->raw);
+	buf_done(&delivery->headers);
+}
+
+/* A header whose first value this is, and that is not a credential that agentd has checked. */
+static bool is_shown(struct http_request *request, const struct trigger *webhook, const char *name,
+    const char *value)
+{
+	const struct trigger_settings *settings = webhook->settings;
+	const struct provider_settings *auth =
+	    settings->webhook.auth ? settings->webhook.auth : http_settings(request)->auth;
+	if (http_header(request, name) != value ||
+	    (!settings->webhook.is_open && auth && access_is_credential(auth, name)))
+		return false;
+	return !webhook_is_secret(webhook, name);
+}
+
+static void add_lower(struct buf *out, const char *name)
+{
+	for (; *name; name++)
+		buf_add(out, &(char){ (char)tolower((unsigned char)*name) }, 1);
+}
+
+/* All values of a header, as one (RFC 9110, section 5.3). */
+static void add_values(struct buf *out, const struct http_request *request, const char *name)
+{
+	struct buf text = { 0 };
+	const char *value;
+	for (unsigned i = 0; (value = http_header_nth(request, name, i)); i++) {
+		buf_add_str(&text, i ? ", " : "");
+		buf_add_utf8(&text, NULL, value, strlen(value));
+	}
+	buf_add_json(out, text.length ? text.data : "", text.length);
+	buf_done(&text);
+}
+
+static void take_headers(
+    struct http_request *request, const struct trigger *webhook, struct buf *out)
+{
+	const char *name, *value;
+	bool first = true;
+	buf_add_str(out, "{");
+	for (size_t i = 0; http_header_at(request, i, &name, &value); i++) {
+		struct buf lower = { 0 };
+		if (!is_shown(request, webhook, name, value))
+			continue;
+		add_lower(&lower, name);
+		buf_add_str(out, first ? "" : ",");
+		buf_add_json(out, lower.length ? lower.data : "", lower.length);
+		buf_add_str(out, ":");
+		add_values(out, request, name);
+		buf_done(&lower);
+		first = false;
+	}
+	buf_add_str(out, "}");
+}
+
+/* Before the body is read, which drops it. */
+static void take_delivery(
+    struct http_request *request, const struct trigger *webhook, struct delivery *delivery)
+{
+	size_t length;
+	const char *raw = http_body(request, &length);
+	if (!webhook->settings->brought)
+		return;
+	buf_add(&delivery->raw, raw, length);
+	take_headers(request, webhook, &delivery->headers);
+}
+
 /* False: answered. */
 static bool say(struct http_request *request, const struct trigger *webhook, const json_t *body,
-    struct trigger_words *words)
+    const struct delivery *delivery, struct trigger_words *words)
 {
+	struct trigger_delivery view = view_of(delivery);
 	char now[TIME_SIZE], reason[200];
 	struct template_values values = { .body = body,
 		.header = header_of,
@@ -121,10 +200,12 @@ static bool say(struct http_request *request, const struct trigger *webhook, con
 		.source = webhook->source,
 		.timestamp = now };
 	time_format(clock_wall_ms(), now);
-	int error = trigger_say(webhook, &values, words, reason, sizeof(reason));
+	int error = trigger_say(webhook, &values, &view, words, reason, sizeof(reason));
+	if (delivery->raw.failed || delivery->headers.failed)
+		error = -ENOMEM;
 	if (error == -EINVAL)
-		problem_reply(request, PROBLEM_BAD_REQUEST, "webhooks.%s: %s",
-		    webhook->settings->name, reason);
+		problem_reply(
+		    request, PROBLEM_BAD_REQUEST, "%s: %s", webhook->settings->label, reason);
 	else if (error < 0)
 		problem_reply(request, PROBLEM_INTERNAL, "out of memory");
 	return error == 0;
@@ -154,23 +235,31 @@ static bool is_of_another_site(struct http_request *request)
 	return true;
 }
 
-void api_webhook(struct api *api, struct http_request *request, const struct trigger *webhook)
+static void make_of(struct api *api, struct http_request *request, const struct trigger *webhook,
+    const json_t *body, const struct delivery *delivery)
 {
 	struct trigger_words words = { 0 };
-	if (is_of_another_site(request) || !api_may_use(request, webhook->agent) ||
-	    !is_genuine(request, webhook) || !body_has_good_type(request))
-		return;
-	json_t *body = body_read_or_form(request);
-	if (!body)
-		return;
 	json_t *greeting = webhook_greeting(webhook, body);
 	if (greeting) {
 		greet(request, greeting);
-	} else if (say(request, webhook, body, &words)) {
+	} else if (say(request, webhook, body, delivery, &words)) {
 		struct answer_key key = key_of(request, webhook, body);
 		begin(api, request, webhook, &words, &key);
 		buf_done(&key.text);
 	}
 	trigger_words_done(&words);
+}
+
+void api_webhook(struct api *api, struct http_request *request, const struct trigger *webhook)
+{
+	struct delivery delivery = { 0 };
+	if (is_of_another_site(request) || !api_may_use(request, webhook->agent) ||
+	    !is_genuine(request, webhook) || !body_has_good_type(request))
+		return;
+	take_delivery(request, webhook, &delivery);
+	json_t *body = body_read_or_form(request);
+	if (body)
+		make_of(api, request, webhook, body, &delivery);
+	delivery_done(&delivery);
 	json_decref(body);
 }

@@ -76,6 +76,7 @@ void reply_write_record(struct buf *out, const struct store_run *run)
 	add_str(out, "session_id", run->session_id);
 	add_str(out, "user_id", run->user && run->user[0] ? run->user : NULL);
 	add_str(out, "source", run->source);
+	add_str(out, "trigger", run->trigger);
 	add_str(out, "status", run_status_name(run->status));
 	add_text(out, "input", run->input);
 	add_text(out, "content", run->content);

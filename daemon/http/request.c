@@ -189,6 +189,19 @@ const char *http_header(const struct http_request *request, const char *name)
 	return http_header_nth(request, name, 0);
 }
 
+bool http_header_at(
+    const struct http_request *request, size_t i, const char **ret_name, const char **ret_value)
+{
+	const struct evkeyval *field;
+	TAILQ_FOREACH (field, evhttp_request_get_input_headers(request->evreq), next)
+		if (i-- == 0) {
+			*ret_name = field->key;
+			*ret_value = field->value;
+			return true;
+		}
+	return false;
+}
+
 const char *http_body(const struct http_request *request, size_t *ret_length)
 {
 	struct evbuffer *body = evhttp_request_get_input_buffer(request->evreq);

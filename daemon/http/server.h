@@ -80,6 +80,9 @@ struct principal *http_peer(const struct http_request *request, const char **ret
 const char *http_header(const struct http_request *request, const char *name); /* NULL: absent */
 /* The nth of several of that name, from 0. */
 const char *http_header_nth(const struct http_request *request, const char *name, unsigned nth);
+/* The i-th of all, from 0. False: there are no more. */
+bool http_header_at(
+    const struct http_request *request, size_t i, const char **ret_name, const char **ret_value);
 const char *http_body(const struct http_request *request, size_t *ret_length);
 /* Frees the body of a request that will be held for long. */
 void http_drop_body(struct http_request *request);

@@ -7,8 +7,9 @@
 
 #include "daemon/base/message.h"
 
-#define SHOWN_MAX    4096
-#define OPTION_LEAST 40 /* bytes of an option row in a frame, without its texts */
+#define SHOWN_MAX     4096
+#define OPTION_LEAST  40 /* bytes of an option row in a frame, without its texts */
+#define TRIGGER_LEAST 36 /* the same of a trigger */
 
 /* A text that people will see, and JSON will carry. */
 static char *read_shown(struct frame_cursor *cursor)
@@ -38,6 +39,43 @@ static void read_row(struct frame_cursor *cursor, struct schema_row *row)
 		cursor->bad = true;
 }
 
+static void read_options(struct frame_cursor *cursor, struct descriptor *descriptor)
+{
+	uint32_t count = frame_get_count(cursor, OPTION_LEAST);
+	struct schema_row *rows = calloc((size_t)count + 1, sizeof(*rows));
+	descriptor->options.rows = rows;
+	for (uint32_t i = 0; rows && i < count && !cursor->bad; i++) {
+		descriptor->options.count = i + 1;
+		read_row(cursor, &rows[i]);
+	}
+}
+
+static void read_trigger(struct frame_cursor *cursor, struct agentd_trigger *trigger)
+{
+	trigger->type = frame_get_u32(cursor);
+	trigger->flags = frame_get_u32(cursor);
+	trigger->name = read_shown(cursor);
+	trigger->path = read_shown(cursor);
+	trigger->method = read_shown(cursor);
+	trigger->schedule = read_shown(cursor);
+	trigger->zone = read_shown(cursor);
+	trigger->event = read_shown(cursor);
+	trigger->session = read_shown(cursor);
+	if (!trigger->name || !trigger->name[0] || trigger->type < AGENTD_WEBHOOK ||
+	    trigger->type > AGENTD_EVENT)
+		cursor->bad = true;
+}
+
+static void read_triggers(struct frame_cursor *cursor, struct descriptor *descriptor)
+{
+	uint32_t count = frame_get_count(cursor, TRIGGER_LEAST);
+	descriptor->triggers = calloc((size_t)count + 1, sizeof(*descriptor->triggers));
+	for (uint32_t i = 0; descriptor->triggers && i < count && !cursor->bad; i++) {
+		descriptor->trigger_count = i + 1;
+		read_trigger(cursor, &descriptor->triggers[i]);
+	}
+}
+
 int descriptor_read(const struct frame *hello, struct descriptor **ret)
 {
 	struct frame_cursor cursor = frame_fields(hello);
@@ -53,18 +91,11 @@ int descriptor_read(const struct frame *hello, struct descriptor **ret)
 	descriptor->summary = read_shown(&cursor);
 	if (!descriptor->name || !descriptor->version || !descriptor->summary)
 		cursor.bad = true;
-	uint32_t count = frame_get_count(&cursor, OPTION_LEAST);
-	struct schema_row *rows = calloc(count ? count : 1, sizeof(*rows));
-	if (!rows) {
-		descriptor_free(descriptor);
-		return -ENOMEM;
-	}
-	descriptor->options.rows = rows;
-	for (uint32_t i = 0; i < count && !cursor.bad; i++) {
-		descriptor->options.count = i + 1;
-		read_row(&cursor, &rows[i]);
-	}
+	read_options(&cursor, descriptor);
+	read_triggers(&cursor, descriptor);
 	int error = frame_end_fields(&cursor);
+	if (!descriptor->options.rows || !descriptor->triggers)
+		error = -ENOMEM;
 	if (error < 0) {
 		descriptor_free(descriptor);
 		return error;
@@ -90,6 +121,17 @@ void descriptor_free(struct descriptor *descriptor)
 		drop(row->help);
 	}
 	free((void *)(uintptr_t)descriptor->options.rows);
+	for (size_t i = 0; i < descriptor->trigger_count; i++) {
+		const struct agentd_trigger *trigger = &descriptor->triggers[i];
+		drop(trigger->name);
+		drop(trigger->path);
+		drop(trigger->method);
+		drop(trigger->schedule);
+		drop(trigger->zone);
+		drop(trigger->event);
+		drop(trigger->session);
+	}
+	free(descriptor->triggers);
 	free(descriptor->name);
 	free(descriptor->version);
 	free(descriptor->summary);

@@ -1,4 +1,5 @@
 /* dispatch: a run that got a place goes out to its process, and comes back from one that died. */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -73,9 +74,11 @@ static void run_on_history(void *arg, int error, const struct store_session *ses
 		    session->agent);
 		run_leave_worker(run);
 		run_end(run, RUN_FAILED, RUN_SESSION_MISMATCH, why);
-	} else if (wire_send_run(run, session) < 0) {
+	} else if ((error = wire_send_run(run, session)) < 0) {
 		run_leave_worker(run);
-		run_end(run, RUN_FAILED, RUN_NO_MEMORY, "the request is too long for one frame");
+		run_end(run, RUN_FAILED, RUN_NO_MEMORY,
+		    error == -EINVAL ? "what came to its trigger cannot be read again"
+				     : "the request is too long for one frame");
 	} else {
 		run->status = RUN_RUNNING;
 		run_arm(run, run->timeout_ms);
@@ -133,6 +136,10 @@ static void run_restart(struct run *run)
 	run->content.length = 0;
 	run->tail.n = 0;
 	run->has_deltas = false;
+	run->is_said = false;
+	run->said.length = 0;
+	if (run->trigger)
+		run->metadata.length = 0; /* its handler says it again */
 	run->debt = 0;
 	run->begun = false;
 	run_tell_restart(run);

@@ -32,11 +32,13 @@ struct run {
 	uint64_t number; /* its name in frames */
 	char id[ID_SIZE];
 	struct agent *agent; /* borrowed; agents outlive runs */
-	const char *session_id, *user_id, *source, *claims,
-	    *traceparent; /* the last two may be NULL; behind the struct, in the same piece of memory */
+	const char *session_id, *user_id, *source, *claims, *traceparent,
+	    *trigger; /* the last three may be NULL; behind the struct, in the same piece of memory */
 	bool session_is_new, any_session;
 	enum run_owner owner;
 	struct buf input, metadata;
+	struct buf said; /* with a trigger: what its handler says that the agent is told */
+	bool is_said;    /* its handler has spoken: of that, or of the metadata */
 	int64_t timeout_ms;
 	uint64_t created_wall_ms, started_wall_ms, finished_wall_ms;
 	uint64_t begun_us, ended_us; /* monotonic: of the last attempt; 0: there was none */

@@ -35,6 +35,7 @@ static int resume(struct recovery *recovery, const struct store_run *record, str
 		.claims = claims,
 		.any_session = record->any_session,
 		.source = record->source,
+		.trigger = record->trigger,
 		.metadata = record->metadata,
 		.timeout_ms = record->timeout_ms,
 		.durable = true,

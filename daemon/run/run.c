@@ -50,6 +50,7 @@ static void run_destroy(struct run *run)
 	event_del(&run->timer);
 	buf_done(&run->input);
 	buf_done(&run->metadata);
+	buf_done(&run->said);
 	buf_done(&run->content);
 	buf_done(&run->log);
 	run_memory_done(&run->memory);
@@ -128,7 +129,8 @@ static struct run *run_new(struct runs *runs, const struct run_request *request)
 		session = made;
 	}
 	size_t texts = size_of(session) + size_of(user) + size_of(request->source) +
-		       size_of(request->claims) + size_of(request->traceparent);
+		       size_of(request->claims) + size_of(request->traceparent) +
+		       size_of(request->trigger);
 	struct run *run = calloc(1, sizeof(*run) + texts);
 	if (!run)
 		return NULL;
@@ -153,6 +155,7 @@ static struct run *run_new(struct runs *runs, const struct run_request *request)
 	run->source = keep(&room, request->source);
 	run->claims = keep(&room, request->claims);
 	run->traceparent = keep(&room, request->traceparent);
+	run->trigger = keep(&room, request->trigger);
 	run->any_session = request->any_session;
 	run->owner = request->owner;
 	buf_add(&run->input, request->input.p, request->input.n);
@@ -425,6 +428,7 @@ void run_describe(const struct run *run, struct store_run *ret)
 		.session_id = run->session_id,
 		.user = run->user_id,
 		.source = run->source,
+		.trigger = run->trigger,
 		.input = { run->input.data, run->input.length },
 		.metadata = { run->metadata.data, run->metadata.length },
 		.claims = { run->claims, run->claims ? strlen(run->claims) : 0 },

@@ -64,6 +64,8 @@ struct run_request {
 	bool any_session;        /* it may go on with another user's session */
 	enum run_owner owner;    /* else: what is known of that session */
 	const char *source;
+	const char
+	    *trigger; /* of the agent's plugin, whose handler gets the input: came.h. NULL: none */
 	struct frame_text metadata; /* JSON object */
 	int64_t timeout_ms;         /* 0: the agent's; longer than the agent's: the agent's */
 	/* It waits as long as it must, whatever state the agent is in; if the agent's process dies

@@ -12,6 +12,7 @@
 #include "daemon/base/log.h"
 #include "daemon/base/message.h"
 #include "daemon/run/agent.h"
+#include "daemon/run/came.h"
 #include "daemon/run/internal.h"
 
 #define MESSAGES_MAX 1000 /* that a run adds to its session */
@@ -38,22 +39,38 @@ static void put_history(struct frame_writer *writer, const struct agent_settings
 	}
 }
 
+/* What came to its trigger; absent without one. */
+static void put_came(struct frame_writer *writer, const struct came *came)
+{
+	put(writer, came->body);
+	put(writer, came->raw);
+	put(writer, came->headers);
+	put(writer, came->timestamp);
+}
+
 int wire_send_run(struct run *run, const struct store_session *session)
 {
+	struct frame_text input = { run->input.data, run->input.length };
+	struct came_read came = { 0 };
+	int error = run->trigger ? came_read(input, &came) : 0;
+	if (error < 0)
+		return error;
 	struct frame_writer writer =
 	    child_begin(worker_child(run->worker), MESSAGE_RUN, run->number);
 	frame_put_u32(&writer, run->attempt);
 	frame_put_u64(&writer, clock_monotonic_ms() + (uint64_t)run->timeout_ms);
 	frame_put_str(&writer, run->id);
-	frame_put_text(&writer, run->input.data, run->input.length);
+	put(&writer, run->trigger ? (struct frame_text){ 0 } : input);
 	frame_put_str(&writer, run->session_id);
 	frame_put_str(&writer, run->user_id);
 	frame_put_str(&writer, run->claims);
 	frame_put_str(&writer, run->source);
-	frame_put_str(&writer, NULL); /* trigger */
+	frame_put_str(&writer, run->trigger);
 	frame_put_text(&writer, run->metadata.data, run->metadata.length);
 	frame_put_str(&writer, run->traceparent);
+	put_came(&writer, &came.came);
 	put_history(&writer, agent_settings(run->agent), session);
+	came_done(&came);
 	return frame_end(&writer);
 }
 
@@ -147,6 +164,30 @@ static int receive_event(struct run *run, const struct frame *frame)
 	return 0;
 }
 
+/* What the handler of its trigger says. */
+static int receive_input(struct run *run, const struct frame *frame)
+{
+	struct frame_cursor cursor = frame_fields(frame);
+	struct frame_text input = frame_get_text(&cursor), json = frame_get_text(&cursor);
+	if (frame_end_fields(&cursor) < 0 || !run->trigger || run->is_said ||
+	    input.n > MESSAGE_INPUT_MAX ||
+	    json.n > (size_t)agent_settings(run->agent)->limits.event)
+		return -EPROTO;
+	run->is_said = true;
+	buf_add_utf8(&run->said, NULL, input.p, input.n);
+	char *line = json.n ? compact(json, NULL) : NULL;
+	if (line) {
+		run->metadata.length = 0;
+		buf_add_str(&run->metadata, line);
+	} else if (json.n) {
+		complain(run, "a handler's metadata is not a JSON object; it is left out");
+	}
+	free(line);
+	if (run->said.failed || run->metadata.failed)
+		run_end(run, RUN_FAILED, RUN_NO_MEMORY, "out of memory");
+	return 0;
+}
+
 /* A text made UTF-8, in `texts`, which must have room for three times its length. */
 static struct frame_text clean(struct buf *texts, struct frame_text text)
 {
@@ -166,7 +207,8 @@ static bool role_is_known(struct frame_text role)
 	return false;
 }
 
-/* The memory of a run: the input, then what the plugin says, or else the content. */
+/* The memory of a run: what the agent was told, then what the plugin says, or else the content. Where a
+ * handler did all itself, and told the agent nothing, there is nothing to remember. */
 
 void run_memory_done(struct run_memory *memory)
 {
@@ -194,9 +236,10 @@ static int read_memory(
 	if (!memory->messages ||
 	    !buf_room(&memory->texts, 3 * (size_t)(cursor->end - cursor->p) + 1))
 		return -ENOMEM;
+	const struct buf *told = run->trigger ? &run->said : &run->input;
 	remember(run, memory,
 	    (struct store_message){
-		.role = { "user", 4 }, .content = { run->input.data, run->input.length } });
+		.role = { "user", 4 }, .content = { told->data, told->length } });
 	for (uint32_t i = 0; i < count; i++) {
 		struct store_message message = { 0 };
 		message.role = frame_get_text(cursor);
@@ -240,7 +283,9 @@ static void finish_done(
 		complain(run, "the usage is longer than limits.event; it is left out");
 	else if (usage.n && !(run->usage = compact(usage, NULL)))
 		complain(run, "the usage is not a JSON object; it is left out");
-	if (memory->count == 1)
+	if (run->trigger && !run->said.length)
+		run_memory_done(memory);
+	else if (memory->count == 1)
 		remember(run, memory,
 		    (struct store_message){
 			.role = { "assistant", 9 }, .content = run_content(run) });
@@ -305,6 +350,9 @@ int wire_receive(struct runs *runs, struct worker *worker, const struct frame *f
 		break;
 	case MESSAGE_EVENT:
 		error = receive_event(run, frame);
+		break;
+	case MESSAGE_INPUT:
+		error = receive_input(run, frame);
 		break;
 	default:
 		error = receive_finish(run, frame);

@@ -29,9 +29,9 @@ void copy_text(char **room, struct frame_text *text)
 size_t copy_run_size(const struct store_run *run)
 {
 	return str_size(run->id) + str_size(run->agent) + str_size(run->session_id) +
-	       str_size(run->user) + str_size(run->source) + str_size(run->code) + run->input.n +
-	       run->metadata.n + run->claims.n + run->content.n + run->error.n + run->usage.n +
-	       run->events.n;
+	       str_size(run->user) + str_size(run->source) + str_size(run->trigger) +
+	       str_size(run->code) + run->input.n + run->metadata.n + run->claims.n +
+	       run->content.n + run->error.n + run->usage.n + run->events.n;
 }
 
 void copy_run_into(char **room, struct store_run *into, const struct store_run *run)
@@ -42,6 +42,7 @@ void copy_run_into(char **room, struct store_run *into, const struct store_run *
 	into->session_id = copy_str(room, run->session_id);
 	into->user = copy_str(room, run->user);
 	into->source = copy_str(room, run->source);
+	into->trigger = copy_str(room, run->trigger);
 	into->code = copy_str(room, run->code);
 	copy_text(room, &into->input);
 	copy_text(room, &into->metadata);

@@ -39,13 +39,14 @@ static const char *const migrations[] = {
 	"CREATE TABLE cron (name TEXT PRIMARY KEY, schedule TEXT NOT NULL, due INTEGER NOT NULL,"
 	" paused INTEGER NOT NULL, run_id TEXT, run_due INTEGER NOT NULL, attempt INTEGER NOT NULL,"
 	" retry INTEGER NOT NULL, open INTEGER NOT NULL) WITHOUT ROWID;",
+	"ALTER TABLE runs ADD COLUMN trigger_name TEXT;",
 };
 #define VERSION ((int)(sizeof(migrations) / sizeof(migrations[0])))
 
 #define RUN_COLUMNS                                                                          \
 	"seq, id, agent, session_id, user, source, status, durable, attempts, timeout_ms, "  \
 	"created, started, finished, code, error, usage, metadata, input, content, claims, " \
-	"any_session"
+	"any_session, trigger_name"
 #define LIST(where)                                                           \
 	"SELECT " RUN_COLUMNS " FROM runs WHERE seq < ?1 AND (" where ")"     \
 	" AND (?3 IS NULL OR agent = ?3) AND (?4 IS NULL OR session_id = ?4)" \
@@ -56,17 +57,18 @@ static const char *const sql[DB_STATEMENTS] = {
 	[DB_COMMIT] = "COMMIT",
 	[DB_ROLLBACK] = "ROLLBACK",
 	[DB_RUN_ADD] = "INSERT INTO runs (id, agent, session_id, user, source, status, durable,"
-		       " attempts, timeout_ms, created, metadata, input, claims, any_session)"
-		       " VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)"
+		       " attempts, timeout_ms, created, metadata, input, claims, any_session,"
+		       " trigger_name)"
+		       " VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"
 		       " ON CONFLICT (id) DO NOTHING",
 	[DB_RUN_FINISH] =
 	    "INSERT INTO runs (id, agent, session_id, user, source, status, durable, attempts,"
 	    " timeout_ms, created, started, finished, code, error, usage, metadata, input, content,"
-	    " messages, events, turn) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14,"
-	    " ?15, ?16, ?17, ?18, ?19, ?20, ?21)"
+	    " messages, events, turn, trigger_name) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14,"
+	    " ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)"
 	    " ON CONFLICT (id) DO UPDATE SET status = ?6, attempts = ?8, started = ?11,"
-	    " finished = ?12, code = ?13, error = ?14, usage = ?15, content = ?18, messages = ?19,"
-	    " events = ?20, turn = ?21, claims = NULL",
+	    " finished = ?12, code = ?13, error = ?14, usage = ?15, metadata = ?16, content = ?18,"
+	    " messages = ?19, events = ?20, turn = ?21, claims = NULL",
 	[DB_TURN_NEXT] = "SELECT coalesce(max(last), 0) + 1 FROM sessions",
 	[DB_RUN_ATTEMPT] = "UPDATE runs SET attempts = ?2 WHERE id = ?1",
 	[DB_RUN_GET] = "SELECT " RUN_COLUMNS ", events FROM runs WHERE id = ?1",

@@ -179,6 +179,7 @@ static void take_run(struct arena *arena, sqlite3_stmt *row, struct store_run *r
 		.content = take_text(arena, row, 18),
 		.claims = take_text(arena, row, 19),
 		.any_session = sqlite3_column_int(row, 20) != 0,
+		.trigger = take_str(arena, row, 21),
 	};
 }
 
@@ -337,7 +338,7 @@ static int run_work(struct job *job, struct db *db)
 	int r = sqlite3_step(row);
 	if (r == SQLITE_ROW && (read->runs = calloc(1, sizeof(*read->runs)))) {
 		take_run(&read->arena, row, read->runs);
-		read->runs->events = take_text(&read->arena, row, 21);
+		read->runs->events = take_text(&read->arena, row, 22);
 		read->count = 1;
 	}
 	int error = r == SQLITE_ROW && (!read->runs || read->arena.failed) ? -ENOMEM : db_error(r);

@@ -130,6 +130,7 @@ static int add_work(struct job *job, struct db *db)
 	db_bind_text(put, 11, run->input);
 	db_bind_text(put, 12, run->claims);
 	sqlite3_bind_int(put, 13, run->any_session);
+	db_bind_str(put, 14, run->trigger);
 	error = db_run(put);
 	if (error == 0 && add->has_cron)
 		error = sqlite_cron_write(&add->cron, db);
@@ -234,6 +235,7 @@ static void bind_finished(sqlite3_stmt *put, const struct finish_job *finish, in
 		sqlite3_bind_blob64(put, 20, run->events.p, run->events.n, SQLITE_STATIC);
 	if (turn)
 		sqlite3_bind_int64(put, 21, turn);
+	db_bind_str(put, 22, run->trigger);
 }
 
 /* The number of the next turn, of whatever session. */

@@ -40,6 +40,7 @@ struct store_message {
 /* A run. Absent texts have p == NULL, absent strings are NULL, absent times 0. */
 struct store_run {
 	const char *id, *agent, *session_id, *user, *source; /* user: "" for nobody in particular */
+	const char *trigger;                                 /* of the agent's plugin; NULL: none */
 	struct frame_text input, metadata;
 	struct frame_text
 	    claims; /* what auth found about the user, a JSON object; of unfinished runs only */

@@ -80,6 +80,11 @@ static const char *name_of(const struct cron_entry *entry)
 	return entry->trigger->settings->name;
 }
 
+static const char *label_of(const struct cron_entry *entry)
+{
+	return entry->trigger->settings->label;
+}
+
 /* The timer. */
 
 /* When there is something to be done for an entry. */
@@ -135,7 +140,7 @@ static void on_saved(void *arg, int error)
 {
 	const struct cron_entry *entry = arg;
 	if (error < 0 && error != -ESHUTDOWN)
-		log_error("cron.%s: the store cannot write how far it has come: %s", name_of(entry),
+		log_error("%s: the store cannot write how far it has come: %s", label_of(entry),
 		    strerror(-error));
 }
 
@@ -198,17 +203,11 @@ static int make_run(const struct cron_entry *entry, int64_t due, unsigned attemp
 	struct template_values values = {
 		.body = body, .source = trigger->source, .timestamp = when
 	};
-	int error = text ? trigger_say(trigger, &values, &words, reason, size) : -ENOMEM;
-	struct run_request wanted = {
-		.agent = trigger->agent,
-		.input = { words.input.data, words.input.length },
-		.session_id = trigger->session ? words.session.data : NULL,
-		.owner = RUN_OWNER_WRITTEN,
-		.source = trigger->source,
-		.metadata = { text, text ? strlen(text) : 0 },
-		.timeout_ms = trigger->settings->timeout_ms,
-		.durable = true,
-	};
+	int error = text ? trigger_say(trigger, &values, NULL, &words, reason, size) : -ENOMEM;
+	struct run_request wanted = trigger_request(trigger, &words);
+	wanted.owner = RUN_OWNER_WRITTEN;
+	wanted.metadata = (struct frame_text){ text, text ? strlen(text) : 0 };
+	wanted.durable = true;
 	if (error == 0)
 		*ret_code = run_create(entry->cron->setup.runs, &wanted, ret);
 	free(text);
@@ -246,12 +245,12 @@ static void on_written(void *arg, int error, const struct store_taken *taken)
 		entry->is_open = false;
 	if (error == -EPERM) {
 		log_error(
-		    "cron.%s: its session belongs to a user; the time is left out", name_of(entry));
+		    "%s: its session belongs to a user; the time is left out", label_of(entry));
 		skip(entry);
 		wake(entry->cron);
 	} else if (error < 0 && error != -ESHUTDOWN) {
-		log_error("cron.%s: the store cannot write its run: %s", name_of(entry),
-		    strerror(-error));
+		log_error(
+		    "%s: the store cannot write its run: %s", label_of(entry), strerror(-error));
 		put_back(entry, firing->due, firing->attempt, now_ms());
 		wake(entry->cron);
 	}
@@ -288,7 +287,7 @@ static bool fire(struct cron_entry *entry, int64_t due, unsigned attempt)
 	int error = make_run(entry, due, attempt, &code, &run, reason, sizeof(reason));
 	if (error == -EINVAL || code == RUN_SESSION_BUSY || code == RUN_SESSION_MISMATCH ||
 	    code == RUN_FORBIDDEN) {
-		log_error("cron.%s: no run can be made: %s; the time is left out", name_of(entry),
+		log_error("%s: no run can be made: %s; the time is left out", label_of(entry),
 		    error ? reason : run_code_name(code));
 		skip(entry);
 		return true;
@@ -296,7 +295,7 @@ static bool fire(struct cron_entry *entry, int64_t due, unsigned attempt)
 	if (error == 0 && code == RUN_OK && write_down(entry, run, due, attempt))
 		return true;
 	if (!entry->is_stuck)
-		log_warn("cron.%s: no run can be made yet: %s", name_of(entry),
+		log_warn("%s: no run can be made yet: %s", label_of(entry),
 		    code == RUN_OK ? "out of memory" : run_code_name(code));
 	entry->is_stuck = true;
 	run_unref(run);
@@ -357,7 +356,7 @@ static void on_run_event(void *arg, struct run *run, const struct run_event *eve
 static void say_missed(const struct cron_entry *entry, const struct cron_plan *plan)
 {
 	static const char *const words[] = { "once", "skip", "all" };
-	log_warn("cron.%s: times were missed; %zu are done now (misfire: %s)", name_of(entry),
+	log_warn("%s: times were missed; %zu are done now (misfire: %s)", label_of(entry),
 	    plan->count, words[entry->rule.misfire]);
 }
 

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/run/came.h"
 #include "daemon/run/session.h"
 
 #define INPUT_MAX (16u << 20) /* bytes */
@@ -35,7 +36,9 @@ static int trigger_open(struct trigger *trigger, const struct registry *registry
 	char reason[200];
 	trigger->source = source_of(settings);
 	trigger->agent = registry_find(registry, settings->agent);
-	int error = template_parse(settings->input, &trigger->input, reason, sizeof(reason));
+	int error = 0;
+	if (settings->input)
+		error = template_parse(settings->input, &trigger->input, reason, sizeof(reason));
 	if (error == 0 && settings->session)
 		error =
 		    template_parse(settings->session, &trigger->session, reason, sizeof(reason));
@@ -131,11 +134,43 @@ static int fill(const struct template *template, const struct template_values *v
 	return out->failed ? -ENOMEM : 0;
 }
 
+static struct frame_text text_of(const char *text)
+{
+	return (struct frame_text){ text, text ? strlen(text) : 0 };
+}
+
+/* All that came, for a handler. */
+static int say_came(const struct template_values *values, const struct trigger_delivery *delivery,
+    struct buf *out, char *reason, size_t size)
+{
+	struct buf body = { 0 };
+	if (values->body && came_add_json(&body, values->body) < 0)
+		out->failed = true;
+	struct came came = { .body = { body.data, body.length },
+		.source = text_of(values->source),
+		.timestamp = text_of(values->timestamp) };
+	if (delivery) {
+		came.raw = delivery->raw;
+		came.headers = delivery->headers;
+	}
+	came_write(&came, out);
+	buf_done(&body);
+	buf_add(out, "", 1);
+	if (out->failed)
+		return -ENOMEM;
+	if (--out->length <= INPUT_MAX)
+		return 0;
+	snprintf(reason, size, "what came has more than %u bytes", INPUT_MAX);
+	return -EINVAL;
+}
+
 int trigger_say(const struct trigger *trigger, const struct template_values *values,
-    struct trigger_words *words, char *reason, size_t size)
+    const struct trigger_delivery *delivery, struct trigger_words *words, char *reason, size_t size)
 {
 	*words = (struct trigger_words){ 0 };
-	int error = fill(trigger->input, values, "input", &words->input, reason, size);
+	int error = trigger->input
+			? fill(trigger->input, values, "input", &words->input, reason, size)
+			: say_came(values, delivery, &words->input, reason, size);
 	if (error == 0 && trigger->session)
 		error = fill(trigger->session, values, "session", &words->session, reason, size);
 	if (error == 0 && trigger->session && !session_id_is_good(words->session.data)) {
@@ -149,4 +184,16 @@ void trigger_words_done(struct trigger_words *words)
 {
 	buf_done(&words->input);
 	buf_done(&words->session);
+}
+
+struct run_request trigger_request(const struct trigger *trigger, const struct trigger_words *words)
+{
+	return (struct run_request){
+		.agent = trigger->agent,
+		.input = { words->input.data, words->input.length },
+		.session_id = trigger->session ? words->session.data : NULL,
+		.source = trigger->source,
+		.trigger = trigger->settings->brought ? trigger->settings->name : NULL,
+		.timeout_ms = trigger->settings->timeout_ms,
+	};
 }

@@ -1,6 +1,6 @@
 /*
  * trigger: what makes a run of something that happened: which agent, and what it is told, in which session.
- * What happened is somebody else's business: http/api_events.c for events, http/api_webhooks.c for webhooks.
+ * What happened is somebody else's business: emit.c for events, http/api_webhooks.c for webhooks.
  *
  * Immutable, one thread.
  */
@@ -16,7 +16,8 @@ struct trigger {
 	const struct trigger_settings *settings; /* borrowed */
 	struct agent *agent;                     /* borrowed */
 	char *source; /* of its runs, as in "event(user_signup)", "POST /github" */
-	struct template *input, *session; /* session: NULL, a new one each time */
+	/* NULL: the plugin that brings it has a handler; session: NULL, a new one each time. */
+	struct template *input, *session;
 };
 
 struct triggers;
@@ -32,14 +33,22 @@ const struct trigger *triggers_of_event(
     const struct triggers *triggers, const char *event, size_t i);
 const struct trigger *triggers_of_path(const struct triggers *triggers, const char *path, size_t i);
 
-/* What a run is told: NUL-terminated texts. */
+/* What a run is told: NUL-terminated texts. For a handler the input is what came (run/came.h). */
 struct trigger_words {
 	struct buf input, session; /* session: empty, a new one */
 };
+/* What a handler gets of a delivery, beside the values of templates. */
+struct trigger_delivery {
+	struct frame_text raw, headers; /* headers: a JSON object */
+};
 /* 0; -EINVAL and a reason for people: what came gives no input, or no session that can be; -ENOMEM. The
- * words are to be done with in any case. */
+ * words are to be done with in any case. `delivery` may be NULL: there is nothing of the kind. */
 int trigger_say(const struct trigger *trigger, const struct template_values *values,
-    struct trigger_words *words, char *reason, size_t size);
+    const struct trigger_delivery *delivery, struct trigger_words *words, char *reason,
+    size_t size);
 void trigger_words_done(struct trigger_words *words);
+/* The run that it makes of these words, but for whose it is, and whether it is durable. Borrows both. */
+struct run_request trigger_request(
+    const struct trigger *trigger, const struct trigger_words *words);
 
 #endif

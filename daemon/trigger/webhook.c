@@ -3,6 +3,7 @@
 
 #include <ctype.h>
 #include <string.h>
+#include <strings.h>
 
 #include "daemon/conf/conf.h"
 
@@ -97,6 +98,13 @@ int webhook_verify(const struct trigger *trigger, const struct signature_request
 		.count = settings->webhook.secrets.count,
 		.header = settings->webhook.header };
 	return rules.scheme ? signature_verify(&rules, request, now_s, ret_why) : 0;
+}
+
+bool webhook_is_secret(const struct trigger *trigger, const char *header)
+{
+	const struct signature_scheme *scheme = scheme_of(trigger->settings);
+	const char *secret = scheme ? signature_secret_header(scheme) : NULL;
+	return secret && strcasecmp(header, secret) == 0;
 }
 
 static void add_header(const struct signature_request *request, const char *name, struct buf *out)

@@ -22,6 +22,9 @@ void webhooks_check(const struct settings *settings, bool (*is_taken)(const char
 int webhook_verify(const struct trigger *trigger, const struct signature_request *request,
     int64_t now_s, const char **ret_why);
 
+/* Whether a header of its callers is the secret itself, as telegram's is. */
+bool webhook_is_secret(const struct trigger *trigger, const char *header);
+
 /* Adds the sender's id of this delivery; nothing, if it has none. */
 void webhook_add_delivery(const struct trigger *trigger, const struct signature_request *request,
     const json_t *body, struct buf *out);

@@ -18,9 +18,9 @@
  * together; bytes that are not UTF-8 become U+FFFD.
  *
  * Threads. A plugin is called on one thread, the loop thread, and must not block it. A plugin that
- * says AGENTD_BLOCKING has its `run`, and nothing else, called on threads of a pool. These may be
- * called from any thread: delta, event, finish, cancelled, ref, unref, log. Everything else belongs
- * to the loop thread.
+ * says AGENTD_BLOCKING has its `run`, and the handlers of its triggers, and nothing else, called on
+ * threads of a pool. These may be called from any thread: delta, event, finish, input, metadata,
+ * cancelled, ref, unref, log, run_log. Everything else belongs to the loop thread.
  *
  * Errors. Functions return 0, or a negative errno (-EAGAIN, -EALREADY …).
  *
@@ -44,8 +44,8 @@ extern "C" {
 /* The kinds of plugin. */
 #define AGENTD_AGENT 1u
 
-/* Flags of a plugin. Blocking: `run` is called on threads of agentd's, several at once (`threads`
- * in agent.conf), and may wait there as it likes. */
+/* Flags of a plugin. Blocking: `run`, and a trigger's `handle`, are called on threads of agentd's,
+ * several at once (`threads` in agent.conf), and may wait there as they like. */
 #define AGENTD_BLOCKING 1u
 
 /* Option types. What each becomes in struct agentd_value stands beside it. */
@@ -59,6 +59,14 @@ extern "C" {
 #define AGENTD_LIST     8u  /* items */
 #define AGENTD_MAP      9u  /* items: key, value, key, value … */
 #define AGENTD_JSON     10u /* text: the value as JSON, whatever its shape */
+
+/* The types of trigger. */
+#define AGENTD_WEBHOOK 1u
+#define AGENTD_CRON    2u
+#define AGENTD_EVENT   3u
+
+/* Flags of a trigger. No auth: anybody may call the webhook. Else it is as http.auth says. */
+#define AGENTD_NO_AUTH 1u
 
 /* How a run ended, for agentd_result.status. */
 #define AGENTD_DONE      0u
@@ -137,7 +145,7 @@ struct agentd_request {
 	struct agentd_text claims;   /* JSON object: what auth found about the user, or empty */
 	struct agentd_text source;   /* http, cron(…), POST /path, interface NAME … */
 	struct agentd_text trigger;  /* name of the plugin's own trigger, or empty */
-	struct agentd_text metadata; /* JSON object given by the caller, or empty */
+	struct agentd_text metadata; /* JSON object given by the caller, or the handler, or empty */
 	struct agentd_text
 	    traceparent; /* of the caller, to be passed on (W3C Trace Context), or empty */
 	const struct agentd_message *history; /* earlier messages of the session */
@@ -156,6 +164,46 @@ struct agentd_result {
 	const struct agentd_message *messages;
 	size_t message_count;
 	size_t message_size; /* sizeof(struct agentd_message) */
+};
+
+/* What came to one of the plugin's triggers. */
+struct agentd_event {
+	uint32_t size;
+	uint32_t reserved;
+	struct agentd_text trigger;   /* name of the trigger */
+	struct agentd_text source;    /* POST /path, event(NAME), cron(…) */
+	struct agentd_text timestamp; /* when it came, RFC 3339, UTC */
+	struct agentd_text
+	    body; /* JSON: an object, or what else a webhook was sent; {} if nothing */
+	struct agentd_text raw; /* of a webhook: the body's bytes as they came */
+	/* JSON object: the webhook's headers, names in lower case; several of one name are one, with
+	 * ", " between them. Without the credentials that agentd itself has checked. */
+	struct agentd_text headers;
+};
+
+/*
+ * A trigger: what makes runs without anybody asking the agent. agent.conf may tune each, under
+ * `agents.NAME.triggers.NAME`, with the keys that its own triggers of that kind have.
+ *
+ * What came is the first thing of a run: `handle` says what the agent is told, with host->input, or
+ * does all that there is to do itself. 0: with an input `run` is called with it; without one the run
+ * has succeeded, with nothing to say, unless `handle` has called finish. Anything else: the run fails.
+ * If the process dies, and the run is one that is tried again, `handle` is called again.
+ *
+ * It is called where `run` is, and must not block if that must not. What it is given is there until
+ * it returns; the run may be used as in `run`.
+ */
+struct agentd_trigger {
+	uint32_t type;        /* AGENTD_WEBHOOK, AGENTD_CRON or AGENTD_EVENT */
+	uint32_t flags;       /* AGENTD_NO_AUTH, or 0 */
+	const char *name;     /* letters, digits, _ and - */
+	const char *path;     /* webhook: "/github" */
+	const char *method;   /* webhook; NULL: POST */
+	const char *schedule; /* cron: "0 9 * * MON-FRI" */
+	const char *zone;     /* cron: "Europe/Berlin"; NULL: UTC */
+	const char *event;    /* event: which; NULL: the trigger's name */
+	const char *session;  /* a template, as in agent.conf; NULL: a new session each time */
+	int (*handle)(void *self, struct agentd_run *run, const struct agentd_event *event);
 };
 
 /*
@@ -224,6 +272,13 @@ struct agentd_host {
 	    __attribute__((format(printf, 3, 4)))
 #endif
 	    ;
+
+	/* Any thread, while a trigger's `handle` is in its call. Both copy; the last call counts.
+	 * input: what the agent is told, and what the session remembers of it. metadata: a JSON object
+	 * for the request's metadata. -EINVAL: empty; -EMSGSIZE: more than 16 MiB, or than an event
+	 * may have; -EALREADY: not in `handle`, or the run is finished. */
+	int (*input)(struct agentd_run *run, struct agentd_text text);
+	int (*metadata)(struct agentd_run *run, struct agentd_text json);
 };
 
 #define AGENTD_HAS(host, member) \
@@ -265,11 +320,19 @@ struct agentd_plugin {
 	const struct agentd_option *options;
 	size_t option_count;
 	const struct agentd_agent_ops *agent;
+	const struct agentd_trigger *triggers; /* use AGENTD_TRIGGERS for these three */
+	size_t trigger_count;
+	size_t trigger_size;
 };
 
 #define AGENTD_PLUGIN_HEAD                                                              \
 	.magic = AGENTD_MAGIC, .abi = AGENTD_ABI, .size = sizeof(struct agentd_plugin), \
 	.option_size = sizeof(struct agentd_option)
+
+/* An array of triggers. Not in the head, so that a plugin without any asks nothing new of agentd. */
+#define AGENTD_TRIGGERS(rows)                                                  \
+	.triggers = (rows), .trigger_count = sizeof(rows) / sizeof((rows)[0]), \
+	.trigger_size = sizeof((rows)[0])
 
 #if defined(__GNUC__)
 __attribute__((visibility("default")))
