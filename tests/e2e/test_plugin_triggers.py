@@ -98,7 +98,7 @@ def test_a_durable_one_that_crashes(agentd, tmp_path_factory):
     assert reply.status == 202
     run = wait_over(daemon, reply.json["run_id"])
     assert (run["status"], run["attempts"]) == ("succeeded", 2)
-    assert sum("handles once" in line for line in daemon.raw) == 2
+    wait_for("both attempts in the log", lambda: sum("handles once" in line for line in daemon.raw) == 2)
     bad = wait_over(daemon, do(daemon, "crash").json["run_id"])
     assert (bad["status"], bad["code"]) == ("failed", "agent_crashed")
 
@@ -301,7 +301,7 @@ MISTAKES = [
     ("hook: { path: /a b }", rf"{A}\.hook\.path: a path may have"),
     ("hook: { path: /run }", rf"{A}\.hook\.path: /run is a path of agentd's own API"),
     ("hook: { path: /agents/x }", rf"{A}\.hook\.path: /agents/x is a path of agentd's own API"),
-    ("hook: { path: kept }", rf"{A}\.kept\.path: POST /kept is called by agents\.a\.triggers\.hook already"),
+    ("hook: { path: kept }", rf"{A}\.kept\.path: POST /kept is that of agents\.a\.triggers\.hook already"),
     ("hook: { agent: a }", rf"{A}\.hook\.agent: a trigger that a plugin brings is that of its agent"),
     ("hook: { input: x }", rf"{A}\.hook\.input: the plugin itself says"),
     ("hook: { sesion: x }", rf'{A}\.hook\.sesion: unknown option; did you mean "session"\?'),
@@ -323,10 +323,10 @@ def test_mistakes_in_the_config(check, more, error):
 def test_collisions(check):
     """With a webhook of the config, and with another agent's: said where it can be put right."""
     lines = errors(check(CONFIG + "webhooks:\n  mine:\n    path: /hook\n"))
-    assert lines == ["agent.conf:4: agents.a.triggers.hook.path: POST /hook is called by webhooks.mine already"]
+    assert lines == ["agent.conf:4: agents.a.triggers.hook.path: POST /hook is that of webhooks.mine already"]
     two = CONFIG.replace("agents:", "agents:\n  b: { plugin: PLUGIN(handler) }")
     lines = errors(check("default_agent: a\n" + two.lstrip()))
-    assert len(lines) == 3 and all("is called by agents.b.triggers." in line for line in lines)
+    assert len(lines) == 3 and all("is that of agents.b.triggers." in line for line in lines)
 
 
 def test_no_section(check):
@@ -407,5 +407,5 @@ def test_dropped_in(agentd, check, tmp_path):
     (drop / "more.so").chmod(0o755)
     daemon = agentd(CONFIG + "plugins: { dir: drop }\n").wait_ready("a")
     assert [a["name"] for a in daemon.get("/agents").json["agents"]] == ["a"]
-    daemon.wait_log("more.so is not served: .*POST /hook is called by agents.a.triggers.hook already")
+    daemon.wait_log("more.so is not served: .*POST /hook is that of agents.a.triggers.hook already")
     assert do(daemon, "nothing").status == 200

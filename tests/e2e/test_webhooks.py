@@ -871,9 +871,9 @@ def test_they_are_listed(agentd, tmp_path):
                            "plain: path: /plain, method: PUT, agent: b") + "events: { e: {} }\n").wait_ready()
     listed = daemon.get("/triggers").json
     assert listed["webhooks"] == [
-        {"name": "push", "agent": "a", "source": "POST /gh", "method": "POST", "path": "/gh", "auth": "none",
+        {"name": "push", "agent": "a", "source": "POST /gh", "brought_by": "config", "method": "POST", "path": "/gh", "auth": "none",
          "signature": "github", "respond": "accepted"},
-        {"name": "plain", "agent": "b", "source": "PUT /plain", "method": "PUT", "path": "/plain", "auth": "inherit",
+        {"name": "plain", "agent": "b", "source": "PUT /plain", "brought_by": "config", "method": "PUT", "path": "/plain", "auth": "inherit",
          "signature": "none", "respond": "wait"}]
     done = subprocess.run([BUILD / "agentctl", "--socket", daemon.control, "triggers"], capture_output=True, text=True, cwd=tmp_path)
     rows = [line.split() for line in done.stdout.splitlines()]
