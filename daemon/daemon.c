@@ -23,6 +23,7 @@
 #include "daemon/run/run.h"
 #include "daemon/store/sqlite.h"
 #include "daemon/trigger/cron.h"
+#include "daemon/trigger/emit.h"
 #include "daemon/trigger/trigger.h"
 #include "daemon/version.h"
 
@@ -44,6 +45,7 @@ struct daemon {
 	struct registry *registry;
 	struct triggers *triggers;
 	struct cron *cron;
+	struct emitter *emitter;
 	struct api api;
 	struct http_server *http;
 	struct notify *notify;
@@ -252,6 +254,14 @@ static int daemon_load_cron(struct daemon *daemon)
 	return EX_UNAVAILABLE;
 }
 
+/* What plugins emit. */
+static void daemon_on_emit(void *arg, struct agent *agent, struct frame_text event,
+    struct frame_text json, void (*done)(void *arg), void *done_arg)
+{
+	struct daemon *daemon = arg;
+	emitter_take(daemon->emitter, agent_settings(agent)->label, event, json, done, done_arg);
+}
+
 int daemon_new(struct event_base *base, const struct daemon_setup *setup, struct daemon **ret)
 {
 	struct daemon *daemon = calloc(1, sizeof(*daemon));
@@ -276,11 +286,14 @@ int daemon_new(struct event_base *base, const struct daemon_setup *setup, struct
 		.host_fd = setup->host_fd,
 		.runs = daemon->runs,
 		.changed = daemon_on_change,
+		.emit = daemon_on_emit,
 		.arg = daemon,
 	};
 	if (!(daemon->registry = registry_new(base, &registry)))
 		goto fail;
 	if (!(daemon->triggers = triggers_new(settings, daemon->registry)))
+		goto fail;
+	if (!(daemon->emitter = emitter_new(daemon->runs, daemon->triggers)))
 		goto fail;
 	if ((error = daemon_recover(daemon)) || (error = daemon_load_cron(daemon)))
 		goto fail;
@@ -336,6 +349,7 @@ void daemon_free(struct daemon *daemon)
 		store_close(daemon->store); /* who waits for it is answered now */
 	http_server_free(daemon->http);
 	cron_free(daemon->cron);
+	emitter_free(daemon->emitter);
 	triggers_free(daemon->triggers);
 	registry_free(daemon->registry);
 	runs_free(daemon->runs);

@@ -265,6 +265,11 @@ static int on_frame(void *arg, const struct frame *frame)
 		return 0;
 	case MESSAGE_CREDIT:
 		return on_credit(frame);
+	case MESSAGE_EMITTED:
+		pthread_mutex_lock(&host.lock);
+		host.emitted -= host.emitted > 0;
+		pthread_mutex_unlock(&host.lock);
+		return 0;
 	case MESSAGE_PING: {
 		struct frame_writer writer = channel_begin(host.channel, MESSAGE_PONG, 0);
 		return frame_end(&writer);

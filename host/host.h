@@ -3,7 +3,7 @@
  * the plugin calls, and the loop.
  *
  * One lock guards the runs and the frames that wait to be sent, since the plugin may call delta,
- * event, finish, input, metadata, cancelled, ref, unref and log from any thread. All else is the loop thread's.
+ * event, finish, input, metadata, cancelled, ref, unref, emit and log from any thread. All else is the loop thread's.
  */
 #ifndef AGENTD_HOST_HOST_H
 #define AGENTD_HOST_HOST_H

@@ -45,7 +45,8 @@ struct host_state {
 	pthread_cond_t credit; /* some run got more, or is cancelled */
 	struct agentd_run *runs;
 	struct buf out;
-	size_t backlog; /* bytes that agentd had not taken at the last flush */
+	unsigned emitted; /* events on their way into the store */
+	size_t backlog;   /* bytes that agentd had not taken at the last flush */
 	bool woken;
 	int wake_fd;
 };

@@ -439,6 +439,32 @@ void services_unref(struct agentd_run *run)
 	pthread_mutex_unlock(&host.lock);
 }
 
+/* Events. */
+
+static int host_emit(const struct agentd_host *self, const char *event, struct agentd_text json)
+{
+	size_t n = event ? strlen(event) : 0;
+	(void)self;
+	if (!name_is_good(event, n))
+		return -EINVAL;
+	if (json.n > host.setup->event_max || json.n + n > host.setup->event_max)
+		return -EMSGSIZE;
+	pthread_mutex_lock(&host.lock);
+	int error = host.emitted < MESSAGE_EMISSIONS ? 0 : -EAGAIN;
+	if (error == 0) {
+		struct frame_writer writer = frame_begin(&host.out, MESSAGE_EMIT, 0);
+		frame_put_text(&writer, event, n);
+		put_text(&writer, json);
+		error = frame_end(&writer);
+	}
+	if (error == 0) {
+		host.emitted++;
+		wake_loop();
+	}
+	pthread_mutex_unlock(&host.lock);
+	return error;
+}
+
 static uint64_t host_now_ms(const struct agentd_host *self)
 {
 	(void)self;
@@ -559,4 +585,5 @@ struct agentd_host host_services = {
 	.run_log = host_run_log,
 	.input = host_input,
 	.metadata = host_metadata,
+	.emit = host_emit,
 };

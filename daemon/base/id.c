@@ -96,3 +96,13 @@ uint32_t random_u32(void)
 	random_bytes(&value, sizeof(value));
 	return value;
 }
+
+bool name_is_good(const char *text, size_t n)
+{
+	static const char allowed[] =
+	    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
+	for (size_t i = 0; i < n; i++)
+		if (!memchr(allowed, text[i], sizeof(allowed) - 1))
+			return false;
+	return n > 0 && n <= NAME_MAX_BYTES;
+}

@@ -19,4 +19,8 @@ void id_make(uint64_t wall_ms, char out[ID_SIZE]);
 /* 32 random bits, for jitter. */
 uint32_t random_u32(void);
 
+#define NAME_MAX_BYTES 64
+/* Whether it can be the name of an agent, a trigger or an event: letters, digits, _ and -. */
+bool name_is_good(const char *text, size_t n);
+
 #endif

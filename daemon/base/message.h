@@ -13,6 +13,9 @@
  * Flow control. A run begins with MESSAGE_WINDOW bytes of credit. A delta or event costs its
  * length and MESSAGE_COST; agentd gives the credit back as the readers of the run take the text. A
  * host that spends more than it has is broken. FINISH costs nothing.
+ *
+ * EMIT may come from CONFIG on. Each is answered with EMITTED, once what came of it is in the store; a host
+ * has at most MESSAGE_EMISSIONS that are not answered.
  */
 #ifndef AGENTD_BASE_MESSAGE_H
 #define AGENTD_BASE_MESSAGE_H
@@ -24,6 +27,8 @@
 
 #define MESSAGE_WINDOW (256u << 10)
 #define MESSAGE_COST   64u
+
+#define MESSAGE_EMISSIONS 64u /* events of a host on their way into the store */
 
 #define MESSAGE_INPUT_MAX (16u << 20) /* what a handler says */
 
@@ -46,6 +51,7 @@ enum message_type {
 	MESSAGE_CANCEL,    /* run */
 	MESSAGE_CREDIT,    /* run; u32 bytes */
 	MESSAGE_PING,      /* nothing */
+	MESSAGE_EMITTED,   /* nothing: one event less is on its way */
 	MESSAGE_FETCH, /* to agentd-fetch: str url, u32 timeout (ms), u32 most bytes, count, then
 	                    * hidden files: str path */
 
@@ -65,6 +71,7 @@ enum message_type {
 	MESSAGE_PONG,    /* nothing */
 	MESSAGE_LOG,     /* u32 level, text, str run's id (absent: it is about none) */
 	MESSAGE_INPUT,   /* run; texts input, metadata: what a handler says; absent: nothing */
+	MESSAGE_EMIT,    /* texts event, json: something has happened */
 	MESSAGE_FETCHED, /* from agentd-fetch: rest: what the URL has */
 };
 

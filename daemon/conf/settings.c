@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "daemon/base/buf.h"
+#include "daemon/base/id.h"
 #include "daemon/conf/drop_in.h"
 #include "daemon/conf/file.h"
 #include "daemon/conf/list.h"
@@ -19,7 +20,6 @@
 #include "daemon/conf/tree.h"
 #include "daemon/conf/triggers.h"
 
-#define NAME_MAX_BYTES  64
 #define SOCKET_PATH_MAX 107 /* what sockaddr_un holds */
 
 static void read_part(const struct schema *schema, const struct conf_node *section, void *into,
@@ -154,10 +154,7 @@ static void check_origins(const struct settings *settings, struct conf_errors *e
 
 bool settings_name_is_good(const char *name)
 {
-	static const char allowed[] =
-	    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_-";
-	size_t n = strlen(name);
-	return n > 0 && n <= NAME_MAX_BYTES && strspn(name, allowed) == n;
+	return name_is_good(name, strlen(name));
 }
 
 static void read_agent(

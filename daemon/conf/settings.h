@@ -220,7 +220,7 @@ const struct provider_settings *settings_find_provider(
 /* "127.0.0.1:8000", "[::1]:8000", "unix:/path" taken apart. 0, or -EINVAL. For unix, `host` is the
  * path and *ret_port -1. */
 int settings_parse_address(const char *text, char *host, size_t size, int *ret_port);
-/* Whether it can be the name of an agent. */
+/* Whether it can be the name of an agent, a trigger or an event. */
 bool settings_name_is_good(const char *name);
 /* Whether only this machine can reach the address. */
 bool settings_is_loopback(const char *host);

@@ -142,6 +142,8 @@ static int child_on_frame(void *arg, const struct frame *frame)
 		return frame->length ? -EPROTO : 0;
 	case MESSAGE_LOG:
 		return child_on_log(child, frame);
+	case MESSAGE_EMIT: /* also from its open, and its close */
+		return child->configured ? child->ops->frame(child->arg, child, frame) : -EPROTO;
 	case MESSAGE_INPUT:
 	case MESSAGE_DELTA:
 	case MESSAGE_EVENT:

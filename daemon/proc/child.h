@@ -38,7 +38,7 @@ struct child_setup {
 };
 
 struct child_ops {
-	/* INPUT, DELTA, EVENT or FINISH, in READY and DRAINING. Negative: it makes no sense; the process
+	/* INPUT, DELTA, EVENT or FINISH, in READY and DRAINING; EMIT, once it has CONFIG. Negative: it makes no sense; the process
 	 * is killed. */
 	int (*frame)(void *arg, struct child *child, const struct frame *frame);
 	/* The process is gone; whatever it had in flight is lost. `changed` follows. */

@@ -491,6 +491,12 @@ void agent_tally(struct run *run)
 	tally_add(&run->agent->tally, run->source, run->status, ran_us);
 }
 
+void agent_emit(struct agent *agent, struct frame_text event, struct frame_text json,
+    void (*done)(void *arg), void *done_arg)
+{
+	agent->setup.emit(agent->setup.arg, agent, event, json, done, done_arg);
+}
+
 struct runs *agent_runs(const struct agent *agent)
 {
 	return agent->setup.runs;

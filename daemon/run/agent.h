@@ -24,6 +24,9 @@ struct agent_setup {
 	struct runs *runs;                     /* borrowed */
 	/* Some process of the agent is gone or came; borrowed, may be NULL. */
 	void (*changed)(void *arg);
+	/* Its plugin emits an event; `done` is called once, when that is in the store, or dropped. */
+	void (*emit)(void *arg, struct agent *agent, struct frame_text event,
+	    struct frame_text json, void (*done)(void *arg), void *done_arg);
 	void *arg;
 };
 

@@ -122,6 +122,8 @@ struct runs *agent_runs(const struct agent *agent);
 void agent_pump(struct agent *agent);             /* there may be a place for a run */
 void agent_on_worker_gone(struct worker *worker); /* its process ended; its runs are not told yet */
 void agent_on_worker_changed(struct worker *worker); /* may free it */
+void agent_emit(struct agent *agent, struct frame_text event, struct frame_text json,
+    void (*done)(void *arg), void *done_arg);
 
 /* worker.c, called by wire.c. */
 struct child *worker_child(const struct worker *worker);

@@ -26,6 +26,7 @@ struct registry *registry_new(struct event_base *base, const struct registry_set
 			.hidden = &setup->settings->hidden,
 			.runs = setup->runs,
 			.changed = setup->changed,
+			.emit = setup->emit,
 			.arg = setup->arg,
 		};
 		if (!(registry->agents[i] = agent_new(base, &agent)))

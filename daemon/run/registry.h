@@ -12,6 +12,9 @@ struct registry_setup {
 	int host_fd;                 /* borrowed */
 	struct runs *runs;           /* borrowed */
 	void (*changed)(void *arg);  /* some agent's state changed */
+	/* A plugin emits an event: agent.h. */
+	void (*emit)(void *arg, struct agent *agent, struct frame_text event,
+	    struct frame_text json, void (*done)(void *arg), void *done_arg);
 	void *arg;
 };
 

@@ -185,7 +185,7 @@ static bool is_stranger(
 
 enum run_code run_create(struct runs *runs, const struct run_request *request, struct run **ret)
 {
-	if (runs->draining)
+	if (runs->draining && !request->later)
 		return RUN_DRAINING;
 	enum run_code code = request->id ? RUN_OK : agent_admit(request->agent, request->durable);
 	if (code != RUN_OK)

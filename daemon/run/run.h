@@ -71,6 +71,8 @@ struct run_request {
 	/* It waits as long as it must, whatever state the agent is in; if the agent's process dies
 	 * with it, it is tried once more, in a process of its own. */
 	bool durable;
+	/* It may be made while agentd stops: to be written down, and begun with the next start. */
+	bool later;
 	/* Of one that the store had: NULL and 0 for a new one. */
 	const char *id;
 	unsigned attempt;
@@ -116,6 +118,8 @@ void runs_recover(struct runs *runs, const struct runs_recovery *setup);
 /* Refuses new runs from now on. `idle` (may be NULL) is called once none is left, maybe before this
  * returns; it takes the place of an earlier one. */
 void runs_drain(struct runs *runs, void (*idle)(void *arg), void *arg);
+/* Whether that has been called. */
+bool runs_are_draining(const struct runs *runs);
 /* Ends all that are left; durable ones only in this process. */
 void runs_cancel_all(struct runs *runs, enum run_code code, const char *why);
 size_t runs_live(const struct runs *runs);

@@ -98,6 +98,11 @@ void runs_cancel_all(struct runs *runs, enum run_code code, const char *why)
 	}
 }
 
+bool runs_are_draining(const struct runs *runs)
+{
+	return runs->draining;
+}
+
 size_t runs_live(const struct runs *runs)
 {
 	return runs->live_count;

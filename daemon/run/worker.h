@@ -20,15 +20,19 @@ enum worker_role {
 	WORKER_QUARANTINE, /* gets suspects, one at a time: runs in flight when a process died */
 };
 
+struct worker_event;
+
 struct worker {
 	struct agent *agent; /* borrowed */
 	enum worker_role role;
 	struct child *child;
 	struct worker *successor; /* borrowed; NULL: none is starting */
 	TAILQ_HEAD(, run) runs;
-	size_t count, kept; /* runs in it; those of them that have been answered */
-	const char *reason; /* borrowed: why it is to be replaced; a constant */
-	bool leaving;       /* it has been told to stop */
+	size_t count, kept;                /* runs in it; those of them that have been answered */
+	const char *reason;                /* borrowed: why it is to be replaced; a constant */
+	bool leaving;                      /* it has been told to stop */
+	TAILQ_HEAD(, worker_event) events; /* that it emitted, on their way into the store */
+	size_t event_count;
 	TAILQ_ENTRY(worker) link;
 };
 

@@ -20,7 +20,7 @@
  * Threads. A plugin is called on one thread, the loop thread, and must not block it. A plugin that
  * says AGENTD_BLOCKING has its `run`, and the handlers of its triggers, and nothing else, called on
  * threads of a pool. These may be called from any thread: delta, event, finish, input, metadata,
- * cancelled, ref, unref, log, run_log. Everything else belongs to the loop thread.
+ * cancelled, ref, unref, log, run_log, emit. Everything else belongs to the loop thread.
  *
  * Errors. Functions return 0, or a negative errno (-EAGAIN, -EALREADY …).
  *
@@ -279,6 +279,16 @@ struct agentd_host {
 	 * may have; -EALREADY: not in `handle`, or the run is finished. */
 	int (*input)(struct agentd_run *run, struct agentd_text text);
 	int (*metadata)(struct agentd_run *run, struct agentd_text json);
+
+	/*
+	 * Any thread, from `open` on. Something has happened: each trigger that waits for the event,
+	 * of agent.conf or of whatever plugin, makes a run, which is nobody's in particular. The body is
+	 * any JSON: what is no object becomes {"data": …}, nothing an empty object. 0: it is handed
+	 * over; nobody need wait for it, and what becomes of it is in the log, if it is nothing.
+	 * -EINVAL: no name as triggers have; -EMSGSIZE: more than an event may have (64 KiB); -EAGAIN:
+	 * 64 of this process are on their way into the store: try again later.
+	 */
+	int (*emit)(const struct agentd_host *host, const char *event, struct agentd_text json);
 };
 
 #define AGENTD_HAS(host, member) \

@@ -99,6 +99,7 @@ def test_a_durable_one_that_crashes(agentd, tmp_path_factory):
     run = wait_over(daemon, reply.json["run_id"])
     assert (run["status"], run["attempts"]) == ("succeeded", 2)
     wait_for("both attempts in the log", lambda: sum("handles once" in line for line in daemon.raw) == 2)
+    assert len(runs(daemon)) == 1
     bad = wait_over(daemon, do(daemon, "crash").json["run_id"])
     assert (bad["status"], bad["code"]) == ("failed", "agent_crashed")
 
@@ -293,6 +294,148 @@ def test_without_a_store(agentd):
     assert daemon.get("/triggers").json["events"] == []
     assert sum("left out: it needs the store" in line for line in daemon.raw) == 2
     assert_problem(call(daemon, "/events/happened", {}), 404, "not_found")
+
+
+# Events that plugins emit.
+
+EVENTS = """
+default_agent: a
+events:
+  one: { event: said, agent: b, input: "say one {{ body }}", session: "{{ body.who }}" }
+  two: { event: said, agent: b, input: "say two {{ body }} {{ source }}" }
+  plain: { agent: b, input: "say {{ body }}" }
+"""
+
+
+def emitting(options="", more=""):
+    config = CONFIG.replace("(handler) }", f"(handler), {options} }}\n  b: {{ plugin: PLUGIN(actor) }}")
+    return config + EVENTS + more
+
+
+def contents(daemon, query="?agent=b"):
+    """What the runs that have ended said, once as many are there."""
+    found = runs(daemon, query)
+    assert all(r["status"] == "succeeded" for r in found)
+    return sorted(r["content"] for r in found)
+
+
+def wait_contents(daemon, expected, query="?agent=b"):
+    wait_for(f"{expected}", lambda: [r["status"] for r in runs(daemon, query)] == ["succeeded"] * len(expected))
+    assert contents(daemon, query) == sorted(expected)
+
+
+@pytest.mark.parametrize("how", ["emit", "thread"])
+@pytest.mark.parametrize("name", ["handler", "patient_handler"])
+def test_emit(agentd, how, name):
+    """From the loop thread, a thread of the pool, and one of the plugin's: a run for each trigger, of nobody."""
+    daemon = agentd(emitting().replace("(handler)", f"({name})")).wait_ready()
+    assert daemon.run(f'{how} said {{"who":"w"}}').json["content"] == "0"
+    wait_contents(daemon, ['one {"who":"w"}', 'two {"who":"w"} event(said)'])
+    assert {r["user_id"] for r in runs(daemon, "?agent=b")} == {None}
+    assert daemon.run(f"{how} plain 3").json["content"] == "0"
+    wait_for("the third", lambda: '{"data":3}' in [r["content"] for r in runs(daemon, "?agent=b")])
+
+
+def test_emit_to_handlers(agentd):
+    """Handlers of plugins are among those that wait: also those of the plugin that emits."""
+    daemon = agentd(emitting()).wait_ready()
+    assert daemon.run('emit happened {"do":"say","text":"x"}').json["content"] == "0"
+    wait_for("both", lambda: {"happened||x", "again||x"} <= {r["content"] for r in runs(daemon)})
+
+
+@pytest.mark.parametrize("what, code", [
+    ("emit a.b {}", -22), ("emit " + "x" * 65 + " {}", -22), ("emit  {}", -22), ("big plain 70000", -90),
+    ("big plain 65531", 0), ("big plain 65532", -90)])
+def test_what_cannot_be_emitted(agentd, what, code):
+    """A name that is none, and a text that is too long, are told at once."""
+    daemon = agentd(emitting()).wait_ready()
+    assert daemon.run(what).json["content"] == str(code)
+
+
+def test_emitted_in_vain(agentd):
+    """Nobody waits, JSON that is none, a trigger that cannot use it: a line in the log, not one for each."""
+    daemon = agentd(emitting()).wait_ready()
+    assert daemon.run("emit nothing {}").json["content"] == "0"
+    daemon.wait_log('agent a: its event "nothing" is dropped: nothing waits for it')
+    for _ in range(5):
+        assert daemon.run("emit nothing {}").json["content"] == "0"
+    assert daemon.run("emit plain {").json["content"] == "0"
+    assert daemon.run("emit plain 1").json["content"] == "0"
+    wait_contents(daemon, ['{"data":1}'])
+    assert sum("is dropped" in line for line in daemon.raw) == 1
+
+
+@pytest.mark.parametrize("what, why", [
+    ("emit plain {", "its JSON is none"), ('emit plain {"a":1,"a":2}', "its JSON is none"),
+    ('emit said {"who":"a/b"}', "events.one: its session must"), ("emit said {}", "events.one: its session is empty"),
+])
+def test_why_it_is_dropped(agentd, what, why):
+    """The line names the agent, the event, and why; and no run is made."""
+    daemon = agentd(emitting()).wait_ready()
+    assert daemon.run(what).json["content"] == "0"
+    daemon.wait_log(f"agent a: its event .* is dropped: {why}")
+    assert runs(daemon, "?agent=b") == []
+
+
+def test_a_session_of_somebody_else(agentd):
+    """An event of a plugin is nobody's: it cannot go on with a session that is somebody's."""
+    key = hashlib.sha256(b"one").hexdigest()
+    config = emitting(more=f'auth: {{ k: {{ type: api_key, keys: [ "sha256:{key}" ] }} }}\n')
+    daemon = agentd(config.replace(':0" ]', ':0" ], auth: k'))
+    wait_for("ready", lambda: daemon.get("/ready").status == 200)
+    one = {"X-API-Key": "one"}
+    say = {"agent": "b", "session_id": "hers", "input": "say x"}
+    assert call(daemon, "/run", say, headers=one).status == 200
+    assert call(daemon, "/run", {"input": 'emit said {"who":"hers"}'}, headers=one).status == 200
+    daemon.wait_log('its event "said" is dropped: its session belongs to another user')
+    assert [m["content"] for m in daemon.get("/sessions/hers", headers=one).json["messages"]] == ["say x", "x"]
+
+
+def test_too_many_at_once(agentd):
+    """64 on their way, then -EAGAIN, and later again; all that were taken have their runs."""
+    daemon = agentd(emitting()).wait_ready()
+    done, again, other = map(int, daemon.run("many plain 100").json["content"].split())
+    assert (done, again, other) == (64, 36, 0)
+    wait_for("their runs", lambda: len(runs(daemon, "?agent=b&status=succeeded&limit=1000")) == 64)
+    assert daemon.run("many plain 64").json["content"] == "64 0 0"
+    wait_for("more", lambda: len(runs(daemon, "?agent=b&status=succeeded&limit=1000")) == 128)
+
+
+def test_emissions_of_a_process_that_dies(agentd):
+    """What was handed over before a crash has its runs; the next process has all its credit."""
+    daemon = agentd(emitting()).wait_ready()
+    assert daemon.run("many plain 64").json["content"] == "64 0 0"
+    assert_problem(do(daemon, "crash"), 502, "agent_crashed")
+    daemon.wait_ready()
+    wait_for("their runs", lambda: len(runs(daemon, "?agent=b&status=succeeded&limit=1000")) == 64)
+    assert daemon.run("many plain 64").json["content"] == "64 0 0"
+
+
+def test_emitted_while_starting_and_stopping(agentd):
+    """`open` may emit, and so may `close`: then the run is in the store, and begun with the next start."""
+    daemon = agentd(emitting("first: plain, last: plain")).wait_ready()
+    wait_contents(daemon, ['{"do":"nothing"}'])
+    stop(daemon)
+    daemon = agentd(emitting()).wait_ready()
+    wait_contents(daemon, ['{"do":"nothing"}'] * 2)
+
+
+def test_emitted_then_killed(agentd):
+    """kill -9 of agentd after the runs were written: they are begun again, and are as many."""
+    config = emitting().replace("b: { plugin: PLUGIN(actor) }", "b: { plugin: PLUGIN(actor), start: never }")
+    daemon = agentd(config).wait_ready("a")
+    assert daemon.run('emit said {"who":"w"}').json["content"] == "0"
+    wait_for("two runs", lambda: len(runs(daemon, "?agent=b")) == 2)
+    kill(daemon)
+    daemon = agentd(config.replace("never", "ready")).wait_ready()
+    wait_contents(daemon, ['one {"who":"w"}', 'two {"who":"w"} event(said)'])
+
+
+def test_emitted_without_a_store(agentd):
+    """Nothing waits where nothing can be kept."""
+    daemon = agentd(CONFIG + "store: { enabled: false }\n").wait_ready()
+    assert daemon.run("emit happened {}").json["content"] == "0"
+    daemon.wait_log("nothing waits for it")
 
 
 A = r"agent\.conf:\d+: agents\.a\.triggers"

@@ -180,8 +180,8 @@ def test_a_bad_signature(agentd, scheme):
         connection.endheaders(body)
         assert "twice" in assert_problem(Reply(connection.getresponse()), 401, "unauthorized")["detail"]
     assert runs(daemon) == []
-    refusals = [line["refused"] for line in daemon.log if "refused" in line]
-    assert len(refusals) == len(tries) + 1  # and the access log says why
+    wait_for("the access log to say why",
+             lambda: sum("refused" in line for line in daemon.log) == len(tries) + 1)
     assert content(call(daemon, "/push", body, headers)) == "x"
 
 

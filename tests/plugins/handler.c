@@ -16,12 +16,20 @@
  *	sleep       sleeps for 300 ms, then as nothing
  *
  * `run` finishes with "NAME of the trigger|metadata|input"; with the input "history" with the session's
- * messages.
+ * messages; with one of these, with what `emit` returned:
+ *
+ *	emit EVENT JSON     emits it
+ *	thread EVENT JSON   the same, from a thread
+ *	big EVENT N         with a JSON text of so many bytes
+ *	many EVENT N        so many times: "OK's AGAIN's OTHER's"
+ *
+ * The options `first` and `last` name events that `open` and `close` emit.
  */
 #include "agentd/plugin.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,11 +38,13 @@
 #include <unistd.h>
 
 static const struct agentd_host *host;
-static char *mark;
+static char *mark, *last;
 
 static const struct agentd_option options[] = {
 	{ .key = "ready", .type = AGENTD_BOOL, .fallback = "yes" },
 	{ .key = "mark", .type = AGENTD_STRING },
+	{ .key = "first", .type = AGENTD_STRING },
+	{ .key = "last", .type = AGENTD_STRING },
 };
 
 static struct agentd_text text_of(const char *text)
@@ -150,11 +160,82 @@ static void say_history(struct agentd_run *run, const struct agentd_request *req
 	free(text);
 }
 
+struct emission {
+	struct agentd_run *run;
+	char *event, *json;
+};
+
+static void *emit(void *arg)
+{
+	struct emission *emission = arg;
+	char text[32];
+	snprintf(
+	    text, sizeof(text), "%d", host->emit(host, emission->event, text_of(emission->json)));
+	finish(emission->run, text_of(text));
+	host->unref(emission->run);
+	free(emission->event);
+	free(emission->json);
+	free(emission);
+	return NULL;
+}
+
+static void emit_many(struct agentd_run *run, const char *event, int left)
+{
+	int done = 0, again = 0, other = 0;
+	char text[64];
+	for (; left > 0; left--) {
+		int error = host->emit(host, event, text_of("{\"do\":\"nothing\"}"));
+		++*(error == 0 ? &done : error == -EAGAIN ? &again : &other);
+	}
+	snprintf(text, sizeof(text), "%d %d %d", done, again, other);
+	finish(run, text_of(text));
+}
+
+static void emit_big(struct agentd_run *run, const char *event, size_t n)
+{
+	char *json = malloc(n + 1), text[32];
+	memset(json, ' ', n);
+	memcpy(json, "{}", 2);
+	snprintf(text, sizeof(text), "%d", host->emit(host, event, agentd_text(json, n)));
+	finish(run, text_of(text));
+	free(json);
+}
+
+/* Whether it was one of those. */
+static int run_emits(struct agentd_run *run, struct agentd_text input)
+{
+	char *line = strndup(input.p, input.n), *rest = line;
+	char *name = strsep(&rest, " "), *event = rest ? strsep(&rest, " ") : NULL;
+	struct emission *emission;
+	pthread_t thread;
+	int is_one = 1;
+	if (!rest) {
+		is_one = 0;
+	} else if (strcmp(name, "many") == 0) {
+		emit_many(run, event, atoi(rest));
+	} else if (strcmp(name, "big") == 0) {
+		emit_big(run, event, (size_t)atol(rest));
+	} else if (strcmp(name, "emit") == 0 || strcmp(name, "thread") == 0) {
+		emission = malloc(sizeof(*emission));
+		*emission = (struct emission){ host->ref(run), strdup(event), strdup(rest) };
+		if (*name == 'e')
+			emit(emission);
+		else if (pthread_create(&thread, NULL, emit, emission) == 0)
+			pthread_detach(thread);
+	} else {
+		is_one = 0;
+	}
+	free(line);
+	return is_one;
+}
+
 static int handler_run(void *self, struct agentd_run *run, const struct agentd_request *request)
 {
 	(void)self;
 	char *text = NULL;
 	size_t n;
+	if (run_emits(run, request->input))
+		return 0;
 	if (request->input.n == 7 && memcmp(request->input.p, "history", 7) == 0) {
 		say_history(run, request);
 		return 0;
@@ -180,6 +261,11 @@ static int handler_open(
 	(void)self;
 	host = given;
 	mark = strdup(path ? path : "");
+	path = agentd_get_text(values, "last");
+	last = path ? strdup(path) : NULL;
+	path = agentd_get_text(values, "first");
+	if (path)
+		host->emit(host, path, text_of("{\"do\":\"nothing\"}"));
 	signal(SIGSEGV, SIG_DFL); /* a sanitizer's handler would make an exit of it */
 	return agentd_get_int(values, "ready") ? 0 : AGENTD_PENDING;
 }
@@ -187,6 +273,9 @@ static int handler_open(
 static void handler_close(void *self)
 {
 	(void)self;
+	if (last)
+		host->emit(host, last, text_of("{\"do\":\"nothing\"}"));
+	free(last);
 	free(mark);
 }
 
