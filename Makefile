@@ -59,6 +59,7 @@ CTL_LIBS    = $(call pkg,libcurl jansson libedit libcrypto) -pthread
 TEST_LIBS   = $(DAEMON_LIBS) $(call pkg,cmocka)
 # PLUGIN_LIBS_NAME: what plugins/NAME is linked with.
 PLUGIN_LIBS_exec = $(call pkg,jansson)
+PLUGIN_LIBS_unified = $(call pkg,jansson)
 
 # What is what. A file in a folder is part of its program: there is no list to keep.
 DAEMON_SOURCES := $(wildcard daemon/*.c daemon/*/*.c)

@@ -91,7 +91,7 @@ def test_agents(agentd):
                       "memory": 0, "files": 99}
     assert b == {"name": "b", "plugin": "actor", "version": "1.2.3", "summary": "does what its input says",
                  "state": "ready", "generation": 1, "restarts": 0, "last_exit": None, "next_retry_at": None,
-                 "running": 0, "queued": 0}
+                 "running": 0, "queued": 0, "triggers": []}
     assert a["name"] == "a" and a["plugin"] == "echo"
     assert daemon.agent("a") == a
     assert b"hush" not in daemon.get("/agents").body

@@ -552,3 +552,19 @@ def test_dropped_in(agentd, check, tmp_path):
     assert [a["name"] for a in daemon.get("/agents").json["agents"]] == ["a"]
     daemon.wait_log("more.so is not served: .*POST /hook is that of agents.a.triggers.hook already")
     assert do(daemon, "nothing").status == 200
+
+
+def test_unified(agentd):
+    """plugins/unified, the example: asked, called and told; without a config too."""
+    daemon = agentd("agents: { u: { plugin: PLUGIN(unified), greeting: Hi, tell: yes } }\n").wait_ready()
+    assert daemon.run("Ann").json["content"] == "Hi, Ann!"
+    assert call(daemon, "/hello", {"name": 'B"b'}).json == {"content": 'Hi, B"b!'}
+    problem = assert_problem(call(daemon, "/hello", {}), 502, "agent_failed")
+    assert problem["detail"] == "the body has no name"
+    [run_id] = call(daemon, "/events/signup", {"name": "Cy"}).json["run_ids"]
+    assert wait_over(daemon, run_id)["content"] == "Hi, Cy!"
+    daemon.wait_log(r'greeted {"name":"B\\"b"}')
+    wait_for("three events", lambda: len([r for r in runs(daemon) if r["trigger"] == "greeted"]) == 3)
+    daemon.stop()
+    daemon = agentd(arguments=["--listen", "127.0.0.1:0", plugin("unified")]).wait_ready("unified")
+    assert call(daemon, "/hello", {"name": "Dee"}).json == {"content": "Hello, Dee!"}

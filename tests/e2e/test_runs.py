@@ -36,7 +36,7 @@ def test_a_run_that_succeeded(daemon):
     times = [run.pop(name) for name in ("created_at", "started_at", "finished_at")]
     assert all(map(TIME.fullmatch, times)) and times == sorted(times)
     assert run == {"run_id": body["run_id"], "agent": "a", "session_id": "s", "user_id": "Ann", "source": "http",
-                   "status": "succeeded", "input": 'usage {"tokens":3}', "content": "ok", "error": None,
+                   "trigger": None, "status": "succeeded", "input": 'usage {"tokens":3}', "content": "ok", "error": None,
                    "code": None, "attempts": 1, "usage": {"tokens": 3}, "metadata": {"a": [1, "é"]}}
 
 
