@@ -202,7 +202,7 @@ static int serve_or_say(struct event_base *base, const struct arguments *argumen
 	int code = EX_OSERR;
 	if (images) {
 		settings_settle(settings, errors);
-		webhooks_check(settings, route_is_taken, errors);
+		webhooks_check(settings, 0, route_is_taken, errors);
 	}
 	struct auth *auth = images ? auth_new(settings, errors) : NULL;
 	if (conf_errors_count(errors)) {

@@ -7,7 +7,9 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "daemon/http/route.h"
 #include "daemon/proc/probe.h"
+#include "daemon/trigger/webhook.h"
 
 /* One file, and what came of it. */
 struct trial {
@@ -86,9 +88,11 @@ static bool has_bad_triggers(struct settings *settings, size_t i, const struct d
     char *mistake, size_t size, struct conf_errors *notes)
 {
 	struct conf_errors *errors = conf_errors_new();
+	size_t first = settings->trigger_count;
 	if (!errors)
 		return false;
 	settings_read_triggers(settings, i, plugin->triggers, plugin->trigger_count, errors, notes);
+	webhooks_check(settings, first, route_is_taken, errors);
 	bool bad = conf_errors_count(errors) > 0;
 	if (bad)
 		snprintf(mistake, size, "%s", conf_errors_get(errors, 0));

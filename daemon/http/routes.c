@@ -99,7 +99,7 @@ const struct route routes[] = {
 	  .replies = { EMPTY(204, "it is gone") }, .problems = P(SESSION_BUSY) | P(STORE_UNAVAILABLE) },
 	{ HTTP_GET, "/triggers", ROUTE_USER, api_triggers_list, "triggers", "listTriggers",
 	  "List what makes runs",
-	  "In the order of the config.",
+	  "In the order of the config; behind them those that plugins bring.",
 	  .replies = { JSON(200, "TriggerList", "all of them") } },
 	{ HTTP_POST, "/cron/{name}/run", ROUTE_ADMIN, api_cron_run, "triggers", "runCron",
 	  "Run what a schedule runs, now",

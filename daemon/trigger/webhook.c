@@ -72,10 +72,10 @@ static bool is_our_own(const char *path, bool (*is_taken)(const char *path))
 	return is_taken(path) || is_taken(plain);
 }
 
-void webhooks_check(
-    const struct settings *settings, bool (*is_taken)(const char *path), struct conf_errors *errors)
+void webhooks_check(const struct settings *settings, size_t first,
+    bool (*is_taken)(const char *path), struct conf_errors *errors)
 {
-	for (size_t i = 0; i < settings->trigger_count; i++) {
+	for (size_t i = first; i < settings->trigger_count; i++) {
 		const struct trigger_settings *trigger = &settings->triggers[i];
 		if (trigger->kind != TRIGGER_WEBHOOK)
 			continue;

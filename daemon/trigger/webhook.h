@@ -12,10 +12,10 @@
 #include "daemon/auth/signature.h"
 #include "daemon/trigger/trigger.h"
 
-/* Says what is wrong with the webhooks of a config beyond their own options: secrets that are none, and
- * paths that are agentd's own, or would be but for their case or a slash at their end. */
-void webhooks_check(const struct settings *settings, bool (*is_taken)(const char *path),
-    struct conf_errors *errors);
+/* Says what is wrong with webhooks, from the triggers' `first` on, beyond their own options: secrets that are
+ * none, and paths that are agentd's own, or would be but for their case or a slash at their end. */
+void webhooks_check(const struct settings *settings, size_t first,
+    bool (*is_taken)(const char *path), struct conf_errors *errors);
 
 /* Whether a request comes from who shares the webhook's secret, if it has one. 0; -EACCES with why: a
  * constant; -ENOMEM. */

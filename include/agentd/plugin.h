@@ -190,8 +190,8 @@ struct agentd_event {
  * has succeeded, with nothing to say, unless `handle` has called finish. Anything else: the run fails.
  * If the process dies, and the run is one that is tried again, `handle` is called again.
  *
- * It is called where `run` is, and must not block if that must not. What it is given is there until
- * it returns; the run may be used as in `run`.
+ * It is called where `run` is, and must not block if that must not; `cancel` may be called beside it.
+ * What it is given is there until it returns; the run may be used as in `run`.
  */
 struct agentd_trigger {
 	uint32_t type;        /* AGENTD_WEBHOOK, AGENTD_CRON or AGENTD_EVENT */

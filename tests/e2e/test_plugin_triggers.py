@@ -194,6 +194,25 @@ def test_killed_before_the_handler(agentd):
     assert sum("hook handles" in line for line in daemon.raw) == 1
 
 
+def test_killed_in_the_handler(agentd):
+    """kill -9 while the handler is at work: it is called again, for the second attempt of the one run."""
+    config = tuned("hook: { respond: accepted }", plugin="patient_handler")
+    daemon = agentd(config).wait_ready()
+    run_id = do(daemon, "sleep").json["run_id"]
+    daemon.wait_log("hook handles sleep")
+    kill(daemon)
+    daemon = agentd(config).wait_ready()
+    run = wait_over(daemon, run_id)
+    assert (run["status"], run["attempts"], len(runs(daemon))) == ("succeeded", 2, 1)
+
+
+def test_cancelled_in_the_handler(agentd):
+    """A run that is cancelled while its handler is at work does not reach the agent, and frees its place."""
+    daemon = agentd(tuned("hook: { timeout: 100ms }", "threads: 1", "patient_handler")).wait_ready()
+    assert_problem(do(daemon, "sleep"), 504, "timeout")
+    assert do(daemon, "say", text="x").json["content"] == "hook||x"
+
+
 def test_a_trigger_that_is_gone(agentd, tmp_path):
     """A run that was made by a build of the plugin that had more triggers fails, and says so."""
     config = tuned("hook: { respond: accepted }", "ready: no")
@@ -548,9 +567,11 @@ def test_dropped_in(agentd, check, tmp_path):
     drop.mkdir()
     (drop / "more.so").write_bytes(Path(plugin("handler")).read_bytes())
     (drop / "more.so").chmod(0o755)
+    build(drop, '{ .type = AGENTD_WEBHOOK, .name = "w", .path = "/run", .handle = handle }')
     daemon = agentd(CONFIG + "plugins: { dir: drop }\n").wait_ready("a")
     assert [a["name"] for a in daemon.get("/agents").json["agents"]] == ["a"]
     daemon.wait_log("more.so is not served: .*POST /hook is that of agents.a.triggers.hook already")
+    daemon.wait_log("made.so is not served: .*/run is a path of agentd's own API")
     assert do(daemon, "nothing").status == 200
 
 
