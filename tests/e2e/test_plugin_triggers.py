@@ -98,7 +98,6 @@ def test_a_durable_one_that_crashes(agentd, tmp_path_factory):
     assert reply.status == 202
     run = wait_over(daemon, reply.json["run_id"])
     assert (run["status"], run["attempts"]) == ("succeeded", 2)
-    wait_for("both attempts in the log", lambda: sum("handles once" in line for line in daemon.raw) == 2)
     assert len(runs(daemon)) == 1
     bad = wait_over(daemon, do(daemon, "crash").json["run_id"])
     assert (bad["status"], bad["code"]) == ("failed", "agent_crashed")
