@@ -75,6 +75,7 @@ CTL_SOURCES    := $(wildcard ctl/*.c) $(wildcard daemon/base/cron_*.c) daemon/ba
 MANUALS        := agentctl.1 $(patsubst manual/%.in,%,$(wildcard manual/*.in))
 PLUGINS        := $(patsubst plugins/%/,%,$(wildcard plugins/*/))
 TEST_PLUGINS   := $(patsubst tests/plugins/%.c,%,$(wildcard tests/plugins/*.c))
+PRELOADS       := $(patsubst tests/preload/%.c,%,$(wildcard tests/preload/*.c))
 ANIMALS        := $(patsubst tests/zoo/%.c,%,$(wildcard tests/zoo/*.c))
 UNIT_TESTS     := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 FUZZERS        := $(patsubst fuzz/%.c,%,$(wildcard fuzz/fuzz_*.c))
@@ -141,6 +142,10 @@ $(BUILD)/plugins/%.so: $$(wildcard plugins/$$*/*.[ch]) | $(BUILD)/plugins
 $(BUILD)/tests/plugins/%.so: tests/plugins/%.c | $(BUILD)/tests/plugins
 	$(call show,LINK)$(CC) $(PLUGIN_CFLAGS) $< -o $@ -pthread
 
+# What changes a program from below; without the sanitizer, which has to come first.
+$(BUILD)/tests/preload/%.so: tests/preload/%.c | $(BUILD)/tests/preload
+	$(call show,LINK)$(CC) -std=gnu17 -D_GNU_SOURCE $(WARNINGS) $(CFLAGS) -fPIC -shared -MMD -MP $< -o $@ -pthread
+
 $(BUILD)/tests/zoo/%.so: tests/zoo/%.c | $(BUILD)/tests/zoo
 	$(call show,LINK)$(CC) $(PLUGIN_CFLAGS) $< -o $@ -pthread
 
@@ -151,7 +156,7 @@ $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/daemon.a | $(BUILD)/
 $(BUILD)/tests/replay/%: $(BUILD)/obj/fuzz/%.o $(BUILD)/obj/fuzz/replay.o $(BUILD)/daemon.a | $(BUILD)/tests/replay
 	$(call show,LINK)$(CC) $(ALL_LDFLAGS) $^ $(DAEMON_LIBS) -o $@
 
-$(BUILD)/plugins $(BUILD)/tests/plugins $(BUILD)/tests/zoo $(BUILD)/tests/unit $(BUILD)/tests/replay:
+$(BUILD)/plugins $(BUILD)/tests/plugins $(BUILD)/tests/preload $(BUILD)/tests/zoo $(BUILD)/tests/unit $(BUILD)/tests/replay:
 	$(Q)mkdir -p $@
 
 # Installing what is missing, and asking for nothing when nothing is.
@@ -192,7 +197,8 @@ unit: $(UNIT_TESTS:%=$(BUILD)/tests/unit/%) $(FUZZERS:%=$(BUILD)/tests/replay/%)
 	for f in $(FUZZERS:fuzz_%=%); do $(BUILD)/tests/replay/fuzz_$$f fuzz/corpus/$$f/* || failed=1; done; exit $$failed
 
 # Tests wait more than they work: one more at a time than there are processors.
-e2e: all $(TEST_PLUGINS:%=$(BUILD)/tests/plugins/%.so) $(ANIMALS:%=$(BUILD)/tests/zoo/%.so)
+e2e: all $(TEST_PLUGINS:%=$(BUILD)/tests/plugins/%.so) $(PRELOADS:%=$(BUILD)/tests/preload/%.so) \
+     $(ANIMALS:%=$(BUILD)/tests/zoo/%.so)
 	AGENTD_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -p no:cacheprovider -n $(AT_ONCE) $(TESTS)
 
 zoo: export AGENTD_ZOO_SECONDS = $(SECONDS)
@@ -204,7 +210,7 @@ chaos: TESTS = tests/e2e/test_chaos.py
 chaos: e2e
 
 SOURCES = $(wildcard include/agentd/*.h daemon/*.[ch] daemon/*/*.[ch] host/*.[ch] fetch/*.c ctl/*.[ch] manual/*.c plugins/*/*.[ch] \
-          tests/unit/*.[ch] tests/plugins/*.c tests/zoo/*.[ch] fuzz/*.c bench/*.c)
+          tests/unit/*.[ch] tests/plugins/*.c tests/preload/*.c tests/zoo/*.[ch] fuzz/*.c bench/*.c)
 
 lint: lint-deps
 	@clang-format-14 --dry-run --Werror $(SOURCES)

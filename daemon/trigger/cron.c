@@ -15,6 +15,17 @@
 
 #define AGAIN_MS       1000
 #define BACKOFF_MAX_MS (60 * 60 * 1000)
+#define WRITES_RUNS    1u
+#define WRITES_ROWS    2u
+
+/* The last run of a schedule; without an id there was none. */
+struct last {
+	char run_id[ID_SIZE];
+	int64_t due;
+	unsigned attempt;
+	bool is_open, is_known;
+	enum run_status status;
+};
 
 struct cron_entry {
 	struct cron *cron;             /* borrowed */
@@ -22,20 +33,19 @@ struct cron_entry {
 	char *schedule;                /* as the store knows it */
 	struct cron_rule rule;
 	int64_t dealt, next;
+	int64_t seen;     /* `dealt` as the clock went back by more than a day; NEVER */
 	int64_t *waiting; /* due times without a run yet, oldest first */
 	size_t waiting_count;
 	int64_t again; /* when these are tried again; NEVER: once the run before has ended */
-	size_t going;  /* runs of it, from being written down to their end */
+	struct firing *writing; /* on its way into the store: one at a time; NULL. Borrowed */
+	size_t going;           /* runs of it, from being written down to their end */
 	bool paused, is_new;
 	bool is_stuck;   /* no run can be made, and that was said */
 	bool is_changed; /* since the store heard of it */
+	int64_t save;    /* when the store is told again; NEVER: it did not fail */
 	uint64_t skipped;
-	/* The last run. */
-	char run_id[ID_SIZE];
-	int64_t run_due, retry; /* retry: when it is tried again; NEVER */
-	unsigned attempt;
-	bool is_open, is_known;
-	enum run_status status;
+	struct last last;
+	int64_t retry; /* when that is tried again; NEVER */
 };
 
 struct cron {
@@ -48,6 +58,8 @@ struct cron {
 	int timer_fd;
 	struct event *timer;
 	bool started;
+	unsigned failing; /* what the store cannot write, since that was said: WRITES_… */
+	bool was_set;     /* the clock */
 	struct histogram lateness;
 	void (*loaded)(void *arg, int error);
 	void *loaded_arg;
@@ -59,6 +71,7 @@ struct firing {
 	struct run *run; /* a reference */
 	int64_t due;
 	unsigned attempt;
+	struct last before; /* what was the last run until then */
 	struct run_subscriber subscriber;
 };
 
@@ -90,9 +103,17 @@ static const char *label_of(const struct cron_entry *entry)
 /* When there is something to be done for an entry. */
 static int64_t wakes_at(const struct cron_entry *entry)
 {
+	int64_t save = entry->writing ? CRON_PLAN_NEVER : entry->save;
 	if (entry->paused)
-		return CRON_PLAN_NEVER;
-	return least(entry->next, least(entry->retry, entry->again));
+		return save;
+	return least(least(entry->next, save), least(entry->retry, entry->again));
+}
+
+/* Soon, but not inside of what is going on. */
+static void wake(struct cron *cron)
+{
+	if (cron->started)
+		event_active(cron->timer, EV_READ, 0);
 }
 
 static void arm(struct cron *cron)
@@ -105,14 +126,12 @@ static void arm(struct cron *cron)
 		when.it_value.tv_sec = at > 0 ? at / 1000 : 0;
 		when.it_value.tv_nsec = at > 0 ? at % 1000 * 1000000 : 1;
 	}
-	timerfd_settime(cron->timer_fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &when, NULL);
-}
-
-/* Soon, but not inside of what is going on. */
-static void wake(struct cron *cron)
-{
-	if (cron->started)
-		event_active(cron->timer, EV_READ, 0);
+	if (timerfd_settime(
+		cron->timer_fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &when, NULL) < 0 &&
+	    errno == ECANCELED) { /* the clock was set since it was read */
+		cron->was_set = true;
+		wake(cron);
+	}
 }
 
 /* The store. */
@@ -129,25 +148,43 @@ static struct store_cron row_of(const struct cron_entry *entry)
 		.schedule = entry->schedule,
 		.due_wall_ms = (uint64_t)settled(entry),
 		.paused = entry->paused,
-		.run_id = entry->run_id[0] ? entry->run_id : NULL,
-		.run_due_wall_ms = (uint64_t)entry->run_due,
-		.attempt = entry->attempt,
+		.run_id = entry->last.run_id[0] ? entry->last.run_id : NULL,
+		.run_due_wall_ms = (uint64_t)entry->last.due,
+		.attempt = entry->last.attempt,
 		.retry_wall_ms = entry->retry == CRON_PLAN_NEVER ? 0 : (uint64_t)entry->retry,
-		.is_open = entry->is_open };
+		.is_open = entry->last.is_open };
+}
+
+/* Says once that it does not work, and once that it does again. */
+static void note(const struct cron_entry *entry, unsigned what, int error)
+{
+	struct cron *cron = entry->cron;
+	unsigned before = cron->failing;
+	if (error == -ESHUTDOWN)
+		return;
+	cron->failing = error < 0 && error != -EPERM ? before | what : before & ~what;
+	if (cron->failing && !before)
+		log_error("cron.%s: the store cannot write: %s; what is due waits until it can",
+		    name_of(entry), strerror(-error));
+	else if (!cron->failing && before)
+		log_info("cron.%s: the store can write again", name_of(entry));
 }
 
 static void on_saved(void *arg, int error)
 {
-	const struct cron_entry *entry = arg;
-	if (error < 0 && error != -ESHUTDOWN)
-		log_error("%s: the store cannot write how far it has come: %s", label_of(entry),
-		    strerror(-error));
+	struct cron_entry *entry = arg;
+	note(entry, WRITES_ROWS, error);
+	if (error == 0 || error == -ESHUTDOWN)
+		return;
+	entry->save = now_ms() + AGAIN_MS;
+	wake(entry->cron);
 }
 
 static void save(struct cron_entry *entry)
 {
 	struct store_cron row = row_of(entry);
 	entry->is_changed = false;
+	entry->save = CRON_PLAN_NEVER;
 	store_cron_put(entry->cron->setup.store, &row, on_saved, entry);
 }
 
@@ -173,19 +210,31 @@ static int64_t pop(struct cron_entry *entry)
 	return due;
 }
 
-/* One that no run could be made of comes first the next time. */
-static void put_back(struct cron_entry *entry, int64_t due, unsigned attempt, int64_t now)
-{
-	if (attempt > 1)
-		entry->retry = now + AGAIN_MS;
-	else if (push(entry, 0, due))
-		entry->again = now + AGAIN_MS;
-}
-
 static void skip(struct cron_entry *entry)
 {
 	entry->skipped++;
 	entry->is_changed = true;
+}
+
+/* One that no run could be made of comes first the next time; what is tried again gives way to a newer. */
+static void put_back(struct cron_entry *entry, int64_t due, unsigned attempt, int64_t now)
+{
+	if (attempt > 1 && !entry->waiting_count)
+		entry->retry = now + AGAIN_MS;
+	if (attempt == 1 && !push(entry, 0, due))
+		skip(entry);
+	entry->again = entry->waiting_count ? now + AGAIN_MS : CRON_PLAN_NEVER;
+}
+
+/* Where nothing goes on for long the oldest go. */
+static void add_waiting(struct cron_entry *entry, int64_t due)
+{
+	if (entry->waiting_count == CRON_PLAN_MAX) {
+		pop(entry);
+		skip(entry);
+	}
+	if (!push(entry, entry->waiting_count, due))
+		skip(entry);
 }
 
 /* Runs. */
@@ -229,12 +278,34 @@ static void begin(struct firing *firing)
 	run_subscribe(firing->run, &firing->subscriber);
 }
 
+/* No run was made of it. */
+static void on_unwritten(const struct firing *firing, int error)
+{
+	struct cron_entry *entry = firing->entry;
+	entry->last = firing->before;
+	entry->is_changed = true;
+	if (error == -EPERM) {
+		log_error(
+		    "cron.%s: its session belongs to a user; the time is left out", name_of(entry));
+		skip(entry);
+		entry->again = entry->waiting_count ? 0 : CRON_PLAN_NEVER;
+	} else if (!entry->paused) {
+		put_back(entry, firing->due, firing->attempt, now_ms());
+	}
+}
+
 /* With the next start of agentd, if this one ends. */
 static void on_written(void *arg, int error, const struct store_taken *taken)
 {
 	(void)taken;
 	struct firing *firing = arg;
 	struct cron_entry *entry = firing->entry;
+	entry->writing = NULL;
+	note(entry, WRITES_RUNS, error);
+	if (error == 0 && entry->waiting_count)
+		entry->again = 0;
+	if (entry->waiting_count || entry->is_changed || entry->save != CRON_PLAN_NEVER || error)
+		wake(entry->cron);
 	if (error == 0 && entry->cron->started) {
 		begin(firing);
 		run_start(firing->run);
@@ -242,18 +313,7 @@ static void on_written(void *arg, int error, const struct store_taken *taken)
 	}
 	entry->going--;
 	if (error < 0)
-		entry->is_open = false;
-	if (error == -EPERM) {
-		log_error(
-		    "%s: its session belongs to a user; the time is left out", label_of(entry));
-		skip(entry);
-		wake(entry->cron);
-	} else if (error < 0 && error != -ESHUTDOWN) {
-		log_error(
-		    "%s: the store cannot write its run: %s", label_of(entry), strerror(-error));
-		put_back(entry, firing->due, firing->attempt, now_ms());
-		wake(entry->cron);
-	}
+		on_unwritten(firing, error);
 	firing_free(firing);
 }
 
@@ -262,16 +322,21 @@ static bool write_down(struct cron_entry *entry, struct run *run, int64_t due, u
 	struct firing *firing = calloc(1, sizeof(*firing));
 	if (!firing)
 		return false;
-	*firing = (struct firing){ .entry = entry, .run = run, .due = due, .attempt = attempt };
+	if (entry->is_stuck)
+		log_info("cron.%s: runs can be made again", name_of(entry));
+	*firing = (struct firing){
+		.entry = entry, .run = run, .due = due, .attempt = attempt, .before = entry->last
+	};
+	entry->last = (struct last){ .due = due,
+		.attempt = attempt,
+		.is_open = true,
+		.is_known = true,
+		.status = RUN_QUEUED };
+	snprintf(entry->last.run_id, sizeof(entry->last.run_id), "%s", run_id(run));
+	entry->writing = firing;
 	entry->going++;
-	snprintf(entry->run_id, sizeof(entry->run_id), "%s", run_id(run));
-	entry->run_due = due;
-	entry->attempt = attempt;
 	entry->retry = CRON_PLAN_NEVER;
-	entry->is_open = entry->is_known = true;
-	entry->is_stuck = false;
-	entry->status = RUN_QUEUED;
-	entry->is_changed = false;
+	entry->is_stuck = entry->is_changed = false;
 	struct store_cron row = row_of(entry);
 	struct run_writing with = { .cron = &row };
 	run_write_down(run, &with, on_written, firing);
@@ -302,15 +367,23 @@ static bool fire(struct cron_entry *entry, int64_t due, unsigned attempt)
 	return false;
 }
 
+static bool is_too_late(const struct cron_entry *entry, int64_t due, int64_t now)
+{
+	return entry->rule.max_lateness_ms && now - due > entry->rule.max_lateness_ms;
+}
+
+/* One at a time on its way into the store: so what that knows has no gaps, whatever fails. */
 static void fire_waiting(struct cron_entry *entry, int64_t now)
 {
 	bool alone = entry->trigger->settings->cron.overlap != OVERLAP_ALLOW;
 	entry->again = CRON_PLAN_NEVER;
 	/* A store that fails at once has put it back, and set `again`. */
-	while (
-	    entry->waiting_count && !(alone && entry->going) && entry->again == CRON_PLAN_NEVER) {
+	while (entry->waiting_count && !entry->writing && !(alone && entry->going) &&
+	       entry->again == CRON_PLAN_NEVER) {
 		int64_t due = pop(entry);
-		if (!fire(entry, due, 1))
+		if (is_too_late(entry, due, now))
+			skip(entry);
+		else if (!fire(entry, due, 1))
 			put_back(entry, due, 1, now);
 	}
 }
@@ -320,7 +393,7 @@ static void fire_waiting(struct cron_entry *entry, int64_t now)
 static int64_t backoff_ms(const struct cron_entry *entry)
 {
 	int64_t delay = entry->trigger->settings->cron.retry_backoff_ms;
-	for (unsigned i = 1; i < entry->attempt && delay < BACKOFF_MAX_MS; i++)
+	for (unsigned i = 1; i < entry->last.attempt && delay < BACKOFF_MAX_MS; i++)
 		delay *= 2;
 	return least(delay, BACKOFF_MAX_MS);
 }
@@ -328,12 +401,21 @@ static int64_t backoff_ms(const struct cron_entry *entry)
 /* What comes of the last run's end. */
 static void settle(struct cron_entry *entry, enum run_status status)
 {
-	bool is_more = status == RUN_FAILED && entry->waiting_count == 0 &&
-		       entry->attempt <= (uint64_t)entry->trigger->settings->cron.retries;
-	entry->is_open = false;
-	entry->status = status;
+	bool is_more = status == RUN_FAILED && entry->waiting_count == 0 && !entry->paused &&
+		       entry->last.attempt <= (uint64_t)entry->trigger->settings->cron.retries;
+	entry->last.is_open = false;
+	entry->last.status = status;
 	entry->is_changed = true;
 	entry->retry = is_more ? now_ms() + backoff_ms(entry) : CRON_PLAN_NEVER;
+}
+
+/* One that was the last until another was made, which is on its way into the store. */
+static void settle_before(struct cron_entry *entry, const struct run *run)
+{
+	if (!entry->writing || strcmp(entry->writing->before.run_id, run_id(run)) != 0)
+		return;
+	entry->writing->before.is_open = false;
+	entry->writing->before.status = run_status(run);
 }
 
 static void on_run_event(void *arg, struct run *run, const struct run_event *event)
@@ -343,8 +425,10 @@ static void on_run_event(void *arg, struct run *run, const struct run_event *eve
 	if (event->type != RUN_EVENT_ENDED && event->type != RUN_EVENT_LEFT)
 		return;
 	entry->going--;
-	if (event->type == RUN_EVENT_ENDED && strcmp(entry->run_id, run_id(run)) == 0)
+	if (event->type == RUN_EVENT_ENDED && strcmp(entry->last.run_id, run_id(run)) == 0)
 		settle(entry, run_status(run));
+	else if (event->type == RUN_EVENT_ENDED)
+		settle_before(entry, run);
 	if (entry->waiting_count)
 		entry->again = 0;
 	wake(entry->cron);
@@ -383,43 +467,61 @@ static void on_due(struct cron_entry *entry, int64_t now)
 		entry->retry = CRON_PLAN_NEVER; /* a newer one takes its place */
 	for (size_t i = 0; i < plan->count; i++) {
 		int64_t due = plan->due[i];
-		bool missed = now - due > CRON_PLAN_GRACE_MS || i + 1 < plan->count;
+		bool missed = now - due > CRON_PLAN_GRACE_MS || plan->count > 1;
 		if (!missed)
 			histogram_add(&cron->lateness, (uint64_t)(now - due) * 1000);
 		if (!missed && !may_wait(entry))
 			skip(entry);
 		else
-			push(entry, entry->waiting_count, due);
+			add_waiting(entry, due);
 	}
 	fire_waiting(entry, now);
 }
 
-/* A clock that went back must not make anything wait for what it showed before. */
-static void mind_clock(struct cron_entry *entry, int64_t now)
+/* `dealt` where the clock was set. If it has gone back by more than a day, and then to where it was, what
+ * had been dealt with has been: it was wrong in between, not before. */
+static int64_t dealt_by(struct cron_entry *entry, int64_t now, bool was_set)
 {
 	int64_t dealt = cron_plan_dealt(entry->dealt, now);
+	if (dealt != entry->dealt && (entry->seen == CRON_PLAN_NEVER || entry->seen < entry->dealt))
+		entry->seen = entry->dealt;
+	if (entry->seen > now)
+		return dealt;
+	if (was_set && dealt < entry->seen)
+		dealt = entry->seen;
+	entry->seen = CRON_PLAN_NEVER;
+	return dealt;
+}
+
+/* A clock that went back must not make anything wait for what it showed before. */
+static void mind_clock(struct cron_entry *entry, int64_t now, bool was_set)
+{
+	int64_t dealt = dealt_by(entry, now, was_set);
 	if (dealt != entry->dealt)
 		entry->next = cron_plan_next(&entry->rule, dealt);
 	entry->dealt = dealt;
+	if (entry->save != CRON_PLAN_NEVER)
+		entry->save = least(entry->save, now + AGAIN_MS);
 	if (entry->again != CRON_PLAN_NEVER)
 		entry->again = least(entry->again, now + AGAIN_MS);
 	if (entry->retry != CRON_PLAN_NEVER)
 		entry->retry = least(entry->retry, now + BACKOFF_MAX_MS);
 }
 
-static void tick(struct cron_entry *entry, int64_t now)
+static void tick(struct cron_entry *entry, int64_t now, bool was_set)
 {
-	mind_clock(entry, now);
+	mind_clock(entry, now, was_set);
 	if (!entry->paused && entry->next <= now)
 		on_due(entry, now);
 	else if (!entry->paused && entry->again <= now)
 		fire_waiting(entry, now);
 	if (!entry->paused && entry->retry <= now) {
 		entry->retry = CRON_PLAN_NEVER;
-		if (!fire(entry, entry->run_due, entry->attempt + 1))
-			put_back(entry, entry->run_due, entry->attempt + 1, now);
+		if (!fire(entry, entry->last.due, entry->last.attempt + 1))
+			put_back(entry, entry->last.due, entry->last.attempt + 1, now);
 	}
-	if (entry->is_changed)
+	/* What is on its way has it, and may yet come back. */
+	if (!entry->writing && (entry->is_changed || entry->save <= now))
 		save(entry);
 }
 
@@ -428,13 +530,13 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	struct cron *cron = arg;
 	uint64_t times;
-	ssize_t n = read(fd, &times, sizeof(times)); /* ECANCELED: the clock was set */
-	(void)n;
+	bool was_set = (read(fd, &times, sizeof(times)) < 0 && errno == ECANCELED) || cron->was_set;
+	cron->was_set = false;
 	if (!cron->started)
 		return;
 	int64_t now = now_ms();
 	for (size_t i = 0; i < cron->count; i++)
-		tick(&cron->entries[i], now);
+		tick(&cron->entries[i], now, was_set);
 	arm(cron);
 }
 
@@ -467,6 +569,8 @@ static bool entry_init(struct cron *cron, const struct trigger *trigger)
 		.next = CRON_PLAN_NEVER,
 		.again = CRON_PLAN_NEVER,
 		.retry = CRON_PLAN_NEVER,
+		.save = CRON_PLAN_NEVER,
+		.seen = CRON_PLAN_NEVER,
 		.paused = !settings->cron.enabled,
 		.is_new = true };
 	if (asprintf(&entry->schedule, "%s %s", settings->cron.schedule, settings->cron.timezone) <
@@ -522,7 +626,7 @@ void cron_free(struct cron *cron)
 /* Its last run is going on again, or has ended without anybody hearing of it. */
 static void take_up(struct cron_entry *entry)
 {
-	struct run *live = runs_find_live(entry->cron->setup.runs, entry->run_id);
+	struct run *live = runs_find_live(entry->cron->setup.runs, entry->last.run_id);
 	if (live && !run_is_over(live)) {
 		struct firing *firing = calloc(1, sizeof(*firing));
 		if (!firing)
@@ -530,13 +634,13 @@ static void take_up(struct cron_entry *entry)
 		*firing = (struct firing){
 			.entry = entry,
 			.run = run_ref(live),
-			.due = entry->run_due,
-			.attempt = entry->attempt,
+			.due = entry->last.due,
+			.attempt = entry->last.attempt,
 		};
 		entry->going++;
 		begin(firing);
 	} else {
-		settle(entry, entry->is_known ? entry->status : RUN_CANCELLED);
+		settle(entry, entry->last.is_known ? entry->last.status : RUN_CANCELLED);
 	}
 }
 
@@ -554,19 +658,25 @@ static void load_row(struct cron *cron, const struct store_cron *row)
 		return;
 	}
 	entry->paused = row->paused;
-	if (strcmp(row->schedule, entry->schedule) != 0)
-		return;
-	entry->is_new = false;
-	entry->dealt = (int64_t)row->due_wall_ms;
-	snprintf(entry->run_id, sizeof(entry->run_id), "%s", row->run_id ? row->run_id : "");
-	entry->run_due = (int64_t)row->run_due_wall_ms;
-	entry->attempt = row->attempt;
-	entry->retry = row->retry_wall_ms ? (int64_t)row->retry_wall_ms : CRON_PLAN_NEVER;
-	entry->is_known = row->is_known;
-	entry->status = row->status;
-	entry->is_open = row->is_open;
-	if (entry->is_open)
+	entry->last = (struct last){
+		.due = (int64_t)row->run_due_wall_ms,
+		.attempt = row->attempt,
+		.is_open = row->is_open,
+		.is_known = row->is_known,
+		.status = row->status,
+	};
+	snprintf(
+	    entry->last.run_id, sizeof(entry->last.run_id), "%s", row->run_id ? row->run_id : "");
+	if (entry->last.is_open)
 		take_up(entry);
+	entry->is_new = strcmp(row->schedule, entry->schedule) != 0;
+	if (entry->is_new) { /* nothing is left of it but the run that may be going on */
+		entry->retry = CRON_PLAN_NEVER;
+		return;
+	}
+	entry->dealt = (int64_t)row->due_wall_ms;
+	if (row->retry_wall_ms)
+		entry->retry = (int64_t)row->retry_wall_ms;
 }
 
 static void on_listed(void *arg, int error, const struct store_cron *rows, size_t count)
@@ -593,7 +703,7 @@ static void entry_start(struct cron_entry *entry, int64_t now)
 	if (entry->is_new)
 		entry->dealt = now;
 	entry->is_changed = entry->is_changed || entry->is_new;
-	entry->dealt = cron_plan_dealt(entry->dealt, now);
+	entry->dealt = dealt_by(entry, now, false);
 	entry->next = cron_plan_next(&entry->rule, entry->dealt);
 	if (entry->rule.expr.kind == CRON_REBOOT && !entry->paused && push(entry, 0, now))
 		entry->again = now;
@@ -635,12 +745,14 @@ const struct trigger *cron_trigger(const struct cron_entry *entry)
 void cron_pause(struct cron_entry *entry, bool paused, store_done_fn done, void *arg)
 {
 	int64_t now = now_ms();
-	entry->paused = paused;
-	entry->waiting_count = 0;
-	entry->retry = entry->again = CRON_PLAN_NEVER;
-	entry->dealt = entry->dealt > now ? entry->dealt : now;
-	entry->next = cron_plan_next(&entry->rule, entry->dealt);
-	entry->is_changed = false;
+	if (entry->paused != paused) {
+		entry->paused = paused;
+		entry->waiting_count = 0;
+		entry->retry = entry->again = CRON_PLAN_NEVER;
+		entry->dealt = entry->dealt > now ? entry->dealt : now;
+		entry->next = cron_plan_next(&entry->rule, entry->dealt);
+	}
+	entry->is_changed = true; /* if this is not written, the next is */
 	struct store_cron row = row_of(entry);
 	wake(entry->cron);
 	store_cron_put(entry->cron->setup.store, &row, done, arg);
@@ -654,8 +766,8 @@ int cron_make_run(const struct cron_entry *entry, enum run_code *ret_code, struc
 
 void cron_look(const struct cron_entry *entry, struct cron_view *ret)
 {
-	const struct run *live = runs_find_live(entry->cron->setup.runs, entry->run_id);
-	enum run_status status = live ? run_status(live) : entry->status;
+	const struct run *live = runs_find_live(entry->cron->setup.runs, entry->last.run_id);
+	enum run_status status = live ? run_status(live) : entry->last.status;
 	bool comes = !entry->paused && entry->next != CRON_PLAN_NEVER;
 	*ret = (struct cron_view){ .paused = entry->paused,
 		.enabled = entry->trigger->settings->cron.enabled,
@@ -663,9 +775,9 @@ void cron_look(const struct cron_entry *entry, struct cron_view *ret)
 		.retry_wall_ms = entry->retry == CRON_PLAN_NEVER ? 0 : (uint64_t)entry->retry,
 		.going = entry->going,
 		.skipped = entry->skipped,
-		.run_id = entry->run_id[0] ? entry->run_id : NULL,
-		.run_due_wall_ms = (uint64_t)entry->run_due,
-		.status = entry->is_known ? run_status_name(status) : NULL };
+		.run_id = entry->last.run_id[0] ? entry->last.run_id : NULL,
+		.run_due_wall_ms = (uint64_t)entry->last.due,
+		.status = entry->last.is_known ? run_status_name(status) : NULL };
 }
 
 const struct histogram *cron_lateness(const struct cron *cron)
