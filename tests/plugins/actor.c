@@ -14,6 +14,7 @@
  *	messages         finishes with a tool call and its answer for the session's history
  *	usage JSON       finishes with that usage
  *	fail TEXT        finishes as failed
+ *	reach N M        finishes if M has reached N, else as failed
  *	refuse           `run` returns -5
  *	hang             never finishes, but heeds cancel
  *	ignore           never finishes, and ignores cancel
@@ -490,6 +491,10 @@ static int act_now(
 		return finish_as(run, AGENTD_FAILED, rest);
 	if (strcmp(act, "refuse") == 0)
 		return -5;
+	if (strcmp(act, "reach") == 0) {
+		bool reached = atoi(rest + strcspn(rest, " ")) >= atoi(rest);
+		return finish_as(run, reached ? AGENTD_DONE : AGENTD_FAILED, rest);
+	}
 	if (strcmp(act, "options") == 0)
 		return finish(run, shown_options);
 	if (strcmp(act, "traceparent") == 0) {
