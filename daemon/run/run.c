@@ -142,7 +142,7 @@ static struct run *run_new(struct runs *runs, const struct run_request *request)
 	run->turn.owner = run;
 	TAILQ_INIT(&run->subscribers);
 	if (request->id)
-		memcpy(run->id, request->id, ID_SIZE);
+		snprintf(run->id, sizeof(run->id), "%s", request->id);
 	else
 		id_make(now, run->id);
 	run->session_is_new = !request->session_id;

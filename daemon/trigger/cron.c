@@ -468,12 +468,13 @@ static void on_due(struct cron_entry *entry, int64_t now)
 	for (size_t i = 0; i < plan->count; i++) {
 		int64_t due = plan->due[i];
 		bool missed = now - due > CRON_PLAN_GRACE_MS || plan->count > 1;
+		if (!missed && !may_wait(entry)) {
+			skip(entry);
+			continue;
+		}
 		if (!missed)
 			histogram_add(&cron->lateness, (uint64_t)(now - due) * 1000);
-		if (!missed && !may_wait(entry))
-			skip(entry);
-		else
-			add_waiting(entry, due);
+		add_waiting(entry, due);
 	}
 	fire_waiting(entry, now);
 }
