@@ -136,10 +136,13 @@ static void arm(struct cron *cron)
 
 /* The store. */
 
-/* The time up to which nothing is left to be done. */
+/* The time up to which nothing is left to be done. The next time of @every is that much after it. */
 static int64_t settled(const struct cron_entry *entry)
 {
-	return entry->waiting_count ? least(entry->waiting[0] - 1, entry->dealt) : entry->dealt;
+	const struct cron_expr *expr = &entry->rule.expr;
+	int64_t before = expr->kind == CRON_EVERY ? (int64_t)expr->every_ms : 1;
+	return entry->waiting_count ? least(entry->waiting[0] - before, entry->dealt)
+				    : entry->dealt;
 }
 
 static struct store_cron row_of(const struct cron_entry *entry)

@@ -7,7 +7,8 @@
  *
  * While the run before is going, a due time is left out, waits (one does), or does not care (`overlap`).
  * Times that were missed (cron_plan.h) wait for their turn in any case. A time that no run can be made of,
- * since the store or the agent's queue is full, is tried again each second.
+ * since the store or the agent's queue is full, is tried again each second. A schedule has one run at a time
+ * on its way into the store, so that what this knows has no gaps.
  *
  * Reference: none; one thread. Times are wall-clock milliseconds.
  */
@@ -42,7 +43,8 @@ void cron_stop(struct cron *cron);
 /* NULL: there is none of that name. */
 struct cron_entry *cron_find(struct cron *cron, const char *name);
 const struct trigger *cron_trigger(const struct cron_entry *entry);
-/* Stops a schedule, or lets it go on: the times between are left out. `done` once that is in the store. */
+/* Stops a schedule, or lets it go on: the times between are left out. `done` once that is in the store; if
+ * it cannot be written it holds all the same, and is written once it can. */
 void cron_pause(struct cron_entry *entry, bool paused, store_done_fn done, void *arg);
 /* A run of it as its times make them, for now; not started. -EINVAL, and why. */
 int cron_make_run(const struct cron_entry *entry, enum run_code *ret_code, struct run **ret,

@@ -322,6 +322,23 @@ def test_a_retry_that_came_while_it_was_down(start, clock, tmp_path):
     assert attempts(daemon) == [1, 2, 3] and trigger(daemon)["retry"] is None
 
 
+def test_killed_while_one_waits(start, clock):
+    """Bug: a time of @every that waited for its turn was lost, and its rhythm with it."""
+    entries = '  h: { schedule: "@every 1h", input: "attempt", overlap: queue }\n'
+    daemon = start(entries)
+    planned = [trigger(daemon)["next"]]
+    clock.set("12:31")
+    wait_running(daemon)
+    planned.append(trigger(daemon)["next"])
+    clock.set("13:31")
+    wait_for("the next to wait", lambda: trigger(daemon)["next"] not in planned)
+    planned.append(trigger(daemon)["next"])
+    kill(daemon)
+    daemon = start(entries)
+    wait_for("the one that waited", lambda: dues(daemon) == planned[:2])
+    assert trigger(daemon)["next"] == planned[2]
+
+
 # The clock.
 
 STEPS = [  # misfire, max_lateness, the clock, what is run
@@ -841,3 +858,83 @@ def test_cron_needs_the_store(check):
     """Without a store a time could be lost: a config error."""
     [line] = errors(check(CONFIG + HOURLY % ("say x", "") + "store: { enabled: false }\n"))
     assert re.match(r"agent\.conf:6: cron\.h: cron needs the store", line), line
+
+
+# All of it.
+
+RANDOM = """
+  h: { schedule: "*/10 * * * *", misfire: all, overlap: allow, input: "timer 3" }
+  fails: { schedule: "*/30 * * * *", misfire: all, overlap: allow, retries: 2, retry_backoff: 10ms, input: "fail x" }
+  every: { schedule: "@every 7m", misfire: all, overlap: allow, input: "say x" }
+  once: { schedule: "*/10 * * * *", overlap: queue, input: "timer 10", session: s }
+  again: { schedule: "0 * * * *", misfire: all, overlap: queue, input: "attempt", timeout: 300ms, retries: 1, retry_backoff: 10ms }
+"""
+STEP_OF = {"h": 600, "fails": 1800}
+
+
+def at(text):
+    return datetime.fromisoformat(text.rstrip("Z")).replace(tzinfo=timezone.utc).timestamp()
+
+
+def end_or_go_on(chance, daemon, end):
+    """Whether it has ended."""
+    if chance.random() < 0.4:
+        end(daemon)
+        return True
+    return False
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_whatever_happens(start, clock, tmp_path, seed):
+    """SIGKILL, SIGTERM, a clock that is set to and fro within a day, a store that fails or is held: no
+    time is lost, none has two runs, each run ends. AGENTD_CRON_SEED for other choices."""
+    chance = random.Random(int(os.environ.get("AGENTD_CRON_SEED", 0)) + seed)
+    now = latest = seconds("11:30")
+    daemon, trace = start(RANDOM), []
+
+    def move(step):
+        nonlocal now, latest
+        now = max(now + step, latest - 80000)
+        latest = max(latest, now)
+        clock.set_seconds(now)
+
+    for _ in range(25):
+        trace.append(chance.choice(["move", "end", "broken", "held", "pause"]))
+        ended = False
+        if trace[-1] == "move":
+            move(chance.choice([60, 601, 1799, 3600, 7200.5, -5, -600, -40000]))
+        elif trace[-1] == "end":
+            ended = True
+            chance.choice([kill, stop])(daemon)
+            move(chance.choice([0, 700, 4000]))
+        elif trace[-1] == "broken":
+            with Broken(tmp_path):
+                move(600)
+                ended = end_or_go_on(chance, daemon, kill)
+        elif trace[-1] == "held":
+            with closing(sqlite3.connect(database(tmp_path), isolation_level=None, timeout=20)) as db:
+                db.execute("BEGIN IMMEDIATE")
+                move(600)
+                daemon.get("/triggers")
+                ended = end_or_go_on(chance, daemon, kill)
+        else:
+            post(daemon, chance.choice(["pause", "resume"]), "once")
+        daemon = start(RANDOM) if ended else daemon
+    move(latest + 7200 - now)
+    post(daemon, "pause", "once")
+    wait_for("the last time", lambda: all(
+        max(map(at, dues(daemon, name)), default=0) >= latest // step * step for name, step in STEP_OF.items()))
+    wait_for("all to end", lambda: all(
+        t["running"] == 0 and t["retry"] is None for t in daemon.get("/triggers").json["cron"]), 30)
+    stop(daemon)
+    found = {}
+    for metadata, status in execute(database(tmp_path), "SELECT metadata, status FROM runs ORDER BY seq"):
+        told = json.loads(metadata)
+        attempts = found.setdefault(told["cron"], {}).setdefault(at(told["due"]), [])
+        assert status in (2, 3, 4) and told["attempt"] == len(attempts) + 1, (told, trace)
+        attempts.append(told["attempt"])
+    for name, step in STEP_OF.items():
+        first = int(seconds("11:30")) // step * step + step
+        assert sorted(found[name]) == list(range(first, int(max(found[name])) + 1, step)), (name, trace)
+    times = sorted(found["every"])
+    assert [round(t - times[0], 3) for t in times] == [n * 420 for n in range(len(times))], trace
