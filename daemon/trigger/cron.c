@@ -167,10 +167,10 @@ static void note(const struct cron_entry *entry, unsigned what, int error)
 		return;
 	cron->failing = error < 0 && error != -EPERM ? before | what : before & ~what;
 	if (cron->failing && !before)
-		log_error("cron.%s: the store cannot write: %s; what is due waits until it can",
-		    name_of(entry), strerror(-error));
+		log_error("%s: the store cannot write: %s; what is due waits until it can",
+		    label_of(entry), strerror(-error));
 	else if (!cron->failing && before)
-		log_info("cron.%s: the store can write again", name_of(entry));
+		log_info("%s: the store can write again", label_of(entry));
 }
 
 static void on_saved(void *arg, int error)
@@ -289,7 +289,7 @@ static void on_unwritten(const struct firing *firing, int error)
 	entry->is_changed = true;
 	if (error == -EPERM) {
 		log_error(
-		    "cron.%s: its session belongs to a user; the time is left out", name_of(entry));
+		    "%s: its session belongs to a user; the time is left out", label_of(entry));
 		skip(entry);
 		entry->again = entry->waiting_count ? 0 : CRON_PLAN_NEVER;
 	} else if (!entry->paused) {
@@ -326,7 +326,7 @@ static bool write_down(struct cron_entry *entry, struct run *run, int64_t due, u
 	if (!firing)
 		return false;
 	if (entry->is_stuck)
-		log_info("cron.%s: runs can be made again", name_of(entry));
+		log_info("%s: runs can be made again", label_of(entry));
 	*firing = (struct firing){
 		.entry = entry, .run = run, .due = due, .attempt = attempt, .before = entry->last
 	};
