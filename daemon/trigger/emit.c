@@ -264,38 +264,58 @@ static void taken_refuse(struct taken *taken, const struct emit_refusal *refusal
 	taken_end(taken, why);
 }
 
-void emitter_take(struct emitter *emitter, const char *from, struct frame_text event,
-    struct frame_text json, void (*done)(void *arg), void *arg)
+static void taken_send(struct taken *taken, json_t *body)
 {
 	static const struct principal nobody = { .provider = "" }; /* in particular */
-	struct taken *taken = calloc(1, sizeof(*taken));
-	if (!taken) {
-		done(arg);
-		return;
-	}
-	*taken = (struct taken){ .emitter = emitter,
-		.from = strdup(from),
-		.event = strndup(event.p, event.n),
-		.done = done,
-		.arg = arg };
-	json_error_t error;
-	json_t *body =
-	    json.n ? json_loadb(json.p, json.n, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &error)
-		   : json_object();
-	if (!body || !taken->from || !taken->event) {
-		taken_end(taken, body ? "out of memory" : "its JSON is none");
-		json_decref(body);
-		return;
-	}
-	body = emit_body(body);
+	const struct emitter *emitter = taken->emitter;
+	struct emit_refusal refusal = { .code = EMIT_NO_MEMORY };
 	struct emit_setup setup = { .event = taken->event,
 		.body = body,
 		.who = &nobody,
 		.later = true,
 		.done = on_taken,
 		.arg = taken };
-	struct emit_refusal refusal = { .code = EMIT_NO_MEMORY };
 	if (!body || emit(emitter->runs, emitter->triggers, &setup, &refusal) != EMIT_OK)
 		taken_refuse(taken, &refusal);
+}
+
+static struct taken *taken_new(struct emitter *emitter, const char *from, struct frame_text event)
+{
+	struct taken *taken = calloc(1, sizeof(*taken));
+	if (!taken)
+		return NULL;
+	taken->emitter = emitter;
+	taken->from = strdup(from);
+	taken->event = strndup(event.p, event.n);
+	if (taken->from && taken->event)
+		return taken;
+	free(taken->from);
+	free(taken->event);
+	free(taken);
+	return NULL;
+}
+
+void emitter_take(struct emitter *emitter, const char *from, struct frame_text event,
+    struct frame_text json, void (*done)(void *arg), void *arg)
+{
+	struct taken *taken = taken_new(emitter, from, event);
+	if (!taken) {
+		done(arg);
+		return;
+	}
+	taken->done = done;
+	taken->arg = arg;
+	if (!triggers_of_event(emitter->triggers, taken->event, 0)) {
+		taken_refuse(taken, &(struct emit_refusal){ .code = EMIT_NOBODY });
+		return; /* before its JSON is looked at: who floods agentd with such costs it least */
+	}
+	size_t flags = JSON_REJECT_DUPLICATES | JSON_DECODE_ANY;
+	json_t *read = json.n ? json_loadb(json.p, json.n, flags, NULL) : json_object();
+	if (!read) {
+		taken_end(taken, "its JSON is none");
+		return;
+	}
+	json_t *body = emit_body(read);
+	taken_send(taken, body);
 	json_decref(body);
 }

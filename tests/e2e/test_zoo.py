@@ -130,6 +130,7 @@ ZOO = {
     "log_flood": outstays(r"^\d{3,} lines of output left out"),
     "print_flood": outstays(r"^\d{3,} lines of output left out"),
     "pong_flood": outstays(),
+    "emit_flood": outstays('its event "sky_falling" is dropped: nothing waits for it'),
     # The socket.
     "close_fd3": crashes(CLOSED),
     "close_all_fds": crashes(f"exited with code 70|{CLOSED}"),
@@ -141,6 +142,8 @@ ZOO = {
     "second_hello": crashes(NONSENSE),
     "half_frame": crashes(PINGS),
     "frame_for_other_run": answers("mine"),
+    "forged_input": crashes(NONSENSE),
+    "forged_emit": crashes(NONSENSE),
     "spend_more_credit": fails("longer than limits.content", options="limits: { content: 64K }",
                                reason=f"{PINGS}|{REPLACED}"),
     "leaving_lie": crashes(re.escape('"\\ \n\x1b[2J \ufffd {"state":"ready"} xxx')),
