@@ -574,8 +574,43 @@ def test_dropped_in(agentd, check, tmp_path):
     assert do(daemon, "nothing").status == 200
 
 
+def test_a_schedule_of_a_plugin(agentd):
+    """Its times come as those of the config do; the handler says what the agent is told; the config says when."""
+    text = ("agents: { u: { plugin: PLUGIN(unified), triggers: { morning: { schedule: '* * * * * *', misfire: all } } } }\n"
+            "cron: { evening: { schedule: '0 0 29 2 *', input: x } }\n")
+    daemon = agentd(text).wait_ready()
+    for end in (kill, kill, lambda daemon: None):
+        before = len(runs(daemon))
+        wait_for("two more", lambda: len(runs(daemon)) >= before + 2)
+        end(daemon)
+        if daemon.process.poll() is not None:
+            daemon = agentd(text).wait_ready()
+    wait_over(daemon, daemon.request("POST", "/cron/evening/run").json["run_id"])
+    daemon.request("POST", "/cron/morning/pause")
+    mine = [wait_over(daemon, r["run_id"]) for r in runs(daemon) if r["source"] == "cron(* * * * * *)"]
+    assert {(r["trigger"], r["content"]) for r in mine} == {("morning", "Hello, early bird!")}
+    dues = sorted(r["metadata"]["due"] for r in mine)
+    assert len(dues) >= 6 and len(set(dues)) == len(dues)
+    listed = daemon.get("/triggers").json["cron"]
+    assert [(t["name"], t["brought_by"], t["paused"]) for t in listed] == [
+        ("evening", "config", False), ("morning", "plugin", True)]
+
+
+@pytest.mark.parametrize("rest, says", [
+    ("triggers: { morning: { timezone: Mars } }", r"agents\.u\.triggers\.morning\.timezone: there is no time zone"),
+    ("triggers: { morning: { schedule: \"0 0 30 2 *\" } }", r"agents\.u\.triggers\.morning\.schedule: "),
+    ("triggers: { mornin: {} }", r'agents\.u\.triggers\.mornin: .*did you mean "morning"'),
+    ("}\ncron: { morning: { schedule: \"@daily\", input: x }", r"agents\.u\.triggers\.morning: the name is that of cron\.morning"),
+])
+def test_mistakes_in_its_schedule(check, rest, says):
+    """One checker for all: what is wrong is said at its place, also where it is the plugin's name that is taken."""
+    lines = errors(check("agents: { u: { plugin: PLUGIN(unified), " + rest + " } }\n" if not rest.startswith("}")
+                         else "agents: { u: { plugin: PLUGIN(unified) }" + rest + " }\n"))
+    assert any(re.search(says, line) for line in lines), lines
+
+
 def test_unified(agentd):
-    """plugins/unified, the example: asked, called and told; without a config too."""
+    """plugins/unified, the example: asked, called, told and woken; without a config too."""
     daemon = agentd("agents: { u: { plugin: PLUGIN(unified), greeting: Hi, tell: yes } }\n").wait_ready()
     assert daemon.run("Ann").json["content"] == "Hi, Ann!"
     assert call(daemon, "/hello", {"name": 'B"b'}).json == {"content": 'Hi, B"b!'}
@@ -583,8 +618,9 @@ def test_unified(agentd):
     assert problem["detail"] == "the body has no name"
     [run_id] = call(daemon, "/events/signup", {"name": "Cy"}).json["run_ids"]
     assert wait_over(daemon, run_id)["content"] == "Hi, Cy!"
+    assert wait_over(daemon, daemon.request("POST", "/cron/morning/run").json["run_id"])["content"] == "Hi, early bird!"
     daemon.wait_log(r'greeted {"name":"B\\"b"}')
-    wait_for("three events", lambda: len([r for r in runs(daemon) if r["trigger"] == "greeted"]) == 3)
+    wait_for("four events", lambda: len([r for r in runs(daemon) if r["trigger"] == "greeted"]) == 4)
     daemon.stop()
     daemon = agentd(arguments=["--listen", "127.0.0.1:0", plugin("unified")]).wait_ready("unified")
     assert call(daemon, "/hello", {"name": "Dee"}).json == {"content": "Hello, Dee!"}
