@@ -186,19 +186,19 @@ static void write_store(struct buf *out, struct store *store)
 
 static void write_cron(struct buf *out, const struct api *api)
 {
-	const struct trigger *trigger;
-	if (!triggers_at(api->triggers, TRIGGER_CRON, 0))
+	const struct cron_entry *entry;
+	if (!cron_at(api->cron, 0))
 		return;
 	family(out, "agentd_cron_lateness_seconds", "histogram",
 	    "From a due time to its run, those aside that were missed.");
 	write_histogram(out, "agentd_cron_lateness_seconds", NULL, cron_lateness(api->cron));
 	family(out, "agentd_cron_skipped_total", "counter",
 	    "Due times that were left out, since the run before was going on, or none could be made.");
-	for (size_t i = 0; (trigger = triggers_at(api->triggers, TRIGGER_CRON, i)); i++) {
+	for (size_t i = 0; (entry = cron_at(api->cron, i)); i++) {
 		struct cron_view view;
-		cron_look(cron_find(api->cron, trigger->settings->name), &view);
+		cron_look(entry, &view);
 		buf_addf(out, "agentd_cron_skipped_total{cron=\"%s\"} %llu\n",
-		    trigger->settings->name, (unsigned long long)view.skipped);
+		    cron_trigger(entry)->settings->name, (unsigned long long)view.skipped);
 	}
 }
 

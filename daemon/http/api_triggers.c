@@ -28,7 +28,7 @@ static void add_cron(struct buf *out, struct api *api, const struct trigger *tri
 	const struct trigger_settings *settings = trigger->settings;
 	struct cron_view view;
 	char due[TIME_SIZE];
-	cron_look(cron_find(api->cron, settings->name), &view);
+	cron_look(cron_at(api->cron, trigger->nth), &view);
 	buf_add_str(out, ",\"schedule\":");
 	buf_add_json_str(out, settings->cron.schedule);
 	buf_addf(out, ",\"timezone\":\"%s\",\"enabled\":%s,\"paused\":%s", settings->cron.timezone,

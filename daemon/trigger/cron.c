@@ -1,102 +1,15 @@
-/* cron: due times into runs. */
+/* cron: when schedules come: one timer for all of them. */
 #include "daemon/trigger/cron.h"
 
 #include <errno.h>
-#include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
 
-#include "daemon/base/id.h"
 #include "daemon/base/log.h"
-#include "daemon/trigger/cron_plan.h"
-
-#define AGAIN_MS       1000
-#define BACKOFF_MAX_MS (60 * 60 * 1000)
-#define WRITES_RUNS    1u
-#define WRITES_ROWS    2u
-
-/* The last run of a schedule; without an id there was none. */
-struct last {
-	char run_id[ID_SIZE];
-	int64_t due;
-	unsigned attempt;
-	bool is_open, is_known;
-	enum run_status status;
-};
-
-struct cron_entry {
-	struct cron *cron;             /* borrowed */
-	const struct trigger *trigger; /* borrowed */
-	char *schedule;                /* as the store knows it */
-	struct cron_rule rule;
-	int64_t dealt, next;
-	int64_t seen;     /* `dealt` as the clock went back by more than a day; NEVER */
-	int64_t *waiting; /* due times without a run yet, oldest first */
-	size_t waiting_count;
-	int64_t again; /* when these are tried again; NEVER: once the run before has ended */
-	struct firing *writing; /* on its way into the store: one at a time; NULL. Borrowed */
-	size_t going;           /* runs of it, from being written down to their end */
-	bool paused, is_new;
-	bool is_stuck;   /* no run can be made, and that was said */
-	bool is_changed; /* since the store heard of it */
-	int64_t save;    /* when the store is told again; NEVER: it did not fail */
-	uint64_t skipped;
-	struct last last;
-	int64_t retry; /* when that is tried again; NEVER */
-};
-
-struct cron {
-	struct cron_setup setup;
-	struct cron_entry *entries;
-	size_t count;
-	struct zone **zones; /* each once */
-	size_t zone_count;
-	struct cron_plan *plan; /* room for one */
-	int timer_fd;
-	struct event *timer;
-	bool started;
-	unsigned failing; /* what the store cannot write, since that was said: WRITES_… */
-	bool was_set;     /* the clock */
-	struct histogram lateness;
-	void (*loaded)(void *arg, int error);
-	void *loaded_arg;
-};
-
-/* A run of an entry. */
-struct firing {
-	struct cron_entry *entry;
-	struct run *run; /* a reference */
-	int64_t due;
-	unsigned attempt;
-	struct last before; /* what was the last run until then */
-	struct run_subscriber subscriber;
-};
-
-static void on_run_event(void *arg, struct run *run, const struct run_event *event);
-static void fire_waiting(struct cron_entry *entry, int64_t now);
-
-static int64_t now_ms(void)
-{
-	return (int64_t)clock_wall_ms();
-}
-
-static int64_t least(int64_t a, int64_t b)
-{
-	return a < b ? a : b;
-}
-
-static const char *name_of(const struct cron_entry *entry)
-{
-	return entry->trigger->settings->name;
-}
-
-static const char *label_of(const struct cron_entry *entry)
-{
-	return entry->trigger->settings->label;
-}
+#include "daemon/trigger/cron_entry.h"
 
 /* The timer. */
 
@@ -106,11 +19,11 @@ static int64_t wakes_at(const struct cron_entry *entry)
 	int64_t save = entry->writing ? CRON_PLAN_NEVER : entry->save;
 	if (entry->paused)
 		return save;
-	return least(least(entry->next, save), least(entry->retry, entry->again));
+	return cron_least(cron_least(entry->next, save), cron_least(entry->retry, entry->again));
 }
 
 /* Soon, but not inside of what is going on. */
-static void wake(struct cron *cron)
+void cron_wake(struct cron *cron)
 {
 	if (cron->started)
 		event_active(cron->timer, EV_READ, 0);
@@ -120,7 +33,7 @@ static void arm(struct cron *cron)
 {
 	int64_t at = CRON_PLAN_NEVER;
 	for (size_t i = 0; i < cron->count; i++)
-		at = least(at, wakes_at(&cron->entries[i]));
+		at = cron_least(at, wakes_at(&cron->entries[i]));
 	struct itimerspec when = { 0 };
 	if (at != CRON_PLAN_NEVER) { /* a time of 0 would be no timer */
 		when.it_value.tv_sec = at > 0 ? at / 1000 : 0;
@@ -130,312 +43,8 @@ static void arm(struct cron *cron)
 		cron->timer_fd, TFD_TIMER_ABSTIME | TFD_TIMER_CANCEL_ON_SET, &when, NULL) < 0 &&
 	    errno == ECANCELED) { /* the clock was set since it was read */
 		cron->was_set = true;
-		wake(cron);
+		cron_wake(cron);
 	}
-}
-
-/* The store. */
-
-/* The time up to which nothing is left to be done. The next time of @every is that much after it. */
-static int64_t settled(const struct cron_entry *entry)
-{
-	const struct cron_expr *expr = &entry->rule.expr;
-	int64_t before = expr->kind == CRON_EVERY ? (int64_t)expr->every_ms : 1;
-	return entry->waiting_count ? least(entry->waiting[0] - before, entry->dealt)
-				    : entry->dealt;
-}
-
-static struct store_cron row_of(const struct cron_entry *entry)
-{
-	return (struct store_cron){ .name = name_of(entry),
-		.schedule = entry->schedule,
-		.due_wall_ms = (uint64_t)settled(entry),
-		.paused = entry->paused,
-		.run_id = entry->last.run_id[0] ? entry->last.run_id : NULL,
-		.run_due_wall_ms = (uint64_t)entry->last.due,
-		.attempt = entry->last.attempt,
-		.retry_wall_ms = entry->retry == CRON_PLAN_NEVER ? 0 : (uint64_t)entry->retry,
-		.is_open = entry->last.is_open };
-}
-
-/* Says once that it does not work, and once that it does again. */
-static void note(const struct cron_entry *entry, unsigned what, int error)
-{
-	struct cron *cron = entry->cron;
-	unsigned before = cron->failing;
-	if (error == -ESHUTDOWN)
-		return;
-	cron->failing = error < 0 && error != -EPERM ? before | what : before & ~what;
-	if (cron->failing && !before)
-		log_error("%s: the store cannot write: %s; what is due waits until it can",
-		    label_of(entry), strerror(-error));
-	else if (!cron->failing && before)
-		log_info("%s: the store can write again", label_of(entry));
-}
-
-static void on_saved(void *arg, int error)
-{
-	struct cron_entry *entry = arg;
-	note(entry, WRITES_ROWS, error);
-	if (error == 0 || error == -ESHUTDOWN)
-		return;
-	entry->save = now_ms() + AGAIN_MS;
-	wake(entry->cron);
-}
-
-static void save(struct cron_entry *entry)
-{
-	struct store_cron row = row_of(entry);
-	entry->is_changed = false;
-	entry->save = CRON_PLAN_NEVER;
-	store_cron_put(entry->cron->setup.store, &row, on_saved, entry);
-}
-
-/* Waiting. */
-
-static bool push(struct cron_entry *entry, size_t at, int64_t due)
-{
-	int64_t *grown =
-	    reallocarray(entry->waiting, entry->waiting_count + 1, sizeof(*entry->waiting));
-	if (!grown)
-		return false;
-	entry->waiting = grown;
-	memmove(grown + at + 1, grown + at, (entry->waiting_count++ - at) * sizeof(*grown));
-	grown[at] = due;
-	return true;
-}
-
-static int64_t pop(struct cron_entry *entry)
-{
-	int64_t due = entry->waiting[0];
-	memmove(
-	    entry->waiting, entry->waiting + 1, --entry->waiting_count * sizeof(*entry->waiting));
-	return due;
-}
-
-static void skip(struct cron_entry *entry)
-{
-	entry->skipped++;
-	entry->is_changed = true;
-}
-
-/* One that no run could be made of comes first the next time; what is tried again gives way to a newer. */
-static void put_back(struct cron_entry *entry, int64_t due, unsigned attempt, int64_t now)
-{
-	if (attempt > 1 && !entry->waiting_count)
-		entry->retry = now + AGAIN_MS;
-	if (attempt == 1 && !push(entry, 0, due))
-		skip(entry);
-	entry->again = entry->waiting_count ? now + AGAIN_MS : CRON_PLAN_NEVER;
-}
-
-/* Where nothing goes on for long the oldest go. */
-static void add_waiting(struct cron_entry *entry, int64_t due)
-{
-	if (entry->waiting_count == CRON_PLAN_MAX) {
-		pop(entry);
-		skip(entry);
-	}
-	if (!push(entry, entry->waiting_count, due))
-		skip(entry);
-}
-
-/* Runs. */
-
-static int make_run(const struct cron_entry *entry, int64_t due, unsigned attempt,
-    enum run_code *ret_code, struct run **ret, char *reason, size_t size)
-{
-	const struct trigger *trigger = entry->trigger;
-	struct trigger_words words = { 0 };
-	char when[TIME_SIZE];
-	time_format((uint64_t)due, when);
-	json_t *body = json_pack(
-	    "{s:s, s:s, s:i}", "cron", name_of(entry), "due", when, "attempt", (int)attempt);
-	char *text = body ? json_dumps(body, JSON_COMPACT) : NULL;
-	struct template_values values = {
-		.body = body, .source = trigger->source, .timestamp = when
-	};
-	int error = text ? trigger_say(trigger, &values, NULL, &words, reason, size) : -ENOMEM;
-	struct run_request wanted = trigger_request(trigger, &words);
-	wanted.owner = RUN_OWNER_WRITTEN;
-	wanted.metadata = (struct frame_text){ text, text ? strlen(text) : 0 };
-	wanted.durable = true;
-	if (error == 0)
-		*ret_code = run_create(entry->cron->setup.runs, &wanted, ret);
-	free(text);
-	json_decref(body);
-	trigger_words_done(&words);
-	return error;
-}
-
-static void firing_free(struct firing *firing)
-{
-	run_unref(firing->run);
-	free(firing);
-}
-
-static void begin(struct firing *firing)
-{
-	firing->subscriber.event = on_run_event;
-	firing->subscriber.arg = firing;
-	run_subscribe(firing->run, &firing->subscriber);
-}
-
-/* No run was made of it. */
-static void on_unwritten(const struct firing *firing, int error)
-{
-	struct cron_entry *entry = firing->entry;
-	entry->last = firing->before;
-	entry->is_changed = true;
-	if (error == -EPERM) {
-		log_error(
-		    "%s: its session belongs to a user; the time is left out", label_of(entry));
-		skip(entry);
-		entry->again = entry->waiting_count ? 0 : CRON_PLAN_NEVER;
-	} else if (!entry->paused) {
-		put_back(entry, firing->due, firing->attempt, now_ms());
-	}
-}
-
-/* With the next start of agentd, if this one ends. */
-static void on_written(void *arg, int error, const struct store_taken *taken)
-{
-	(void)taken;
-	struct firing *firing = arg;
-	struct cron_entry *entry = firing->entry;
-	entry->writing = NULL;
-	note(entry, WRITES_RUNS, error);
-	if (error == 0 && entry->waiting_count)
-		entry->again = 0;
-	if (entry->waiting_count || entry->is_changed || entry->save != CRON_PLAN_NEVER || error)
-		wake(entry->cron);
-	if (error == 0 && entry->cron->started) {
-		begin(firing);
-		run_start(firing->run);
-		return;
-	}
-	entry->going--;
-	if (error < 0)
-		on_unwritten(firing, error);
-	firing_free(firing);
-}
-
-static bool write_down(struct cron_entry *entry, struct run *run, int64_t due, unsigned attempt)
-{
-	struct firing *firing = calloc(1, sizeof(*firing));
-	if (!firing)
-		return false;
-	if (entry->is_stuck)
-		log_info("%s: runs can be made again", label_of(entry));
-	*firing = (struct firing){
-		.entry = entry, .run = run, .due = due, .attempt = attempt, .before = entry->last
-	};
-	entry->last = (struct last){ .due = due,
-		.attempt = attempt,
-		.is_open = true,
-		.is_known = true,
-		.status = RUN_QUEUED };
-	snprintf(entry->last.run_id, sizeof(entry->last.run_id), "%s", run_id(run));
-	entry->writing = firing;
-	entry->going++;
-	entry->retry = CRON_PLAN_NEVER;
-	entry->is_stuck = entry->is_changed = false;
-	struct store_cron row = row_of(entry);
-	struct run_writing with = { .cron = &row };
-	run_write_down(run, &with, on_written, firing);
-	return true;
-}
-
-/* False: it has to be tried again. */
-static bool fire(struct cron_entry *entry, int64_t due, unsigned attempt)
-{
-	struct run *run = NULL;
-	enum run_code code = RUN_OK;
-	char reason[200] = "";
-	int error = make_run(entry, due, attempt, &code, &run, reason, sizeof(reason));
-	if (error == -EINVAL || code == RUN_SESSION_BUSY || code == RUN_SESSION_MISMATCH ||
-	    code == RUN_FORBIDDEN) {
-		log_error("%s: no run can be made: %s; the time is left out", label_of(entry),
-		    error ? reason : run_code_name(code));
-		skip(entry);
-		return true;
-	}
-	if (error == 0 && code == RUN_OK && write_down(entry, run, due, attempt))
-		return true;
-	if (!entry->is_stuck)
-		log_warn("%s: no run can be made yet: %s", label_of(entry),
-		    code == RUN_OK ? "out of memory" : run_code_name(code));
-	entry->is_stuck = true;
-	run_unref(run);
-	return false;
-}
-
-static bool is_too_late(const struct cron_entry *entry, int64_t due, int64_t now)
-{
-	return entry->rule.max_lateness_ms && now - due > entry->rule.max_lateness_ms;
-}
-
-/* One at a time on its way into the store: so what that knows has no gaps, whatever fails. */
-static void fire_waiting(struct cron_entry *entry, int64_t now)
-{
-	bool alone = entry->trigger->settings->cron.overlap != OVERLAP_ALLOW;
-	entry->again = CRON_PLAN_NEVER;
-	/* A store that fails at once has put it back, and set `again`. */
-	while (entry->waiting_count && !entry->writing && !(alone && entry->going) &&
-	       entry->again == CRON_PLAN_NEVER) {
-		int64_t due = pop(entry);
-		if (is_too_late(entry, due, now))
-			skip(entry);
-		else if (!fire(entry, due, 1))
-			put_back(entry, due, 1, now);
-	}
-}
-
-/* Their ends. */
-
-static int64_t backoff_ms(const struct cron_entry *entry)
-{
-	int64_t delay = entry->trigger->settings->cron.retry_backoff_ms;
-	for (unsigned i = 1; i < entry->last.attempt && delay < BACKOFF_MAX_MS; i++)
-		delay *= 2;
-	return least(delay, BACKOFF_MAX_MS);
-}
-
-/* What comes of the last run's end. */
-static void settle(struct cron_entry *entry, enum run_status status)
-{
-	bool is_more = status == RUN_FAILED && entry->waiting_count == 0 && !entry->paused &&
-		       entry->last.attempt <= (uint64_t)entry->trigger->settings->cron.retries;
-	entry->last.is_open = false;
-	entry->last.status = status;
-	entry->is_changed = true;
-	entry->retry = is_more ? now_ms() + backoff_ms(entry) : CRON_PLAN_NEVER;
-}
-
-/* One that was the last until another was made, which is on its way into the store. */
-static void settle_before(struct cron_entry *entry, const struct run *run)
-{
-	if (!entry->writing || strcmp(entry->writing->before.run_id, run_id(run)) != 0)
-		return;
-	entry->writing->before.is_open = false;
-	entry->writing->before.status = run_status(run);
-}
-
-static void on_run_event(void *arg, struct run *run, const struct run_event *event)
-{
-	struct firing *firing = arg;
-	struct cron_entry *entry = firing->entry;
-	if (event->type != RUN_EVENT_ENDED && event->type != RUN_EVENT_LEFT)
-		return;
-	entry->going--;
-	if (event->type == RUN_EVENT_ENDED && strcmp(entry->last.run_id, run_id(run)) == 0)
-		settle(entry, run_status(run));
-	else if (event->type == RUN_EVENT_ENDED)
-		settle_before(entry, run);
-	if (entry->waiting_count)
-		entry->again = 0;
-	wake(entry->cron);
-	firing_free(firing);
 }
 
 /* Due times. */
@@ -443,7 +52,7 @@ static void on_run_event(void *arg, struct run *run, const struct run_event *eve
 static void say_missed(const struct cron_entry *entry, const struct cron_plan *plan)
 {
 	static const char *const words[] = { "once", "skip", "all" };
-	log_warn("%s: times were missed; %zu are done now (misfire: %s)", label_of(entry),
+	log_warn("%s: times were missed; %zu are done now (misfire: %s)", entry_label(entry),
 	    plan->count, words[entry->rule.misfire]);
 }
 
@@ -472,14 +81,14 @@ static void on_due(struct cron_entry *entry, int64_t now)
 		int64_t due = plan->due[i];
 		bool missed = now - due > CRON_PLAN_GRACE_MS || plan->count > 1;
 		if (!missed && !may_wait(entry)) {
-			skip(entry);
+			entry_skip(entry);
 			continue;
 		}
 		if (!missed)
 			histogram_add(&cron->lateness, (uint64_t)(now - due) * 1000);
-		add_waiting(entry, due);
+		entry_add_waiting(entry, due);
 	}
-	fire_waiting(entry, now);
+	entry_fire_waiting(entry, now);
 }
 
 /* `dealt` where the clock was set. If it has gone back by more than a day, and then to where it was, what
@@ -505,11 +114,11 @@ static void mind_clock(struct cron_entry *entry, int64_t now, bool was_set)
 		entry->next = cron_plan_next(&entry->rule, dealt);
 	entry->dealt = dealt;
 	if (entry->save != CRON_PLAN_NEVER)
-		entry->save = least(entry->save, now + AGAIN_MS);
+		entry->save = cron_least(entry->save, now + CRON_AGAIN_MS);
 	if (entry->again != CRON_PLAN_NEVER)
-		entry->again = least(entry->again, now + AGAIN_MS);
+		entry->again = cron_least(entry->again, now + CRON_AGAIN_MS);
 	if (entry->retry != CRON_PLAN_NEVER)
-		entry->retry = least(entry->retry, now + BACKOFF_MAX_MS);
+		entry->retry = cron_least(entry->retry, now + CRON_BACKOFF_MAX_MS);
 }
 
 static void tick(struct cron_entry *entry, int64_t now, bool was_set)
@@ -518,15 +127,15 @@ static void tick(struct cron_entry *entry, int64_t now, bool was_set)
 	if (!entry->paused && entry->next <= now)
 		on_due(entry, now);
 	else if (!entry->paused && entry->again <= now)
-		fire_waiting(entry, now);
+		entry_fire_waiting(entry, now);
 	if (!entry->paused && entry->retry <= now) {
 		entry->retry = CRON_PLAN_NEVER;
-		if (!fire(entry, entry->last.due, entry->last.attempt + 1))
-			put_back(entry, entry->last.due, entry->last.attempt + 1, now);
+		if (!entry_fire(entry, entry->last.due, entry->last.attempt + 1))
+			entry_put_back(entry, entry->last.due, entry->last.attempt + 1, now);
 	}
 	/* What is on its way has it, and may yet come back. */
 	if (!entry->writing && (entry->is_changed || entry->save <= now))
-		save(entry);
+		entry_save(entry);
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)
@@ -538,7 +147,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	cron->was_set = false;
 	if (!cron->started)
 		return;
-	int64_t now = now_ms();
+	int64_t now = cron_now_ms();
 	for (size_t i = 0; i < cron->count; i++)
 		tick(&cron->entries[i], now, was_set);
 	arm(cron);
@@ -627,27 +236,6 @@ void cron_free(struct cron *cron)
 	free(cron);
 }
 
-/* Its last run is going on again, or has ended without anybody hearing of it. */
-static void take_up(struct cron_entry *entry)
-{
-	struct run *live = runs_find_live(entry->cron->setup.runs, entry->last.run_id);
-	if (live && !run_is_over(live)) {
-		struct firing *firing = calloc(1, sizeof(*firing));
-		if (!firing)
-			return;
-		*firing = (struct firing){
-			.entry = entry,
-			.run = run_ref(live),
-			.due = entry->last.due,
-			.attempt = entry->last.attempt,
-		};
-		entry->going++;
-		begin(firing);
-	} else {
-		settle(entry, entry->last.is_known ? entry->last.status : RUN_CANCELLED);
-	}
-}
-
 static void on_forgotten(void *arg, int error)
 {
 	(void)arg;
@@ -672,7 +260,7 @@ static void load_row(struct cron *cron, const struct store_cron *row)
 	snprintf(
 	    entry->last.run_id, sizeof(entry->last.run_id), "%s", row->run_id ? row->run_id : "");
 	if (entry->last.is_open)
-		take_up(entry);
+		entry_take_up(entry);
 	entry->is_new = strcmp(row->schedule, entry->schedule) != 0;
 	if (entry->is_new) { /* nothing is left of it but the run that may be going on */
 		entry->retry = CRON_PLAN_NEVER;
@@ -709,20 +297,20 @@ static void entry_start(struct cron_entry *entry, int64_t now)
 	entry->is_changed = entry->is_changed || entry->is_new;
 	entry->dealt = dealt_by(entry, now, false);
 	entry->next = cron_plan_next(&entry->rule, entry->dealt);
-	if (entry->rule.expr.kind == CRON_REBOOT && !entry->paused && push(entry, 0, now))
+	if (entry->rule.expr.kind == CRON_REBOOT && !entry->paused && entry_push(entry, 0, now))
 		entry->again = now;
 }
 
 void cron_start(struct cron *cron)
 {
-	int64_t now = now_ms();
+	int64_t now = cron_now_ms();
 	cron->started = cron->count > 0;
 	for (size_t i = 0; i < cron->count; i++)
 		if (cron->entries[i].trigger->settings->cron.enabled)
 			entry_start(&cron->entries[i], now);
 	if (cron->started)
 		event_add(cron->timer, NULL);
-	wake(cron);
+	cron_wake(cron);
 }
 
 void cron_stop(struct cron *cron)
@@ -733,10 +321,15 @@ void cron_stop(struct cron *cron)
 
 /* What others ask for. */
 
+struct cron_entry *cron_at(struct cron *cron, size_t i)
+{
+	return i < cron->count ? &cron->entries[i] : NULL;
+}
+
 struct cron_entry *cron_find(struct cron *cron, const char *name)
 {
 	for (size_t i = 0; i < cron->count; i++)
-		if (strcmp(name_of(&cron->entries[i]), name) == 0)
+		if (strcmp(entry_name(&cron->entries[i]), name) == 0)
 			return &cron->entries[i];
 	return NULL;
 }
@@ -748,7 +341,7 @@ const struct trigger *cron_trigger(const struct cron_entry *entry)
 
 void cron_pause(struct cron_entry *entry, bool paused, store_done_fn done, void *arg)
 {
-	int64_t now = now_ms();
+	int64_t now = cron_now_ms();
 	if (entry->paused != paused) {
 		entry->paused = paused;
 		entry->waiting_count = 0;
@@ -757,15 +350,15 @@ void cron_pause(struct cron_entry *entry, bool paused, store_done_fn done, void 
 		entry->next = cron_plan_next(&entry->rule, entry->dealt);
 	}
 	entry->is_changed = true; /* if this is not written, the next is */
-	struct store_cron row = row_of(entry);
-	wake(entry->cron);
+	struct store_cron row = entry_row(entry);
+	cron_wake(entry->cron);
 	store_cron_put(entry->cron->setup.store, &row, done, arg);
 }
 
 int cron_make_run(const struct cron_entry *entry, enum run_code *ret_code, struct run **ret,
     char *reason, size_t size)
 {
-	return make_run(entry, now_ms(), 1, ret_code, ret, reason, size);
+	return entry_make_run(entry, cron_now_ms(), 1, ret_code, ret, reason, size);
 }
 
 void cron_look(const struct cron_entry *entry, struct cron_view *ret)

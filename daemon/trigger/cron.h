@@ -40,6 +40,8 @@ void cron_start(struct cron *cron);
 /* No more of them come. */
 void cron_stop(struct cron *cron);
 
+/* The i-th, in the order of triggers_at; NULL past the last. */
+struct cron_entry *cron_at(struct cron *cron, size_t i);
 /* NULL: there is none of that name. */
 struct cron_entry *cron_find(struct cron *cron, const char *name);
 const struct trigger *cron_trigger(const struct cron_entry *entry);

@@ -51,10 +51,12 @@ struct triggers *triggers_new(const struct settings *settings, const struct regi
 	if (!triggers)
 		return NULL;
 	triggers->all = calloc(settings->trigger_count + 1, sizeof(*triggers->all));
+	size_t of_kind[TRIGGER_KINDS] = { 0 };
 	int error = triggers->all ? 0 : -ENOMEM;
 	for (size_t i = 0; error == 0 && i < settings->trigger_count; i++) {
 		struct trigger *trigger = &triggers->all[triggers->count++];
 		trigger->settings = &settings->triggers[i];
+		trigger->nth = of_kind[trigger->settings->kind]++;
 		error = trigger_open(trigger, registry);
 	}
 	if (error == 0)

@@ -14,6 +14,7 @@
 
 struct trigger {
 	const struct trigger_settings *settings; /* borrowed */
+	size_t nth;                              /* of its kind, from 0 */
 	struct agent *agent;                     /* borrowed */
 	char *source; /* of its runs, as in "event(user_signup)", "POST /github" */
 	/* NULL: the plugin that brings it has a handler; session: NULL, a new one each time. */

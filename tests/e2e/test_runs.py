@@ -137,6 +137,7 @@ def test_filters(two):
     def found(query):
         return [run["run_id"] for run in runs(two, query)]
     assert found("?agent=a") == [one]
+    wait_for("its end to be written", lambda: found("?status=failed") == [failed])
     assert found("?agent=b") == [failed, other]
     assert found("?session_id=s%201%2C%C3%BC") == [one]
     assert found("?status=failed") == [failed]
