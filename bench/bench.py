@@ -5,11 +5,12 @@ counts is the median of the rounds. Throughput is requests per CPU-second of the
 children (utime + stime), which is steady where wall time is not.
 
     bench.py [--rounds N] [--build DIR] [PART…]
-    parts: throughput durable commit latency stream memory start restart
+    parts: throughput durable commit latency stream memory start restart cron
 
 The store is off but where a row says otherwise; bench/store_scale.py has the figures of a large one.
 """
 import argparse
+import collections
 import hashlib
 import json
 import os
@@ -17,11 +18,13 @@ import re
 import resource
 import signal
 import socket
+import sqlite3
 import statistics
 import subprocess
 import tempfile
 import threading
 import time
+from datetime import datetime
 from pathlib import Path
 
 from process import TICK, cpu_seconds, family, free_port, pss_kib
@@ -371,6 +374,25 @@ def restart():
     server.stop()
 
 
-parts = {f.__name__: f for f in (throughput, durable, commit, latency, stream, memory, start, restart)}
+def lateness(count, schedule, seconds):
+    """The largest time from a due time to its run, and the counts of runs for each: from the store."""
+    server = agentd("cron:\n" + "".join(f'  c{i}: {{ schedule: "{schedule}", input: hello }}\n' for i in range(count)), store=True)
+    time.sleep(seconds)
+    server.stop()
+    with sqlite3.connect(folder / f"{server.port}.db") as db:
+        rows = db.execute("SELECT created, metadata ->> 'due' FROM runs WHERE source LIKE 'cron%'").fetchall()
+    dues = [datetime.fromisoformat(due).timestamp() * 1000 for _, due in rows]
+    return max(row[0] - due for row, due in zip(rows, dues)), collections.Counter(dues).values()
+
+
+def cron():
+    late, counts = lateness(1, "* * * * * *", 10)
+    show(f"from a due time to its run, one at a time, largest of {len(counts)}", f"{late:.0f} ms", "50 ms", "", late <= 50)
+    late, counts = lateness(1000, "*/3 * * * * *", 12)
+    show(f"  1,000 at once, {len(counts)} times, largest", f"{late:.0f} ms", "1000 ms", "",
+         late <= 1000 and set(counts) == {1000})
+
+
+parts = {f.__name__: f for f in (throughput, durable, commit, latency, stream, memory, start, restart, cron)}
 for part in options.parts or parts:
     parts[part]()
