@@ -116,6 +116,7 @@ struct trigger_settings {
 	char *agent;      /* its name */
 	char *input,
 	    *session; /* templates; input is NULL if it is brought; session: a new one each time */
+	bool enabled;
 	int64_t timeout_ms;              /* 0: the agent's */
 	const struct conf_node *section; /* borrowed from the tree */
 	/* Of these, what its kind says. */
@@ -136,7 +137,6 @@ struct trigger_settings {
 		enum overlap overlap;
 		int64_t max_lateness_ms; /* 0: any */
 		int64_t retries, retry_backoff_ms;
-		bool enabled;
 	} cron;
 	char *event; /* which; several triggers may have the same */
 };

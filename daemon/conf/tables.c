@@ -138,6 +138,7 @@ static const struct schema_row composite_rows[] = {
 };
 
 #define TRIGGER_ROWS \
+	{ "enabled", AGENTD_BOOL, false, "true", NULL, 0, 0, "false: it is as if it were not there", AT(trigger_settings, enabled) }, \
 	{ "agent", AGENTD_STRING, false, NULL, NULL, 0, 0, "whose run it makes; without it, the default agent's", AT(trigger_settings, agent) }, \
 	{ "input", AGENTD_STRING, false, "{{ body }}", NULL, 0, 0, "what the agent is told: a template", AT(trigger_settings, input) }, \
 	{ "session", AGENTD_STRING, false, NULL, NULL, 0, 0, "a template: the same text, the same session; without it, a new one each time", AT(trigger_settings, session) }, \
@@ -158,7 +159,6 @@ static const struct schema_row webhook_rows[] = {
 static const struct schema_row cron_rows[] = {
 	{ "schedule", AGENTD_STRING, true, NULL, NULL, 0, 0, "when, such as \"0 9 * * MON-FRI\" or \"@every 90s\"", AT(trigger_settings, cron.schedule) },
 	{ "timezone", AGENTD_STRING, false, "UTC", NULL, 0, 0, "whose clocks the schedule is about, such as Europe/Berlin", AT(trigger_settings, cron.timezone) },
-	{ "enabled", AGENTD_BOOL, false, "true", NULL, 0, 0, "false: it does not come", AT(trigger_settings, cron.enabled) },
 	{ "misfire", AGENTD_STRING, false, "once", "once|skip|all", 0, 0, "what becomes of times at which agentd was down, or that the clock has skipped", AT(trigger_settings, cron.misfire_word) },
 	{ "max_lateness", AGENTD_DURATION, false, "0s", NULL, 0, INT64_MAX, "a time that is longer ago is left out; 0s: none is", AT(trigger_settings, cron.max_lateness_ms) },
 	{ "overlap", AGENTD_STRING, false, "skip", "skip|queue|allow", 0, 0, "what becomes of a time while the run before is going on", AT(trigger_settings, cron.overlap_word) },

@@ -83,7 +83,7 @@ static void set_paused(struct api *api, struct http_request *request, const char
 	struct cron_entry *entry = find(api, request, name);
 	if (!entry)
 		return;
-	if (!cron_trigger(entry)->settings->cron.enabled) {
+	if (!cron_trigger(entry)->settings->enabled) {
 		problem_reply(request, PROBLEM_BAD_REQUEST,
 		    "%s is off in the config (enabled: false)",
 		    cron_trigger(entry)->settings->label);

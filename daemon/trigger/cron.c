@@ -184,7 +184,7 @@ static bool entry_init(struct cron *cron, const struct trigger *trigger)
 		.retry = CRON_PLAN_NEVER,
 		.save = CRON_PLAN_NEVER,
 		.seen = CRON_PLAN_NEVER,
-		.paused = !settings->cron.enabled,
+		.paused = !settings->enabled,
 		.is_new = true };
 	if (asprintf(&entry->schedule, "%s %s", settings->cron.schedule, settings->cron.timezone) <
 	    0)
@@ -245,7 +245,7 @@ static void on_forgotten(void *arg, int error)
 static void load_row(struct cron *cron, const struct store_cron *row)
 {
 	struct cron_entry *entry = cron_find(cron, row->name);
-	if (!entry || !entry->trigger->settings->cron.enabled) {
+	if (!entry || !entry->trigger->settings->enabled) {
 		store_cron_delete(cron->setup.store, row->name, on_forgotten, NULL);
 		return;
 	}
@@ -306,7 +306,7 @@ void cron_start(struct cron *cron)
 	int64_t now = cron_now_ms();
 	cron->started = cron->count > 0;
 	for (size_t i = 0; i < cron->count; i++)
-		if (cron->entries[i].trigger->settings->cron.enabled)
+		if (cron->entries[i].trigger->settings->enabled)
 			entry_start(&cron->entries[i], now);
 	if (cron->started)
 		event_add(cron->timer, NULL);
@@ -367,7 +367,7 @@ void cron_look(const struct cron_entry *entry, struct cron_view *ret)
 	enum run_status status = live ? run_status(live) : entry->last.status;
 	bool comes = !entry->paused && entry->next != CRON_PLAN_NEVER;
 	*ret = (struct cron_view){ .paused = entry->paused,
-		.enabled = entry->trigger->settings->cron.enabled,
+		.enabled = entry->trigger->settings->enabled,
 		.next_wall_ms = comes ? (uint64_t)entry->next : 0,
 		.retry_wall_ms = entry->retry == CRON_PLAN_NEVER ? 0 : (uint64_t)entry->retry,
 		.going = entry->going,

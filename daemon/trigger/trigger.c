@@ -54,6 +54,9 @@ struct triggers *triggers_new(const struct settings *settings, const struct regi
 	size_t of_kind[TRIGGER_KINDS] = { 0 };
 	int error = triggers->all ? 0 : -ENOMEM;
 	for (size_t i = 0; error == 0 && i < settings->trigger_count; i++) {
+		/* A schedule that is off is there to be seen. */
+		if (!settings->triggers[i].enabled && settings->triggers[i].kind != TRIGGER_CRON)
+			continue;
 		struct trigger *trigger = &triggers->all[triggers->count++];
 		trigger->settings = &settings->triggers[i];
 		trigger->nth = of_kind[trigger->settings->kind]++;

@@ -574,6 +574,18 @@ def test_dropped_in(agentd, check, tmp_path):
     assert do(daemon, "nothing").status == 200
 
 
+def test_switched_off(agentd):
+    """What a plugin brings need not be wanted."""
+    daemon = agentd("agents: { u: { plugin: PLUGIN(unified), triggers: { hello: { enabled: false }, signup: { enabled: no },"
+                    " morning: { enabled: false } } } }\nevents: { other: { enabled: false } }\n").wait_ready()
+    assert_problem(call(daemon, "/hello", {"name": "Ann"}), 404, "not_found")
+    for event in ("signup", "other"):
+        assert_problem(call(daemon, f"/events/{event}", {"name": "Ann"}), 404, "not_found")
+    assert daemon.get("/triggers").json["webhooks"] == []
+    [morning] = daemon.get("/triggers").json["cron"]
+    assert (morning["enabled"], morning["next"]) == (False, None)
+
+
 def test_a_schedule_of_a_plugin(agentd):
     """Its times come as those of the config do; the handler says what the agent is told; the config says when."""
     text = ("agents: { u: { plugin: PLUGIN(unified), triggers: { morning: { schedule: '* * * * * *', misfire: all } } } }\n"
