@@ -267,7 +267,7 @@ void answer_refuse(struct http_request *request, enum run_code code, const struc
 {
 	static const char *const why[] = {
 		[RUN_AGENT_UNAVAILABLE] = "the agent's process is not running",
-		[RUN_OVERLOADED] = "the agent's queue is full",
+		[RUN_OVERLOADED] = "the agent's queue is full, or too much input waits",
 		[RUN_DRAINING] = "agentd is stopping",
 		[RUN_SESSION_BUSY] = "another run of this session is going on",
 		[RUN_FORBIDDEN] = "the session belongs to another user",

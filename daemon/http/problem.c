@@ -42,7 +42,7 @@ static const struct problem_view table[PROBLEM_COUNT] = {
 	[PROBLEM_INTERRUPTED] = { 502, "interrupted", "Interrupted",
 	    "agentd ended while the run was going on" },
 	[PROBLEM_OVERLOADED] = { 503, "overloaded", "Overloaded",
-	    "the agent's queue is full, or the wait in it was too long" },
+	    "the agent's queue is full, or the wait in it was too long; or there are 256 MiB of inputs" },
 	[PROBLEM_AGENT_UNAVAILABLE] = { 503, "agent_unavailable", "Agent Unavailable",
 	    "the agent's process is down" },
 	[PROBLEM_DRAINING] = { 503, "draining", "Draining",

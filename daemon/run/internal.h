@@ -95,6 +95,8 @@ struct runs {
 	TAILQ_HEAD(, run) ready;   /* whose session's turn has just come */
 	struct event *ready_event; /* made active by hand: no recursion along a session's queue */
 	size_t live_count;
+	size_t
+	    input_bytes; /* of all that there are: those that wait need memory for as long as they must */
 	bool draining;
 	void (*idle)(void *arg);
 	void *idle_arg;

@@ -11,6 +11,8 @@
 #include "daemon/run/event_log.h"
 #include "daemon/run/internal.h"
 
+#define INPUTS_MAX (256u << 20) /* bytes of the inputs of all runs: more are refused as overload */
+
 const char *run_code_name(enum run_code code)
 {
 	static const char *const name[] = {
@@ -48,6 +50,7 @@ const char *run_status_name(enum run_status status)
 static void run_destroy(struct run *run)
 {
 	event_del(&run->timer);
+	run->runs->input_bytes -= run->input.length;
 	buf_done(&run->input);
 	buf_done(&run->metadata);
 	buf_done(&run->said);
@@ -159,6 +162,7 @@ static struct run *run_new(struct runs *runs, const struct run_request *request)
 	run->any_session = request->any_session;
 	run->owner = request->owner;
 	buf_add(&run->input, request->input.p, request->input.n);
+	runs->input_bytes += run->input.length;
 	buf_add(&run->metadata, request->metadata.p, request->metadata.n);
 	run->timeout_ms = settings->timeout_ms;
 	if (request->timeout_ms > 0 && request->timeout_ms < run->timeout_ms)
@@ -188,6 +192,9 @@ enum run_code run_create(struct runs *runs, const struct run_request *request, s
 	if (runs->draining && !request->later)
 		return RUN_DRAINING;
 	enum run_code code = request->id ? RUN_OK : agent_admit(request->agent, request->durable);
+	/* Those of the store must be taken, and have been within it. */
+	if (code == RUN_OK && !request->id && runs->input_bytes + request->input.n > INPUTS_MAX)
+		code = RUN_OVERLOADED;
 	if (code != RUN_OK)
 		return code;
 	const struct session_turn *holder =

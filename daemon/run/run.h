@@ -31,12 +31,12 @@ enum run_code {
 	RUN_AGENT_FAILED,      /* the plugin said so */
 	RUN_AGENT_CRASHED,     /* its process died */
 	RUN_AGENT_UNAVAILABLE, /* its process is down and not about to serve */
-	RUN_OVERLOADED,        /* the queue is full, or the wait was too long */
-	RUN_DRAINING,          /* agentd is stopping */
-	RUN_TIMEOUT,           /* the deadline */
-	RUN_STOPPED,           /* somebody cancelled it */
-	RUN_SESSION_BUSY,      /* on_busy: reject */
-	RUN_SESSION_MISMATCH,  /* the session belongs to another agent */
+	RUN_OVERLOADED,   /* the queue is full, or all inputs too large, or the wait was too long */
+	RUN_DRAINING,     /* agentd is stopping */
+	RUN_TIMEOUT,      /* the deadline */
+	RUN_STOPPED,      /* somebody cancelled it */
+	RUN_SESSION_BUSY, /* on_busy: reject */
+	RUN_SESSION_MISMATCH, /* the session belongs to another agent */
 	RUN_NO_MEMORY,
 	RUN_NOT_STORED,  /* the store could not write it down */
 	RUN_FORBIDDEN,   /* the session belongs to another user */

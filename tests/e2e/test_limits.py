@@ -5,7 +5,7 @@ import socket
 import struct
 
 import pytest
-from conftest import Reply, assert_problem, wait_for
+from conftest import SANITIZED, Reply, assert_problem, wait_for
 
 
 def one(agentd, options=""):
@@ -58,6 +58,29 @@ def test_queue_of_none(agentd):
     first.close()
     wait_for("it to end", lambda: daemon.load("a") == (0, 0))
     assert daemon.run("say x").status == 200
+
+
+@pytest.mark.skipif(SANITIZED, reason="it takes 300 MB, several times over")
+def test_inputs_have_a_bound(agentd):
+    """Runs that wait keep their inputs in memory: more than 256 MiB of them are refused, whatever queues would take."""
+    daemon = agentd("""
+        http: { listen: [ "127.0.0.1:0" ], max_body: 32M }
+        agents: { a: { plugin: PLUGIN(actor), concurrency: 1 } }
+        store: { enabled: false }
+    """).wait_ready()
+    holder = daemon.start_run("hang")
+    wait_for("it to run", lambda: daemon.load("a") == (1, 0))
+    text, waiting = "say " + "x" * (31 << 20), []
+    for _ in range(8):
+        waiting.append(daemon.start_run(text))
+        wait_for("it to wait", lambda: daemon.load("a") == (1, len(waiting)))
+    assert_problem(daemon.run(text), 503, "overloaded")
+    waiting.pop().close()
+    wait_for("one to be gone", lambda: daemon.load("a") == (1, len(waiting)))
+    waiting.append(daemon.start_run(text))
+    wait_for("another to wait", lambda: daemon.load("a") == (1, len(waiting)))
+    for connection in (*waiting, holder):
+        connection.close()
 
 
 def test_queue_timeout(agentd):
