@@ -30,7 +30,7 @@ PYTHON     := /usr/bin/python3
 # Debian packages: to build, and to test.
 BUILD_PACKAGES := gcc libc6-dev make pkg-config libcjose-dev libcurl4-openssl-dev libedit-dev libevent-dev \
                   libjansson-dev libseccomp-dev libsqlite3-dev libssl-dev libyaml-dev tzdata \
-                  uthash-dev
+                  libwslay-dev uthash-dev
 TEST_PACKAGES  := libcmocka-dev python3 python3-pytest python3-pytest-xdist python3-cryptography python3-jsonschema \
                   python3-jwt python3-prometheus-client bash-completion binutils curl mandoc nodejs zsh
 # Servers, which Debian starts when it installs them, and a browser: in CI only. Without them their tests skip.
@@ -57,9 +57,15 @@ FETCH_LIBS  = $(call pkg,libcurl libseccomp)
 HOST_LIBS   = $(call pkg,libevent_core libseccomp) -ldl -pthread
 CTL_LIBS    = $(call pkg,libcurl jansson libedit libcrypto) -pthread
 TEST_LIBS   = $(DAEMON_LIBS) $(call pkg,cmocka)
-# PLUGIN_LIBS_NAME: what plugins/NAME is linked with.
+# PLUGIN_LIBS_NAME: what plugins/NAME is linked with. PLUGIN_SHARES_NAME: its files of plugins/common.
 PLUGIN_LIBS_exec = $(call pkg,jansson)
 PLUGIN_LIBS_unified = $(call pkg,jansson)
+PLUGIN_LIBS_telegram = $(call pkg,jansson libcurl)
+PLUGIN_LIBS_discord = $(call pkg,jansson libcurl) -lwslay
+PLUGIN_LIBS_signal = $(call pkg,jansson libcurl) -lwslay
+PLUGIN_SHARES_telegram = backoff http split
+PLUGIN_SHARES_discord = backoff http split websocket
+PLUGIN_SHARES_signal = backoff http split websocket
 
 # What is what. A file in a folder is part of its program: there is no list to keep.
 DAEMON_SOURCES := $(wildcard daemon/*.c daemon/*/*.c)
@@ -73,7 +79,7 @@ CTL_SOURCES    := $(wildcard ctl/*.c) $(wildcard daemon/base/cron_*.c) daemon/ba
                   daemon/base/id.c daemon/base/tzif.c daemon/base/zone.c daemon/conf/nearest.c
 # manual/PAGE.in, and the one that agentctl makes itself.
 MANUALS        := agentctl.1 $(patsubst manual/%.in,%,$(wildcard manual/*.in))
-PLUGINS        := $(patsubst plugins/%/,%,$(wildcard plugins/*/))
+PLUGINS        := $(filter-out common,$(patsubst plugins/%/,%,$(wildcard plugins/*/)))
 TEST_PLUGINS   := $(patsubst tests/plugins/%.c,%,$(wildcard tests/plugins/*.c))
 PRELOADS       := $(patsubst tests/preload/%.c,%,$(wildcard tests/preload/*.c))
 ANIMALS        := $(patsubst tests/zoo/%.c,%,$(wildcard tests/zoo/*.c))
@@ -131,12 +137,17 @@ $(BUILD)/obj/daemon/http/embed.o: daemon/http/docs.html daemon/http/schemas.json
 $(BUILD)/daemon.a: $(filter-out %/main.o,$(call objects,$(DAEMON_SOURCES)))
 	$(call show,AR  )rm -f $@ && $(AR) rcs $@ $^
 
+# The parts of plugins that have no descriptor in them: what unit tests and fuzzers of these are linked with.
+$(BUILD)/plugins.a: $(call objects,$(wildcard plugins/*/*.c))
+	$(call show,AR  )rm -f $@ && $(AR) rcs $@ $^
+
 # A plugin sees one header, exports one symbol, and links with what it itself uses.
-PLUGIN_CFLAGS = -std=gnu17 -D_GNU_SOURCE -Iinclude $(WARNINGS) $(CFLAGS) $(SANFLAGS) -fPIC \
+PLUGIN_CFLAGS = -std=gnu17 -D_GNU_SOURCE -I. -Iinclude $(WARNINGS) $(CFLAGS) $(SANFLAGS) -fPIC \
                 -fvisibility=hidden -shared $(if $(SAN),,-Wl,-z,defs) -MMD -MP
 
 .SECONDEXPANSION:
-$(BUILD)/plugins/%.so: $$(wildcard plugins/$$*/*.[ch]) | $(BUILD)/plugins
+shared = $(PLUGIN_SHARES_$(1):%=plugins/common/%.c) $(PLUGIN_SHARES_$(1):%=plugins/common/%.h)
+$(BUILD)/plugins/%.so: $$(wildcard plugins/$$*/*.[ch]) $$(call shared,$$*) | $(BUILD)/plugins
 	$(call show,LINK)$(CC) $(PLUGIN_CFLAGS) $(filter %.c,$^) $(PLUGIN_LIBS_$*) -o $@
 
 $(BUILD)/tests/plugins/%.so: tests/plugins/%.c | $(BUILD)/tests/plugins
@@ -149,11 +160,11 @@ $(BUILD)/tests/preload/%.so: tests/preload/%.c | $(BUILD)/tests/preload
 $(BUILD)/tests/zoo/%.so: tests/zoo/%.c | $(BUILD)/tests/zoo
 	$(call show,LINK)$(CC) $(PLUGIN_CFLAGS) $< -o $@ -pthread
 
-$(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/daemon.a | $(BUILD)/tests/unit
+$(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/plugins.a $(BUILD)/daemon.a | $(BUILD)/tests/unit
 	$(call show,LINK)$(CC) $(ALL_LDFLAGS) $^ $(TEST_LIBS) -o $@
 
 # A fuzzer's function run over its corpus, without the fuzzer.
-$(BUILD)/tests/replay/%: $(BUILD)/obj/fuzz/%.o $(BUILD)/obj/fuzz/replay.o $(BUILD)/daemon.a | $(BUILD)/tests/replay
+$(BUILD)/tests/replay/%: $(BUILD)/obj/fuzz/%.o $(BUILD)/obj/fuzz/replay.o $(BUILD)/plugins.a $(BUILD)/daemon.a | $(BUILD)/tests/replay
 	$(call show,LINK)$(CC) $(ALL_LDFLAGS) $^ $(DAEMON_LIBS) -o $@
 
 $(BUILD)/plugins $(BUILD)/tests/plugins $(BUILD)/tests/preload $(BUILD)/tests/zoo $(BUILD)/tests/unit $(BUILD)/tests/replay:

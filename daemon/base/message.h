@@ -14,6 +14,11 @@
  * length and MESSAGE_COST; agentd gives the credit back as the readers of the run take the text. A
  * host that spends more than it has is broken. FINISH costs nothing.
  *
+ * An interface: SUBMIT and SENT from READY on, RESPOND for each HTTP. Each SUBMIT is answered with SUBMITTED,
+ * once the message is in the store; it has at most MESSAGE_SUBMISSIONS that are not answered. Each SEND is
+ * answered with SENT. A hook: each CALL is answered with DECIDE. The numbers of these are the sender's, in
+ * the place of a run's.
+ *
  * EMIT may come from CONFIG on. Each is answered with EMITTED, once what came of it is in the store; a host
  * has at most MESSAGE_EMISSIONS that are not answered.
  */
@@ -23,7 +28,7 @@
 #include <stdint.h>
 
 /* Both programs come from one build; this catches a host that does not. Change it with any field. */
-#define MESSAGE_PROTOCOL 4u
+#define MESSAGE_PROTOCOL 5u
 
 #define MESSAGE_WINDOW (256u << 10)
 #define MESSAGE_COST   64u
@@ -32,6 +37,25 @@
 
 #define MESSAGE_INPUT_MAX (16u << 20) /* what a handler says */
 
+#define MESSAGE_SUBMISSIONS     256u /* messages of an interface on their way into the store */
+#define MESSAGE_SUBMIT_MAX      (256u << 10) /* bytes of one */
+#define MESSAGE_ID_MAX          256u        /* bytes of its key, and of each of its ids and names */
+#define MESSAGE_ATTACHMENTS_MAX 64u         /* of a message, or an answer */
+#define MESSAGE_ATTACHMENT_MAX  (32u << 20) /* bytes of one */
+
+/* What a hook can be called for, in this order. HELLO has them as bits. */
+enum message_stage {
+	STAGE_ON_MESSAGE,
+	STAGE_BEFORE_RUN,
+	STAGE_AFTER_RUN,
+	STAGE_ON_ERROR,
+	STAGE_COUNT
+};
+
+/* What an interface can do, in the same place. */
+#define MESSAGE_CAN_TYPE 1u
+#define MESSAGE_CAN_HTTP 2u
+
 /* What the sandbox of a host leaves open. */
 #define MESSAGE_ALLOW_UNIX  1u
 #define MESSAGE_ALLOW_FILES 2u
@@ -39,19 +63,27 @@
 enum message_type {
 	/* agentd → host */
 	MESSAGE_SETUP = 1, /* u32 protocol, str name, bounds: u32 delta, u32 event, u32 events,
-	                    * u64 content, u32 threads, u32 what the sandbox allows, count, then
-	                    * hidden files: str path */
+	                    * u64 content, u32 threads, u32 what the sandbox allows, str spool folder
+	                    * (absent: none), count, then hidden files: str path */
 	MESSAGE_CONFIG,    /* count, then per option: u32 set, i64 number, f64 real, text text,
 	                    * count items: text */
 	MESSAGE_QUIT,      /* close the plugin and exit with 0 */
 	MESSAGE_RUN,       /* run; u32 attempt, u64 deadline (monotonic ms), texts run_id, input,
 	                    * session_id, user_id, claims, source, trigger, metadata, traceparent,
 	                    * what came: texts body, raw, headers, timestamp (absent without a
-	                    * trigger, as the input is with one), then messages */
+	                    * trigger, as the input is with one), text spool folder, then messages,
+	                    * attachments */
 	MESSAGE_CANCEL,    /* run */
 	MESSAGE_CREDIT,    /* run; u32 bytes */
 	MESSAGE_PING,      /* nothing */
 	MESSAGE_EMITTED,   /* nothing: one event less is on its way */
+	MESSAGE_SUBMITTED, /* number; u32 errno: 0, it is in the store */
+	MESSAGE_SEND,      /* number; u32 parts, texts chat_id, reply_to, text, then attachments */
+	MESSAGE_TYPING,    /* text chat_id */
+	MESSAGE_STOP,      /* receive no more */
+	MESSAGE_HTTP,      /* number; texts method, path, query, headers, body */
+	MESSAGE_CALL,  /* number; u32 stage, texts interface, platform, agent, user_id, session_id,
+	                    * run_id, reply, error, then the message as in SUBMIT */
 	MESSAGE_FETCH, /* to agentd-fetch: str url, u32 timeout (ms), u32 most bytes, count, then
 	                    * hidden files: str path */
 
@@ -61,25 +93,33 @@ enum message_type {
 	                     * then per option: str key, u32 type, u32 required, str fallback,
 	                     * str choices, i64 min, i64 max, str help, count, then per trigger:
 	                     * u32 type, u32 flags, strs name, path, method, schedule, zone, event,
-	                     * session */
+	                     * session, then u32 what it can do, count, then per path: strs method,
+	                     * path, when */
 	MESSAGE_READY,   /* nothing */
 	MESSAGE_LEAVING, /* text reason: why this process is about to end */
 	MESSAGE_DELTA,   /* run; rest: text */
 	MESSAGE_EVENT,   /* run; text type, text json */
 	MESSAGE_FINISH,  /* run; u32 status, texts content (absent: the deltas), error, usage, then
-	                     * messages */
+	                     * messages, attachments */
 	MESSAGE_PONG,    /* nothing */
 	MESSAGE_LOG,     /* u32 level, text, str run's id (absent: it is about none) */
 	MESSAGE_INPUT,   /* run; texts input, metadata: what a handler says; absent: nothing */
 	MESSAGE_EMIT,    /* texts event, json: something has happened */
 	MESSAGE_FETCHED, /* from agentd-fetch: rest: what the URL has */
+	MESSAGE_SUBMIT, /* number; texts key, user_id, user_name, chat_id, message_id, reply_to, text,
+	                  * raw, then attachments */
+	MESSAGE_SENT,   /* number; u32 status, u32 parts, u64 retry_after (ms), text error */
+	MESSAGE_RESPOND, /* number; u32 status, text content type, text body */
+	MESSAGE_DECIDE,  /* number; i64 verdict, texts text, metadata (absent: as it was) */
 };
 
-/* "messages" is: count, then per message texts role, content, tool_calls, tool_call_id. */
+/* "messages" is: count, then per message texts role, content, tool_calls, tool_call_id.
+ * "attachments" is: count, then per attachment u32 type, u64 bytes, texts name, mime_type, path, url. */
 
 /* Exit codes of agentd-host. */
 #define HOST_EXIT_REFUSED 78 /* EX_CONFIG: another try cannot help */
 #define HOST_EXIT_FAILED  70 /* EX_SOFTWARE: it said why */
+#define HOST_EXIT_DONE    79 /* it has nothing more to do */
 #define HOST_EXIT_NO_EXEC 111
 
 /* File descriptors of agentd-host. */

@@ -44,7 +44,10 @@ struct store_run {
 	struct frame_text input, metadata;
 	struct frame_text
 	    claims; /* what auth found about the user, a JSON object; of unfinished runs only */
+	struct frame_text attachments,
+	    files; /* of the input, and of the answer: run/attachment.h */
 	int64_t timeout_ms;
+	int64_t history; /* messages of its session that it is told; 0: as many as its agent says */
 	bool any_session; /* its session may be another user's */
 	bool durable;     /* it is to be done, whatever becomes of this process */
 	enum run_status status;
@@ -100,6 +103,65 @@ struct store_cron {
 };
 typedef void (*store_crons_fn)(void *arg, int error, const struct store_cron *crons, size_t count);
 
+/* A message of a chat, from when it is acknowledged until it has been answered. */
+enum store_incoming_state {
+	INCOMING_NEW,     /* nothing has been made of it */
+	INCOMING_RUNNING, /* its run has been written down */
+	INCOMING_OVER, /* its reply has been written down, or there is none; only its key is left */
+};
+struct store_incoming {
+	int64_t seq; /* of the store: in the order in which they came */
+	const char *interface;
+	struct frame_text key; /* what its platform gives to no other message */
+	const char *user_id, *chat_id;
+	struct frame_text body; /* all that was said: chat/message.h */
+	enum store_incoming_state state;
+	const char *run_id; /* NULL: it has none */
+	uint64_t at_wall_ms;
+};
+/* -EEXIST: its key is known, and nothing was written; that message has `seq`. */
+typedef void (*store_seq_fn)(void *arg, int error, int64_t seq);
+/* NULL: there is none of that number, or it is over. */
+typedef void (*store_incoming_fn)(void *arg, int error, const struct store_incoming *incoming);
+typedef void (*store_incomings_fn)(
+    void *arg, int error, const struct store_incoming *incomings, size_t count);
+
+/* The session in which somebody writes in a chat. */
+struct store_chat {
+	const char *interface, *user_id, *chat_id; /* who, and where */
+	const char *session_id;
+	uint64_t at_wall_ms; /* of the last message */
+};
+/* NULL: there is none yet. */
+typedef void (*store_chat_fn)(void *arg, int error, const struct store_chat *chat);
+
+/* A reply that a platform has not taken yet. */
+struct store_reply {
+	int64_t id; /* of the store: in the order in which they were written */
+	const char *interface, *chat_id;
+	const char *reply_to; /* id of the message that it answers; NULL: none */
+	const char *run_id;   /* which has one reply at most; NULL: it is of none */
+	struct frame_text text;
+	struct frame_text files; /* run/attachment.h */
+	unsigned attempts;
+	struct frame_text error; /* of the last one; p == NULL: there was none */
+	uint64_t created_wall_ms, next_wall_ms;
+	bool aside; /* it is not tried any more */
+};
+typedef void (*store_reply_fn)(void *arg, int error, const struct store_reply *reply);
+typedef void (*store_replies_fn)(
+    void *arg, int error, const struct store_reply *replies, size_t count, const char *next);
+
+/* Who somebody on a platform is. */
+struct store_identity {
+	const char *platform, *platform_user_id;
+	const char *user_id;
+	const char *user_name; /* as people know them there; NULL: not known */
+	uint64_t linked_wall_ms;
+};
+typedef void (*store_identities_fn)(
+    void *arg, int error, const struct store_identity *links, size_t count);
+
 /* A run that begins, and the idempotency key of its request. */
 struct store_add {
 	const struct store_run *run;
@@ -107,6 +169,8 @@ struct store_add {
 	bool again_if_failed;  /* a run that failed, or was cancelled, has the key no more */
 	uint64_t request;      /* a hash of the request */
 	const struct store_cron *cron; /* what is written with it; NULL: nothing */
+	int64_t incoming;              /* the message whose run it is: it is RUNNING now; 0: none */
+	const struct store_chat *chat; /* the session of that, written with it; NULL: none */
 };
 /* -EEXIST: the key is taken, and nothing was written; `taken` is who has it. -EPERM: its session belongs
  * to another user. */
@@ -157,6 +221,50 @@ void store_cron_list(struct store *store, store_crons_fn done, void *arg);
 void store_cron_put(
     struct store *store, const struct store_cron *cron, store_done_fn done, void *arg);
 void store_cron_delete(struct store *store, const char *name, store_done_fn done, void *arg);
+
+/*
+ * Chats. Only stores that keep runs have them; others answer -ENOTSUP.
+ */
+
+/* Writes a message down, as NEW; what it has of state, run_id and seq does not matter. */
+void store_incoming_add(
+    struct store *store, const struct store_incoming *incoming, store_seq_fn done, void *arg);
+void store_incoming_get(struct store *store, int64_t seq, store_incoming_fn done, void *arg);
+/* All that are not over, in their order, without bodies. */
+void store_incoming_list(struct store *store, store_incomings_fn done, void *arg);
+/* Nothing more comes of it. Done twice it is as done once. */
+void store_incoming_end(struct store *store, int64_t seq, store_done_fn done, void *arg);
+
+void store_chat_get(struct store *store, const char *interface, const char *user_id,
+    const char *chat_id, store_chat_fn done, void *arg);
+/* Deletes an interface's that have been silent since before then. Their sessions stay. */
+void store_chats_sweep(struct store *store, const char *interface, uint64_t before_wall_ms,
+    store_done_fn done, void *arg);
+
+/* Writes a reply down; the message that it answers (0: none) is over with it. `done` has its id; -EEXIST: its
+ * run has one already, which has that id, and the message is over. */
+void store_reply_add(struct store *store, const struct store_reply *reply, int64_t incoming,
+    store_seq_fn done, void *arg);
+/* NULL: there is none of that id (any more). */
+void store_reply_get(struct store *store, int64_t id, store_reply_fn done, void *arg);
+/* Its attempts, error, next_wall_ms and aside, which it has by its id. -ENOENT. */
+void store_reply_put(
+    struct store *store, const struct store_reply *reply, store_done_fn done, void *arg);
+/* The platform has taken it, or nobody wants it any more. -ENOENT. */
+void store_reply_delete(struct store *store, int64_t id, store_done_fn done, void *arg);
+/* All that are not aside, oldest first, without texts, files and errors. */
+void store_replies_waiting(struct store *store, store_replies_fn done, void *arg);
+/* A page of all, newest first; of the page's filters none. */
+void store_replies_list(
+    struct store *store, const struct store_page *page, store_replies_fn done, void *arg);
+
+/* All links, by user and then by when they were made; one of a (platform, platform user), made or changed;
+ * and one that is no more (-ENOENT). */
+void store_identities_list(struct store *store, store_identities_fn done, void *arg);
+void store_identity_put(
+    struct store *store, const struct store_identity *link, store_done_fn done, void *arg);
+void store_identity_delete(struct store *store, const char *platform, const char *platform_user_id,
+    store_done_fn done, void *arg);
 
 /* What it costs; all zero without a file. */
 struct store_view {

@@ -17,10 +17,11 @@
  * Text is UTF-8, pointer and length, not terminated. A sequence cut between two deltas is held
  * together; bytes that are not UTF-8 become U+FFFD.
  *
- * Threads. A plugin is called on one thread, the loop thread, and must not block it. A plugin that
+ * Threads. A plugin is called on one thread, the loop thread, and must not block it. An agent that
  * says AGENTD_BLOCKING has its `run`, and the handlers of its triggers, and nothing else, called on
  * threads of a pool. These may be called from any thread: delta, event, finish, input, metadata,
- * cancelled, ref, unref, log, run_log, emit. Everything else belongs to the loop thread.
+ * cancelled, ref, unref, log, run_log, emit, submit, sent, respond, spool, edit, decide. Everything
+ * else belongs to the loop thread.
  *
  * Errors. Functions return 0, or a negative errno (-EAGAIN, -EALREADY …).
  *
@@ -41,10 +42,13 @@ extern "C" {
 #define AGENTD_MAGIC 0x746e6761u /* "agnt" */
 #define AGENTD_ABI   0u
 
-/* The kinds of plugin. */
-#define AGENTD_AGENT 1u
+/* The kinds of plugin. An agent answers; an interface speaks a platform on which people write; a
+ * hook looks at what goes from one to the other. */
+#define AGENTD_AGENT     1u
+#define AGENTD_INTERFACE 2u
+#define AGENTD_HOOK      3u
 
-/* Flags of a plugin. Blocking: `run`, and a trigger's `handle`, are called on threads of agentd's,
+/* Flags of a plugin. Blocking, of an agent: `run`, and a trigger's `handle`, are called on threads of agentd's,
  * several at once (`threads` in agent.conf), and may wait there as they like. */
 #define AGENTD_BLOCKING 1u
 
@@ -79,14 +83,33 @@ extern "C" {
 #define AGENTD_LOG_INFO  2u
 #define AGENTD_LOG_DEBUG 3u
 
-/* What `open` returns when it will call `ready` later. */
+/* What `open` and `start` return when `ready` will be called later, and a function of a hook when
+ * `decide` will. */
 #define AGENTD_PENDING 1
+/* What a function of a hook returns, or hands to `decide`: it goes no further. */
+#define AGENTD_REFUSE 2
+
+/* The types of attachment. */
+#define AGENTD_FILE  0u
+#define AGENTD_IMAGE 1u
+#define AGENTD_AUDIO 2u
+#define AGENTD_VIDEO 3u
+
+/* What became of a reply, for agentd_sent.status. */
+#define AGENTD_SENT     0u /* the platform has taken all of it */
+#define AGENTD_RETRY    1u /* not now: another try may help */
+#define AGENTD_REJECTED 2u /* and no other try will help */
+
+/* What a hook may change, for `edit`. */
+#define AGENTD_EDIT_TEXT     1u /* of the message; after the run, of the reply */
+#define AGENTD_EDIT_METADATA 2u /* a JSON object, for the run's metadata; before the run */
 
 /* What a watch waits for. */
 #define AGENTD_READ  1u
 #define AGENTD_WRITE 2u
 
 struct agentd_run;   /* one run, counted by agentd */
+struct agentd_call;  /* one call of a hook, until it has decided */
 struct agentd_timer; /* owned by the plugin, freed with timer_free */
 struct agentd_watch; /* owned by the plugin, freed with watch_free */
 
@@ -134,6 +157,18 @@ struct agentd_message {
 	struct agentd_text tool_call_id; /* of a tool's answer, or empty */
 };
 
+/* A file that goes along with a message or an answer. It is a path or a URL; a URL must hold no
+ * secret, since agents hand it to providers of models. */
+struct agentd_attachment {
+	uint32_t type; /* AGENTD_FILE, AGENTD_IMAGE … */
+	uint32_t reserved;
+	uint64_t bytes;               /* 0: not known */
+	struct agentd_text name;      /* of the file, for people; or empty */
+	struct agentd_text mime_type; /* "image/jpeg" (RFC 6838); or empty */
+	struct agentd_text path;      /* absolute, of this machine; or empty */
+	struct agentd_text url;       /* http or https; or empty */
+};
+
 struct agentd_request {
 	uint32_t size;
 	uint32_t attempt;     /* 1, or more when an earlier attempt died with its process */
@@ -151,6 +186,13 @@ struct agentd_request {
 	const struct agentd_message *history; /* earlier messages of the session */
 	size_t history_count;
 	size_t message_size; /* bytes from one message to the next */
+	/* What came with the input. Files of paths are there until the run is over. */
+	const struct agentd_attachment *attachments;
+	size_t attachment_count;
+	size_t attachment_size; /* bytes from one attachment to the next */
+	/* A folder for the files of the answer, which goes once that has been delivered. Empty: this
+	 * run can have none. */
+	struct agentd_text spool;
 };
 
 struct agentd_result {
@@ -164,6 +206,10 @@ struct agentd_result {
 	const struct agentd_message *messages;
 	size_t message_count;
 	size_t message_size; /* sizeof(struct agentd_message) */
+	/* Files of the answer: URLs, or paths in the request's `spool`. */
+	const struct agentd_attachment *attachments;
+	size_t attachment_count;
+	size_t attachment_size; /* sizeof(struct agentd_attachment) */
 };
 
 /* What came to one of the plugin's triggers. */
@@ -204,6 +250,73 @@ struct agentd_trigger {
 	const char *event;    /* event: which; NULL: the trigger's name */
 	const char *session;  /* a template, as in agent.conf; NULL: a new session each time */
 	int (*handle)(void *self, struct agentd_run *run, const struct agentd_event *event);
+};
+
+/* A message that came in on a platform: an interface's `submit`. */
+struct agentd_incoming {
+	uint32_t size; /* sizeof(struct agentd_incoming) */
+	uint32_t reserved;
+	/* What the platform gives to no other message, such as the id of its update: a message whose
+	 * key is known is dropped. At most 256 bytes, as all ids and names here. */
+	struct agentd_text key;
+	struct agentd_text user_id;    /* who wrote it, as the platform knows them */
+	struct agentd_text user_name;  /* as people do, "@ann"; or empty */
+	struct agentd_text chat_id;    /* where it was written, and where the answer goes */
+	struct agentd_text message_id; /* what the answer refers to; or empty */
+	struct agentd_text reply_to;   /* id of the message that it answers; or empty */
+	struct agentd_text text;       /* may be empty if there are attachments */
+	struct agentd_text raw;        /* JSON, as the platform sent it; or empty */
+	/* Paths are those of `spool`: agentd takes the files over. */
+	const struct agentd_attachment *attachments;
+	size_t attachment_count;
+	size_t attachment_size; /* sizeof(struct agentd_attachment) */
+};
+
+/* What an interface is to send. */
+struct agentd_reply {
+	uint32_t size;
+	uint32_t parts; /* that the platform has taken in an earlier try: begin behind them */
+	uint64_t id;    /* for `sent` */
+	struct agentd_text chat_id;
+	struct agentd_text reply_to; /* id of the message that it answers; or empty */
+	struct agentd_text text;     /* of any length: how it is cut is the platform's affair */
+	const struct agentd_attachment *attachments;
+	size_t attachment_count;
+	size_t attachment_size; /* bytes from one attachment to the next */
+};
+
+/* What became of it. */
+struct agentd_sent {
+	uint32_t size;     /* sizeof(struct agentd_sent) */
+	uint32_t status;   /* AGENTD_SENT, AGENTD_RETRY or AGENTD_REJECTED */
+	uint32_t parts;    /* of those that are not sent: how many parts the platform has taken */
+	uint32_t reserved; /* 0 */
+	uint64_t retry_after_ms;  /* not before; 0: agentd decides */
+	struct agentd_text error; /* one line for operators, without secrets */
+};
+
+/* A request to one of an interface's paths. */
+struct agentd_http_request {
+	uint32_t size;
+	uint32_t reserved;
+	uint64_t id; /* for `respond` */
+	struct agentd_text method, path;
+	struct agentd_text query;   /* behind the ?, as it came; or empty */
+	struct agentd_text headers; /* JSON object, names in lower case */
+	struct agentd_text body;
+};
+
+/* What a hook sees. In on_message there is no user and no session yet; a reply is there after the
+ * run, an error in on_error. */
+struct agentd_exchange {
+	uint32_t size;
+	uint32_t reserved;
+	struct agentd_text interface, platform,
+	    agent; /* names; the platform is its plugin's name */
+	const struct agentd_incoming *message;
+	struct agentd_text user_id, session_id, run_id;
+	struct agentd_text reply;
+	struct agentd_text error;
 };
 
 /*
@@ -289,6 +402,38 @@ struct agentd_host {
 	 * 64 of this process are on their way into the store: try again later.
 	 */
 	int (*emit)(const struct agentd_host *host, const char *event, struct agentd_text json);
+
+	/* Ends this process, which has nothing more to do: it is not started again. For interfaces
+	 * whose other side has an end. Does not return. */
+	void (*done)(const struct agentd_host *host, const char *reason);
+
+	/*
+	 * Of interfaces. Any thread, from `start` on. A message that came in. `done` is called once, on
+	 * the loop thread. 0: it is in the store, or has been before, so it may be confirmed to the
+	 * platform. Negative: it is not; leave it with the platform, and submit it again.
+	 * What submit itself returns: 0, and `done` follows; -EINVAL: no key, user or chat, or nothing
+	 * said, or a path that is not from `spool`; -EMSGSIZE: more than 256 KiB; -EAGAIN: 256 messages
+	 * are on their way into the store.
+	 */
+	int (*submit)(const struct agentd_host *host, const struct agentd_incoming *message,
+	    void (*done)(void *arg, int error), void *arg);
+	/* Any thread. What became of a reply, once for each `send` that returned 0. -EALREADY: that
+	 * has been said. */
+	int (*sent)(const struct agentd_host *host, uint64_t reply, const struct agentd_sent *sent);
+	/* Any thread. Answers a request to `http`. -EALREADY: it has been answered, or nobody waits
+	 * any more; -EINVAL: no status that there is. */
+	int (*respond)(const struct agentd_host *host, uint64_t request, uint32_t status,
+	    const char *content_type, struct agentd_text body);
+	/* Any thread. The path of a new file in this interface's spool folder, which is for the caller
+	 * to make, and agentd's once it is in a message: at most 32 MiB. -ENOSPC: `size` is too small. */
+	int (*spool)(const struct agentd_host *host, char *path, size_t size);
+
+	/* Of hooks. Any thread, from the call of its function until it has decided. Changes what goes
+	 * on: `what` is AGENTD_EDIT_TEXT or _METADATA. The last counts. -EMSGSIZE: more than 256 KiB. */
+	int (*edit)(struct agentd_call *call, uint32_t what, struct agentd_text text);
+	/* Any thread, when the function returned AGENTD_PENDING: 0, AGENTD_REFUSE, or negative. The
+	 * call is over, and its pointer no longer valid. */
+	void (*decide)(struct agentd_call *call, int verdict);
 };
 
 #define AGENTD_HAS(host, member) \
@@ -316,6 +461,69 @@ struct agentd_agent_ops {
 	void (*close)(void *self);
 };
 
+/*
+ * What an interface does for agentd. All on the loop thread, where none may block.
+ *
+ * It turns what its platform says into messages, and agentd's replies into what its platform
+ * understands. Who may write, whose message it is, in which session, one after another, retries: all
+ * that is agentd's. A message is confirmed to the platform when `submit` has said that it is stored;
+ * a reply is done when the platform has taken it.
+ */
+struct agentd_interface_ops {
+	uint32_t size; /* sizeof(struct agentd_interface_ops) */
+	uint32_t reserved;
+	/* 0, or negative: failed, tried again later. AGENTD_PENDING is for `start`. */
+	int (*open)(
+	    const struct agentd_host *host, const struct agentd_options *options, void **ret_self);
+	/* Begin to receive. 0: ready. AGENTD_PENDING: `ready` will follow. Negative: failed, tried
+	 * again later; host->fatal if that cannot help. */
+	int (*start)(void *self);
+	/* Receive no more. Replies may still come. It may be called twice, and before `ready`. */
+	void (*stop)(void *self);
+	/* Sends a reply; what it points to is there until the return. 0 promises one host->sent, now
+	 * or later, within two minutes; negative: as sent, to be tried again. Of one chat the next
+	 * reply comes when that before is done; of several chats many at once. */
+	int (*send)(void *self, const struct agentd_reply *reply);
+	/* Optional. An answer in that chat is being worked on; again every four seconds. */
+	void (*typing)(void *self, struct agentd_text chat_id);
+	/* Of who has paths. 0 promises one host->respond; what `request` points to is there until the
+	 * return. Negative: 503. */
+	int (*http)(void *self, const struct agentd_http_request *request);
+	/* Optional. The last call; the process ends after it. */
+	void (*close)(void *self);
+};
+
+/* A path on agentd's own listener, for platforms that push. No auth is asked of who calls it: how the
+ * platform proves itself is the interface's affair. */
+struct agentd_path {
+	const char *method;
+	const char *path; /* "/hook"; or "$KEY": what that option of the plugin says */
+	const char *when; /* "mode=webhook": only if that option says so; NULL: always */
+};
+
+/* What a hook does for agentd: any of the four. Each returns 0 (go on), AGENTD_REFUSE, AGENTD_PENDING
+ * (host->decide will follow, within ten seconds), or something negative: the message has failed, and is
+ * answered with the interface's error_message. What `exchange` points to is there until the return. */
+struct agentd_hook_ops {
+	uint32_t size; /* sizeof(struct agentd_hook_ops) */
+	uint32_t reserved;
+	int (*open)(
+	    const struct agentd_host *host, const struct agentd_options *options, void **ret_self);
+	/* A message of somebody who may write. Refused: it is not answered. */
+	int (*on_message)(
+	    void *self, struct agentd_call *call, const struct agentd_exchange *exchange);
+	/* Its run is about to be made, and may be changed. Refused: it is not answered. */
+	int (*before_run)(
+	    void *self, struct agentd_call *call, const struct agentd_exchange *exchange);
+	/* The reply is about to be sent, and may be changed. Refused: it is not sent. */
+	int (*after_run)(
+	    void *self, struct agentd_call *call, const struct agentd_exchange *exchange);
+	/* Its run has failed, or a hook has. What is returned does not matter. */
+	int (*on_error)(
+	    void *self, struct agentd_call *call, const struct agentd_exchange *exchange);
+	void (*close)(void *self);
+};
+
 /* The descriptor. Its first twelve bytes stay as they are for ever. */
 struct agentd_plugin {
 	uint32_t magic;
@@ -333,6 +541,11 @@ struct agentd_plugin {
 	const struct agentd_trigger *triggers; /* use AGENTD_TRIGGERS for these three */
 	size_t trigger_count;
 	size_t trigger_size;
+	const struct agentd_interface_ops *interface;
+	const struct agentd_path *paths; /* use AGENTD_PATHS for these three */
+	size_t path_count;
+	size_t path_size;
+	const struct agentd_hook_ops *hook;
 };
 
 #define AGENTD_PLUGIN_HEAD                                                              \
@@ -343,6 +556,10 @@ struct agentd_plugin {
 #define AGENTD_TRIGGERS(rows)                                                  \
 	.triggers = (rows), .trigger_count = sizeof(rows) / sizeof((rows)[0]), \
 	.trigger_size = sizeof((rows)[0])
+
+#define AGENTD_PATHS(rows)                                               \
+	.paths = (rows), .path_count = sizeof(rows) / sizeof((rows)[0]), \
+	.path_size = sizeof((rows)[0])
 
 #if defined(__GNUC__)
 __attribute__((visibility("default")))
