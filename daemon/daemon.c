@@ -21,6 +21,7 @@
 #include "daemon/proc/notify.h"
 #include "daemon/run/registry.h"
 #include "daemon/run/run.h"
+#include "daemon/run/spool.h"
 #include "daemon/store/sqlite.h"
 #include "daemon/trigger/cron.h"
 #include "daemon/trigger/emit.h"
@@ -41,6 +42,7 @@ struct daemon {
 	struct auth *auth; /* borrowed */
 	struct event *log_flush;
 	struct store *store;
+	struct spool *spool; /* NULL without a store that keeps runs */
 	struct runs *runs;
 	struct registry *registry;
 	struct triggers *triggers;
@@ -135,6 +137,19 @@ static void daemon_on_trouble(void *arg, const char *what)
 	    daemon->settings->store.path, what);
 }
 
+/* Beside the store, and made before any host is started: a sandbox lets it see what is there then. */
+static int daemon_open_spool(struct daemon *daemon)
+{
+	char *path;
+	if (asprintf(&path, "%s-spool", daemon->settings->store.path) < 0)
+		return EX_OSERR;
+	int error = spool_new(path, &daemon->spool);
+	if (error < 0)
+		log_error("cannot make the folder %s for attachments: %s", path, strerror(-error));
+	free(path);
+	return error < 0 ? EX_UNAVAILABLE : 0;
+}
+
 static int daemon_open_store(struct daemon *daemon)
 {
 	const struct store_settings *settings = &daemon->settings->store;
@@ -150,7 +165,7 @@ static int daemon_open_store(struct daemon *daemon)
 		return (daemon->store = store_new_memory(MEMORY_SESSIONS)) ? 0 : EX_OSERR;
 	int error = store_open_sqlite(daemon->base, &setup, &daemon->store, reason, sizeof(reason));
 	if (error == 0)
-		return 0;
+		return daemon_open_spool(daemon);
 	log_error("cannot open the store %s: %s%s", settings->path, reason,
 	    error == -EBADMSG ? "; put a backup in its place, or move it away to begin anew"
 	    : error == -EBUSY ? "; give this one another store.path, or store: { enabled: false }"
@@ -278,7 +293,7 @@ int daemon_new(struct event_base *base, const struct daemon_setup *setup, struct
 	if ((error = daemon_open_store(daemon)))
 		goto fail;
 	error = EX_OSERR;
-	if (!(daemon->runs = runs_new(base, daemon->store)))
+	if (!(daemon->runs = runs_new(base, daemon->store, daemon->spool)))
 		goto fail;
 	struct registry_setup registry = {
 		.settings = settings,
@@ -354,6 +369,7 @@ void daemon_free(struct daemon *daemon)
 	registry_free(daemon->registry);
 	runs_free(daemon->runs);
 	store_free(daemon->store);
+	spool_free(daemon->spool);
 	log_on_pending(NULL, NULL);
 	log_flush();
 	if (daemon->log_flush)

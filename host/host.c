@@ -13,6 +13,9 @@
 
 #include "daemon/base/message.h"
 #include "daemon/proc/channel.h"
+#include "host/chat.h"
+#include "host/hook.h"
+#include "host/interface.h"
 #include "host/internal.h"
 #include "host/pool.h"
 
@@ -20,21 +23,15 @@
 
 /* What agentd says. A frame that makes no sense ends this process. */
 
-static struct agentd_text get_text(struct frame_cursor *cursor)
-{
-	struct frame_text text = frame_get_text(cursor);
-	return (struct agentd_text){ text.p, text.n };
-}
-
 static struct agentd_message *get_messages(struct frame_cursor *cursor, size_t *ret_count)
 {
 	uint32_t count = frame_get_count(cursor, 4 * sizeof(uint32_t));
 	struct agentd_message *messages = calloc(count ? count : 1, sizeof(*messages));
 	for (uint32_t i = 0; messages && i < count; i++) {
-		messages[i].role = get_text(cursor);
-		messages[i].content = get_text(cursor);
-		messages[i].tool_calls = get_text(cursor);
-		messages[i].tool_call_id = get_text(cursor);
+		messages[i].role = chat_get_text(cursor);
+		messages[i].content = chat_get_text(cursor);
+		messages[i].tool_calls = chat_get_text(cursor);
+		messages[i].tool_call_id = chat_get_text(cursor);
 	}
 	*ret_count = count;
 	return messages;
@@ -64,6 +61,7 @@ struct call {
 	struct agentd_event event;  /* what came, if a trigger of the plugin's made it */
 	struct buf input, metadata; /* what its handler made of that */
 	struct agentd_message *history;
+	struct agentd_attachment *attachments;
 	char *body; /* what the texts point into, if the frame does not live as long */
 };
 
@@ -76,24 +74,28 @@ static int call_read(struct call *call, const struct frame *frame)
 	request->message_size = sizeof(*request->history);
 	request->attempt = frame_get_u32(&cursor);
 	request->deadline_ms = frame_get_u64(&cursor);
-	request->run_id = get_text(&cursor);
-	request->input = get_text(&cursor);
-	request->session_id = get_text(&cursor);
-	request->user_id = get_text(&cursor);
-	request->claims = get_text(&cursor);
-	request->source = get_text(&cursor);
-	request->trigger = get_text(&cursor);
-	request->metadata = get_text(&cursor);
-	request->traceparent = get_text(&cursor);
+	request->run_id = chat_get_text(&cursor);
+	request->input = chat_get_text(&cursor);
+	request->session_id = chat_get_text(&cursor);
+	request->user_id = chat_get_text(&cursor);
+	request->claims = chat_get_text(&cursor);
+	request->source = chat_get_text(&cursor);
+	request->trigger = chat_get_text(&cursor);
+	request->metadata = chat_get_text(&cursor);
+	request->traceparent = chat_get_text(&cursor);
 	call->event = (struct agentd_event){
 		.size = sizeof(call->event), .trigger = request->trigger, .source = request->source
 	};
-	call->event.body = get_text(&cursor);
-	call->event.raw = get_text(&cursor);
-	call->event.headers = get_text(&cursor);
-	call->event.timestamp = get_text(&cursor);
+	call->event.body = chat_get_text(&cursor);
+	call->event.raw = chat_get_text(&cursor);
+	call->event.headers = chat_get_text(&cursor);
+	call->event.timestamp = chat_get_text(&cursor);
+	request->spool = chat_get_text(&cursor);
 	request->history = call->history = get_messages(&cursor, &request->history_count);
-	return call->history ? frame_end_fields(&cursor) : -ENOMEM;
+	request->attachment_size = sizeof(*request->attachments);
+	request->attachments = call->attachments =
+	    chat_get_attachments(&cursor, &request->attachment_count);
+	return call->history && call->attachments ? frame_end_fields(&cursor) : -ENOMEM;
 }
 
 static const struct agentd_trigger *find_trigger(struct agentd_text name)
@@ -124,6 +126,12 @@ static bool call_handle(struct call *call)
 	return true;
 }
 
+static void call_drop(struct call *call)
+{
+	free(call->history);
+	free(call->attachments);
+}
+
 static void call_execute(struct call *call)
 {
 	int refused = 0;
@@ -139,7 +147,7 @@ static void call_execute(struct call *call)
 	services_unref(call->run);
 	buf_done(&call->input);
 	buf_done(&call->metadata);
-	free(call->history);
+	call_drop(call);
 }
 
 static void call_execute_pooled(struct pool_call *pooled)
@@ -159,7 +167,7 @@ static int on_run(const struct frame *frame)
 	if (error == 0)
 		call_execute(&call);
 	else
-		free(call.history);
+		call_drop(&call);
 	return error;
 }
 
@@ -186,7 +194,7 @@ static int on_run_blocking(const struct frame *frame)
 		services_unref(call->run);
 	}
 	if (call)
-		free(call->history);
+		call_drop(call);
 	free(body);
 	free(call);
 	return error;
@@ -245,8 +253,10 @@ static _Noreturn void host_quit(void)
 	/* A thread may still be between its finish and its return. One that stays inside the plugin
 	 * rules out `close`, and the destructors of an exit. */
 	bool idle = pool_wait_idle(QUIT_PATIENCE_MS);
-	if (idle && host.opened && host.plugin->agent.close)
-		host.plugin->agent.close(host.self);
+	if (host.opened && services_is_kind(AGENTD_INTERFACE))
+		interface_stop();
+	if (idle && host.opened && host.plugin->close)
+		host.plugin->close(host.self);
 	services_flush(-1, 0, NULL);
 	channel_flush(host.channel);
 	if (!idle)
@@ -254,9 +264,8 @@ static _Noreturn void host_quit(void)
 	exit(0);
 }
 
-static int on_frame(void *arg, const struct frame *frame)
+static int on_agent_frame(const struct frame *frame)
 {
-	(void)arg;
 	switch (frame->type) {
 	case MESSAGE_RUN:
 		return host.blocking ? on_run_blocking(frame) : on_run(frame);
@@ -265,6 +274,21 @@ static int on_frame(void *arg, const struct frame *frame)
 		return 0;
 	case MESSAGE_CREDIT:
 		return on_credit(frame);
+	default:
+		return -EPROTO;
+	}
+}
+
+static int (*const kinds[])(const struct frame *frame) = {
+	[AGENTD_AGENT] = on_agent_frame,
+	[AGENTD_INTERFACE] = interface_on_frame,
+	[AGENTD_HOOK] = hook_on_frame,
+};
+
+static int on_frame(void *arg, const struct frame *frame)
+{
+	(void)arg;
+	switch (frame->type) {
 	case MESSAGE_EMITTED:
 		pthread_mutex_lock(&host.lock);
 		host.emitted -= host.emitted > 0;
@@ -277,7 +301,7 @@ static int on_frame(void *arg, const struct frame *frame)
 	case MESSAGE_QUIT:
 		host_quit();
 	default:
-		return -EPROTO;
+		return kinds[host.plugin->head.kind](frame);
 	}
 }
 
@@ -353,13 +377,15 @@ static void open_plugin(const struct frame *config)
 		.count = count,
 		.values = values };
 	int opened = 0;
-	if (host.plugin->agent.open)
-		opened = host.plugin->agent.open(&host_services, &options, &host.self);
+	if (host.plugin->open)
+		opened = host.plugin->open(&host_services, &options, &host.self);
 	wipe_config(values, count);
 	explicit_bzero((void *)(uintptr_t)config->body, config->length);
 	if (opened < 0)
 		services_leave(HOST_EXIT_FAILED, "its open failed");
 	host.opened = true;
+	if (services_is_kind(AGENTD_INTERFACE) && (opened = interface_start()) < 0)
+		services_leave(HOST_EXIT_FAILED, "its start failed");
 	if (opened != AGENTD_PENDING)
 		host_services.ready(&host_services);
 }

@@ -3,7 +3,8 @@
  * the plugin calls, and the loop.
  *
  * One lock guards the runs and the frames that wait to be sent, since the plugin may call delta,
- * event, finish, input, metadata, cancelled, ref, unref, emit and log from any thread. All else is the loop thread's.
+ * event, finish, input, metadata, cancelled, ref, unref, emit, log, and what interfaces and hooks have, from
+ * any thread. All else is the loop thread's.
  */
 #ifndef AGENTD_HOST_HOST_H
 #define AGENTD_HOST_HOST_H
@@ -20,6 +21,7 @@ struct host_setup {
 	uint32_t delta_max, event_max, events_max;
 	uint32_t threads; /* of a blocking plugin */
 	uint64_t content_max;
+	char *spool; /* folder for the attachments of an interface; NULL: none */
 	struct sandbox sandbox;
 };
 

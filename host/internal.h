@@ -56,6 +56,9 @@ extern struct host_state host;
 /* The table that the plugin gets; its name is set before `open`. */
 extern struct agentd_host host_services;
 
+/* Frames wait in `out`: they leave at the end of this turn of the loop, or of the next. Locked by the caller. */
+void services_wake(void);
+bool services_is_kind(uint32_t kind);
 /* Hands the frames that wait to the channel, which sends them at the end of this turn. An event's
  * callback; its arguments do not matter. */
 void services_flush(int fd, short what, void *arg);

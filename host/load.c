@@ -16,6 +16,7 @@
 
 #define OPTIONS_MAX  256
 #define TRIGGERS_MAX 256
+#define PATHS_MAX    16
 #define FLAGS_KNOWN  AGENTD_BLOCKING
 
 static int copy_struct(void *into, size_t ours, const void *from, size_t theirs)
@@ -150,6 +151,94 @@ static int copy_triggers(struct plugin *plugin, char *reason, size_t size)
 	return 0;
 }
 
+static int copy_paths(struct plugin *plugin, char *reason, size_t size)
+{
+	const struct agentd_plugin *head = &plugin->head;
+	if (head->path_count > PATHS_MAX ||
+	    (head->path_count && (!head->paths || !head->path_size))) {
+		snprintf(reason, size, "has a broken table of paths (%zu rows); use AGENTD_PATHS",
+		    head->path_count);
+		return -1;
+	}
+	plugin->paths = calloc(head->path_count + 1, sizeof(*plugin->paths));
+	if (!plugin->paths) {
+		snprintf(reason, size, "out of memory");
+		return -1;
+	}
+	const char *row = (const char *)head->paths;
+	for (size_t i = 0; i < head->path_count; i++, row += head->path_size) {
+		struct agentd_path *path = &plugin->paths[i];
+		if (copy_struct(path, sizeof(*path), row, head->path_size) < 0) {
+			snprintf(reason, size, "has paths that need a newer agentd");
+			return -1;
+		}
+		if (!path->method || !path->path) {
+			snprintf(
+			    reason, size, "has no method or no path in row %zu of its paths", i);
+			return -1;
+		}
+	}
+	return 0;
+}
+
+/* The functions of each kind. NULL: they are as they must be; else what is missing. */
+
+static const char *take_agent(struct plugin *plugin)
+{
+	const struct agentd_agent_ops *theirs = plugin->head.agent;
+	if (theirs && copy_struct(&plugin->agent, sizeof(plugin->agent), theirs, theirs->size) < 0)
+		return "needs a newer agentd";
+	plugin->open = plugin->agent.open;
+	plugin->close = plugin->agent.close;
+	return plugin->agent.run ? NULL : "is an agent without a `run`";
+}
+
+static const char *take_interface(struct plugin *plugin)
+{
+	const struct agentd_interface_ops *theirs = plugin->head.interface,
+					  *ours = &plugin->interface;
+	if (theirs && copy_struct(&plugin->interface, sizeof(*ours), theirs, theirs->size) < 0)
+		return "needs a newer agentd";
+	plugin->open = ours->open;
+	plugin->close = ours->close;
+	if (!ours->start || !ours->stop || !ours->send)
+		return "is an interface without a `start`, a `stop` or a `send`";
+	if (plugin->head.path_count && !ours->http)
+		return "is an interface with paths, and without an `http`";
+	return NULL;
+}
+
+static const char *take_hook(struct plugin *plugin)
+{
+	const struct agentd_hook_ops *theirs = plugin->head.hook, *ours = &plugin->hook;
+	if (theirs && copy_struct(&plugin->hook, sizeof(*ours), theirs, theirs->size) < 0)
+		return "needs a newer agentd";
+	plugin->open = ours->open;
+	plugin->close = ours->close;
+	if (!ours->on_message && !ours->before_run && !ours->after_run && !ours->on_error)
+		return "is a hook without a function";
+	return NULL;
+}
+
+static const char *(*const takers[])(struct plugin *plugin) = {
+	[AGENTD_AGENT] = take_agent,
+	[AGENTD_INTERFACE] = take_interface,
+	[AGENTD_HOOK] = take_hook,
+};
+
+/* What only agents have. */
+static const char *misplaced(const struct agentd_plugin *head)
+{
+	if (head->kind == AGENTD_AGENT)
+		return head->path_count
+			   ? "is an agent with paths, which interfaces have; an agent's "
+			     "are webhooks, among its triggers"
+			   : NULL;
+	if (head->flags & AGENTD_BLOCKING)
+		return "is blocking (AGENTD_BLOCKING), and no agent";
+	return head->trigger_count ? "has triggers, and is no agent" : NULL;
+}
+
 int load_plugin(int fd, struct plugin *ret, char *reason, size_t size)
 {
 	const void *found = find_descriptor(fd, reason, size);
@@ -166,21 +255,20 @@ int load_plugin(int fd, struct plugin *ret, char *reason, size_t size)
 		snprintf(reason, size, "has a descriptor without a name or a version");
 		return -1;
 	}
-	if (plugin.head.kind != AGENTD_AGENT) {
-		snprintf(reason, size, "is of kind %u, which this agentd does not know",
-		    plugin.head.kind);
+	uint32_t kind = plugin.head.kind;
+	if (kind < AGENTD_AGENT || kind > AGENTD_HOOK) {
+		snprintf(reason, size, "is of kind %u, which this agentd does not know", kind);
 		return -1;
 	}
-	const struct agentd_agent_ops *agent = plugin.head.agent;
-	if (agent && copy_struct(&plugin.agent, sizeof(plugin.agent), agent, agent->size) < 0) {
-		snprintf(reason, size, "needs a newer agentd");
+	const char *fault = takers[kind](&plugin);
+	if (!fault)
+		fault = misplaced(&plugin.head);
+	if (fault) {
+		snprintf(reason, size, "%s", fault);
 		return -1;
 	}
-	if (!plugin.agent.run) {
-		snprintf(reason, size, "is an agent without a `run`");
-		return -1;
-	}
-	if (copy_options(&plugin, reason, size) < 0 || copy_triggers(&plugin, reason, size) < 0)
+	if (copy_options(&plugin, reason, size) < 0 || copy_triggers(&plugin, reason, size) < 0 ||
+	    copy_paths(&plugin, reason, size) < 0)
 		return -1;
 	*ret = plugin;
 	return 0;

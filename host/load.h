@@ -11,8 +11,15 @@
 struct plugin {
 	struct agentd_plugin head;
 	struct agentd_option *options;
-	struct agentd_agent_ops agent;
+	struct agentd_agent_ops agent; /* by its kind, one of these three */
+	struct agentd_interface_ops interface;
+	struct agentd_hook_ops hook;
 	struct agentd_trigger *triggers;
+	struct agentd_path *paths;
+	/* Of whatever kind. `close` may be NULL. */
+	int (*open)(
+	    const struct agentd_host *host, const struct agentd_options *options, void **ret_self);
+	void (*close)(void *self);
 };
 
 /* 0; or -1, with a line for people in `reason`. */

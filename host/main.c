@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "daemon/base/message.h"
+#include "host/hook.h"
 #include "host/host.h"
 #include "host/load.h"
 #include "host/pipe.h"
@@ -47,6 +48,7 @@ static struct host_setup read_setup(int fd, const struct frame *frame)
 	setup.content_max = frame_get_u64(&cursor);
 	setup.threads = frame_get_u32(&cursor);
 	uint32_t allowed = frame_get_u32(&cursor);
+	setup.spool = frame_get_str(&cursor);
 	setup.sandbox.daemon = getppid();
 	setup.sandbox.unix_sockets = allowed & MESSAGE_ALLOW_UNIX;
 	setup.sandbox.files = allowed & MESSAGE_ALLOW_FILES;
@@ -79,6 +81,29 @@ static void put_triggers(struct frame_writer *writer, const struct plugin *plugi
 	}
 }
 
+/* The stages of a hook, or what an interface can do. */
+static uint32_t abilities(const struct plugin *plugin)
+{
+	uint32_t can = 0;
+	for (uint32_t stage = 0; stage < STAGE_COUNT; stage++)
+		if (hook_function(&plugin->hook, stage))
+			can |= 1u << stage;
+	if (plugin->head.kind == AGENTD_INTERFACE)
+		can = (plugin->interface.typing ? MESSAGE_CAN_TYPE : 0) |
+		      (plugin->interface.http ? MESSAGE_CAN_HTTP : 0);
+	return can;
+}
+
+static void put_paths(struct frame_writer *writer, const struct plugin *plugin)
+{
+	frame_put_u32(writer, (uint32_t)plugin->head.path_count);
+	for (size_t i = 0; i < plugin->head.path_count; i++) {
+		frame_put_str(writer, plugin->paths[i].method);
+		frame_put_str(writer, plugin->paths[i].path);
+		frame_put_str(writer, plugin->paths[i].when);
+	}
+}
+
 static void send_hello(int fd, const struct plugin *plugin)
 {
 	const struct agentd_plugin *head = &plugin->head;
@@ -103,6 +128,8 @@ static void send_hello(int fd, const struct plugin *plugin)
 		frame_put_str(&writer, option->help);
 	}
 	put_triggers(&writer, plugin);
+	frame_put_u32(&writer, abilities(plugin));
+	put_paths(&writer, plugin);
 	if (frame_end(&writer) < 0)
 		host_leave(fd, HOST_EXIT_FAILED, "out of memory");
 	pipe_send(fd, &out);

@@ -13,6 +13,9 @@
 #include "daemon/base/id.h"
 #include "daemon/base/message.h"
 #include "daemon/proc/channel.h"
+#include "host/chat.h"
+#include "host/hook.h"
+#include "host/interface.h"
 #include "host/internal.h"
 
 #define RUNS_RETIRED 1024
@@ -37,7 +40,7 @@ struct agentd_watch {
 
 /* Sending, from any thread. Locked by the caller. */
 
-static void wake_loop(void)
+void services_wake(void)
 {
 	if (host.woken)
 		return;
@@ -65,6 +68,11 @@ void services_flush(int fd, short what, void *arg)
 	pthread_mutex_unlock(&host.lock);
 }
 
+bool services_is_kind(uint32_t kind)
+{
+	return host.plugin->head.kind == kind;
+}
+
 static void run_unref_locked(struct agentd_run *run)
 {
 	if (--run->refs)
@@ -86,7 +94,7 @@ void services_enter(const struct agentd_run *run)
 static void put_log(uint32_t level, const char *run_id, const char *text)
 {
 	if (host.out.length + host.backlog > LOG_BACKLOG_MAX) {
-		wake_loop(); /* which looks how much agentd has taken since */
+		services_wake(); /* which looks how much agentd has taken since */
 		return;
 	}
 	struct frame_writer writer = frame_begin(&host.out, MESSAGE_LOG, 0);
@@ -94,7 +102,7 @@ static void put_log(uint32_t level, const char *run_id, const char *text)
 	frame_put_str(&writer, text);
 	frame_put_str(&writer, run_id);
 	frame_end(&writer);
-	wake_loop();
+	services_wake();
 }
 
 static void put_log_line(uint32_t level, const char *run_id, const char *format, va_list args)
@@ -143,7 +151,7 @@ static void host_ready(const struct agentd_host *self)
 	pthread_mutex_lock(&host.lock);
 	struct frame_writer writer = frame_begin(&host.out, MESSAGE_READY, 0);
 	frame_end(&writer);
-	wake_loop();
+	services_wake();
 	pthread_mutex_unlock(&host.lock);
 }
 
@@ -164,6 +172,13 @@ static void host_fatal(const struct agentd_host *self, const char *reason)
 {
 	(void)self;
 	services_leave(HOST_EXIT_REFUSED, reason);
+}
+
+static void host_done(const struct agentd_host *self, const char *reason)
+{
+	(void)self;
+	services_leave(
+	    services_is_kind(AGENTD_INTERFACE) ? HOST_EXIT_DONE : HOST_EXIT_FAILED, reason);
 }
 
 /* Takes the price of a delta or event from the run's credit. A thread of a blocking plugin waits for
@@ -198,7 +213,7 @@ static int host_delta(struct agentd_run *run, struct agentd_text text)
 		struct frame_writer writer = frame_begin(&host.out, MESSAGE_DELTA, run->number);
 		frame_put_rest(&writer, text.p, text.n);
 		error = frame_end(&writer);
-		wake_loop();
+		services_wake();
 	}
 	pthread_mutex_unlock(&host.lock);
 	return error;
@@ -221,15 +236,10 @@ static int host_event(struct agentd_run *run, const char *type, struct agentd_te
 		frame_put_text(&writer, json.p ? json.p : "", json.n);
 		error = frame_end(&writer);
 		run->events++;
-		wake_loop();
+		services_wake();
 	}
 	pthread_mutex_unlock(&host.lock);
 	return error;
-}
-
-static void put_text(struct frame_writer *writer, struct agentd_text text)
-{
-	frame_put_text(writer, text.p ? text.p : "", text.p ? text.n : 0);
 }
 
 static void put_messages(struct frame_writer *writer, const struct agentd_result *result)
@@ -240,10 +250,10 @@ static void put_messages(struct frame_writer *writer, const struct agentd_result
 	for (size_t i = 0; row && i < result->message_count; i++, row += step) {
 		const struct agentd_message *message =
 		    (const struct agentd_message *)(const void *)row;
-		put_text(writer, message->role);
-		put_text(writer, message->content);
-		put_text(writer, message->tool_calls);
-		put_text(writer, message->tool_call_id);
+		chat_put_text(writer, message->role);
+		chat_put_text(writer, message->content);
+		chat_put_text(writer, message->tool_calls);
+		chat_put_text(writer, message->tool_call_id);
 	}
 }
 
@@ -252,9 +262,11 @@ static int put_finish(uint64_t number, const struct agentd_result *result)
 	struct frame_writer writer = frame_begin(&host.out, MESSAGE_FINISH, number);
 	frame_put_u32(&writer, result->status);
 	frame_put_text(&writer, result->content.p, result->content.n); /* absent: the deltas */
-	put_text(&writer, result->error);
-	put_text(&writer, result->usage);
+	chat_put_text(&writer, result->error);
+	chat_put_text(&writer, result->usage);
 	put_messages(&writer, result);
+	chat_put_attachments(
+	    &writer, result->attachments, result->attachment_count, result->attachment_size);
 	return frame_end(&writer);
 }
 
@@ -296,6 +308,11 @@ static int check_result(const struct agentd_result *result, char *why, size_t si
 		    result->content.n, (unsigned long long)host.setup->content_max);
 		return -EMSGSIZE;
 	}
+	if (result->attachments && result->attachment_count > MESSAGE_ATTACHMENTS_MAX) {
+		snprintf(why, size, "%zu attachments; at most %u are allowed",
+		    result->attachment_count, MESSAGE_ATTACHMENTS_MAX);
+		return -EMSGSIZE;
+	}
 	return 0;
 }
 
@@ -313,7 +330,7 @@ void services_fail_run(struct agentd_run *run, const char *why)
 	if (!run->finished) {
 		put_failure(run->number, why);
 		run_retire(run);
-		wake_loop();
+		services_wake();
 	}
 	pthread_mutex_unlock(&host.lock);
 }
@@ -335,7 +352,7 @@ static int host_finish(struct agentd_run *run, const struct agentd_result *resul
 		if (error < 0)
 			put_failure(run->number, why);
 		run_retire(run);
-		wake_loop();
+		services_wake();
 	}
 	pthread_mutex_unlock(&host.lock);
 	return error;
@@ -406,7 +423,7 @@ bool services_end_input(
 		} else if (!is_said) {
 			end_unsaid(run);
 		}
-		wake_loop();
+		services_wake();
 	}
 	run->handling = false;
 	*ret_input = run->input; /* the agent's `run` may read it longer than the run lasts */
@@ -454,12 +471,12 @@ static int host_emit(const struct agentd_host *self, const char *event, struct a
 	if (error == 0) {
 		struct frame_writer writer = frame_begin(&host.out, MESSAGE_EMIT, 0);
 		frame_put_text(&writer, event, n);
-		put_text(&writer, json);
+		chat_put_text(&writer, json);
 		error = frame_end(&writer);
 	}
 	if (error == 0) {
 		host.emitted++;
-		wake_loop();
+		services_wake();
 	}
 	pthread_mutex_unlock(&host.lock);
 	return error;
@@ -586,4 +603,11 @@ struct agentd_host host_services = {
 	.input = host_input,
 	.metadata = host_metadata,
 	.emit = host_emit,
+	.done = host_done,
+	.submit = interface_submit,
+	.sent = interface_sent,
+	.respond = interface_respond,
+	.spool = interface_spool,
+	.edit = hook_edit,
+	.decide = hook_decide,
 };

@@ -148,6 +148,10 @@ static int child_on_frame(void *arg, const struct frame *frame)
 	case MESSAGE_DELTA:
 	case MESSAGE_EVENT:
 	case MESSAGE_FINISH:
+	case MESSAGE_SUBMIT:
+	case MESSAGE_SENT:
+	case MESSAGE_RESPOND:
+	case MESSAGE_DECIDE:
 		if (child->state != STATE_READY && child->state != STATE_DRAINING)
 			return child->state == STATE_STOPPING ? 0 : -EPROTO;
 		return child->ops->frame(child->arg, child, frame);
@@ -223,6 +227,7 @@ static void child_send_setup(struct child *child)
 	frame_put_u32(&writer, (uint32_t)limits->threads);
 	frame_put_u32(&writer, (limits->allow_unix ? MESSAGE_ALLOW_UNIX : 0) |
 				   (limits->allow_files ? MESSAGE_ALLOW_FILES : 0));
+	frame_put_str(&writer, child->setup.spool);
 	frame_put_u32(&writer, (uint32_t)child->setup.hidden->count);
 	for (size_t i = 0; i < child->setup.hidden->count; i++)
 		frame_put_str(&writer, child->setup.hidden->items[i]);
@@ -324,14 +329,25 @@ static void child_log_exit(const struct child *child)
 		    child->setup.label, last->reason);
 }
 
+/* Whether it is an interface that says that it has nothing more to do. */
+static bool child_has_done(const struct child *child)
+{
+	const struct descriptor *plugin = image_descriptor(child->setup.image);
+	return plugin && plugin->kind == AGENTD_INTERFACE && child->last_exit.signal == 0 &&
+	       child->last_exit.code == HOST_EXIT_DONE;
+}
+
 /* The events of an end: what somebody asked for, what another try cannot help, and the rest. Code 0
  * counts as the rest: a plugin that calls exit(0) under its runs has not stopped cleanly. */
 static enum state_event child_end_event(const struct child *child)
 {
 	if (!child->wanted)
 		return EVENT_ENDED;
-	bool refused = child->last_exit.signal == 0 && child->last_exit.code == HOST_EXIT_REFUSED;
-	return refused ? EVENT_REFUSED : EVENT_GONE;
+	if (child->last_exit.signal)
+		return EVENT_GONE;
+	if (child->last_exit.code == HOST_EXIT_REFUSED)
+		return EVENT_REFUSED;
+	return child_has_done(child) ? EVENT_ENDED : EVENT_GONE;
 }
 
 static void child_ended(struct child *child)
@@ -348,7 +364,12 @@ static void child_ended(struct child *child)
 	child_bury(child);
 	child_end_leftovers(child);
 	child->ops->gone(child->arg, child);
-	child_step(child, child_end_event(child));
+	enum state_event event = child_end_event(child);
+	if (event == EVENT_ENDED && child->wanted)
+		log_info(
+		    "%s: has nothing more to do: %s", child->setup.label, child->last_exit.reason);
+	child->wanted = child->wanted && event != EVENT_ENDED;
+	child_step(child, event);
 }
 
 /* The table. */

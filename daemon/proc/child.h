@@ -33,13 +33,14 @@ struct child_setup {
 	const struct agent_limits *limits; /* borrowed */
 	const struct schema_list *hidden;  /* borrowed: files that the sandbox keeps from it */
 	unsigned *generations;             /* borrowed: the counter of the instance */
+	const char *spool;                 /* borrowed: a folder for its attachments; NULL: none */
 	int host_fd;                       /* borrowed */
 	bool quiet;                        /* its end is not logged: the owner reports it */
 };
 
 struct child_ops {
-	/* INPUT, DELTA, EVENT or FINISH, in READY and DRAINING; EMIT, once it has CONFIG. Negative: it makes no sense; the process
-	 * is killed. */
+	/* What message.h has from READY on, in READY and DRAINING; EMIT, once it has CONFIG. Negative: it makes
+	 * no sense, from a plugin of its kind or at all; the process is killed. */
 	int (*frame)(void *arg, struct child *child, const struct frame *frame);
 	/* The process is gone; whatever it had in flight is lost. `changed` follows. */
 	void (*gone)(void *arg, struct child *child);

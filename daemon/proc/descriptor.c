@@ -10,6 +10,7 @@
 #define SHOWN_MAX     4096
 #define OPTION_LEAST  40 /* bytes of an option row in a frame, without its texts */
 #define TRIGGER_LEAST 36 /* the same of a trigger */
+#define PATH_LEAST    12 /* and of a path */
 
 /* A text that people will see, and JSON will carry. */
 static char *read_shown(struct frame_cursor *cursor)
@@ -76,6 +77,21 @@ static void read_triggers(struct frame_cursor *cursor, struct descriptor *descri
 	}
 }
 
+static void read_paths(struct frame_cursor *cursor, struct descriptor *descriptor)
+{
+	uint32_t count = frame_get_count(cursor, PATH_LEAST);
+	descriptor->paths = calloc((size_t)count + 1, sizeof(*descriptor->paths));
+	for (uint32_t i = 0; descriptor->paths && i < count && !cursor->bad; i++) {
+		struct agentd_path *path = &descriptor->paths[i];
+		descriptor->path_count = i + 1;
+		path->method = read_shown(cursor);
+		path->path = read_shown(cursor);
+		path->when = read_shown(cursor);
+		if (!path->method || !path->path)
+			cursor->bad = true;
+	}
+}
+
 int descriptor_read(const struct frame *hello, struct descriptor **ret)
 {
 	struct frame_cursor cursor = frame_fields(hello);
@@ -93,8 +109,10 @@ int descriptor_read(const struct frame *hello, struct descriptor **ret)
 		cursor.bad = true;
 	read_options(&cursor, descriptor);
 	read_triggers(&cursor, descriptor);
+	descriptor->can = frame_get_u32(&cursor);
+	read_paths(&cursor, descriptor);
 	int error = frame_end_fields(&cursor);
-	if (!descriptor->options.rows || !descriptor->triggers)
+	if (!descriptor->options.rows || !descriptor->triggers || !descriptor->paths)
 		error = -ENOMEM;
 	if (error < 0) {
 		descriptor_free(descriptor);
@@ -132,6 +150,12 @@ void descriptor_free(struct descriptor *descriptor)
 		drop(trigger->session);
 	}
 	free(descriptor->triggers);
+	for (size_t i = 0; i < descriptor->path_count; i++) {
+		drop(descriptor->paths[i].method);
+		drop(descriptor->paths[i].path);
+		drop(descriptor->paths[i].when);
+	}
+	free(descriptor->paths);
 	free(descriptor->name);
 	free(descriptor->version);
 	free(descriptor->summary);

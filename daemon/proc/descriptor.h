@@ -18,6 +18,9 @@ struct descriptor {
 	/* As the plugin has them, but for `handle`, which stays with it: NULL. Texts are owned. */
 	struct agentd_trigger *triggers;
 	size_t trigger_count;
+	uint32_t can;              /* stages of a hook, or MESSAGE_CAN_… of an interface */
+	struct agentd_path *paths; /* of an interface; texts are owned */
+	size_t path_count;
 };
 
 /* Reads a HELLO. 0, or -EPROTO: not a HELLO of this build; or -ENOMEM. */

@@ -94,7 +94,7 @@ static void run_ask_history(struct run *run)
 	if (run->session_is_new)
 		run_on_history(run, 0, NULL);
 	else
-		store_session_get(run->runs->store, run->session_id, (size_t)settings->history,
+		store_session_get(run->runs->store, run->session_id, (size_t)run_history(run),
 		    (size_t)settings->limits.history, run_on_history, run);
 }
 
@@ -137,6 +137,7 @@ static void run_restart(struct run *run)
 	run->tail.n = 0;
 	run->has_deltas = false;
 	run->is_said = false;
+	run->files.length = 0;
 	run->said.length = 0;
 	if (run->trigger)
 		run->metadata.length = 0; /* its handler says it again */

@@ -36,9 +36,12 @@ struct run {
 	    *trigger; /* the last three may be NULL; behind the struct, in the same piece of memory */
 	bool session_is_new, any_session;
 	enum run_owner owner;
-	struct buf input, metadata;
-	struct buf said; /* with a trigger: what its handler says that the agent is told */
-	bool is_said;    /* its handler has spoken: of that, or of the metadata */
+	struct buf input, metadata, attachments;
+	struct buf files; /* of its answer */
+	bool keeps_spool; /* somebody else removes them */
+	int64_t history;  /* 0: as its agent has it */
+	struct buf said;  /* with a trigger: what its handler says that the agent is told */
+	bool is_said;     /* its handler has spoken: of that, or of the metadata */
 	int64_t timeout_ms;
 	uint64_t created_wall_ms, started_wall_ms, finished_wall_ms;
 	uint64_t begun_us, ended_us; /* monotonic: of the last attempt; 0: there was none */
@@ -86,6 +89,7 @@ struct run {
 struct runs {
 	struct event_base *base; /* borrowed */
 	struct store *store;     /* borrowed */
+	struct spool *spool;     /* borrowed; may be NULL */
 	struct records *records;
 	struct sessions *sessions;
 	uint64_t last_number;
@@ -129,6 +133,11 @@ void agent_emit(struct agent *agent, struct frame_text event, struct frame_text 
 
 /* worker.c, called by wire.c. */
 struct child *worker_child(const struct worker *worker);
+
+/* run.c, called by wire.c: the folder for the files of its answer, on the heap. NULL: it can have none. */
+char *run_spool(const struct run *run);
+/* How many messages of its session it is told. */
+int64_t run_history(const struct run *run);
 
 /* dispatch.c, called by agent.c, worker.c and run.c. */
 void run_begin(struct run *run, struct worker *worker); /* it got a place */

@@ -135,7 +135,9 @@ void run_write_down(struct run *run, const struct run_writing *with, store_add_f
 		.key = with->key,
 		.again_if_failed = with->again_if_failed,
 		.request = with->hash,
-		.cron = with->cron };
+		.cron = with->cron,
+		.incoming = with->incoming,
+		.chat = with->chat };
 	run_describe(run, &record);
 	run->is_recorded = true;
 	store_run_add(records_store(run_records(run)), &add, done, arg);

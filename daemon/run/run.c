@@ -10,6 +10,7 @@
 #include "daemon/run/agent.h"
 #include "daemon/run/event_log.h"
 #include "daemon/run/internal.h"
+#include "daemon/run/spool.h"
 
 #define INPUTS_MAX (256u << 20) /* bytes of the inputs of all runs: more are refused as overload */
 
@@ -53,6 +54,8 @@ static void run_destroy(struct run *run)
 	run->runs->input_bytes -= run->input.length;
 	buf_done(&run->input);
 	buf_done(&run->metadata);
+	buf_done(&run->attachments);
+	buf_done(&run->files);
 	buf_done(&run->said);
 	buf_done(&run->content);
 	buf_done(&run->log);
@@ -164,11 +167,13 @@ static struct run *run_new(struct runs *runs, const struct run_request *request)
 	buf_add(&run->input, request->input.p, request->input.n);
 	runs->input_bytes += run->input.length;
 	buf_add(&run->metadata, request->metadata.p, request->metadata.n);
+	buf_add(&run->attachments, request->attachments.p, request->attachments.n);
+	run->history = request->history;
 	run->timeout_ms = settings->timeout_ms;
 	if (request->timeout_ms > 0 && request->timeout_ms < run->timeout_ms)
 		run->timeout_ms = request->timeout_ms;
 	event_assign(&run->timer, runs->base, -1, 0, run_on_timer, run);
-	if (run->input.failed || run->metadata.failed) {
+	if (run->input.failed || run->metadata.failed || run->attachments.failed) {
 		run_destroy(run);
 		return NULL;
 	}
@@ -350,6 +355,8 @@ static void run_on_stored(struct run *run, int error)
 	}
 	run_go(run);
 	run->told = true;
+	if (run->durable && runs->spool && !run->keeps_spool)
+		spool_remove_run(runs->spool, run->id);
 	run_log_end(run);
 	agent_tally(run);
 	struct run_event event = { .type = RUN_EVENT_ENDED, .id = run->last_event };
@@ -438,6 +445,10 @@ void run_describe(const struct run *run, struct store_run *ret)
 		.trigger = run->trigger,
 		.input = { run->input.data, run->input.length },
 		.metadata = { run->metadata.data, run->metadata.length },
+		.attachments = { run->attachments.length ? run->attachments.data : NULL,
+		    run->attachments.length },
+		.files = { run->files.length ? run->files.data : NULL, run->files.length },
+		.history = run->history,
 		.claims = { run->claims, run->claims ? strlen(run->claims) : 0 },
 		.any_session = run->any_session,
 		.timeout_ms = run->timeout_ms,
@@ -458,6 +469,26 @@ void run_describe(const struct run *run, struct store_run *ret)
 		ret->messages = run->memory.messages;
 		ret->message_count = run->memory.count;
 	}
+}
+
+struct frame_text run_files(const struct run *run)
+{
+	return (struct frame_text){ run->files.data, run->files.length };
+}
+
+void run_keep_spool(struct run *run)
+{
+	run->keeps_spool = true;
+}
+
+char *run_spool(const struct run *run)
+{
+	return run->durable && run->runs->spool ? spool_of_run(run->runs->spool, run->id) : NULL;
+}
+
+int64_t run_history(const struct run *run)
+{
+	return run->history ? run->history : agent_settings(run->agent)->history;
 }
 
 struct frame_text run_log(const struct run *run)

@@ -24,6 +24,7 @@ struct agent;
 struct event_base;
 struct run;
 struct runs;
+struct spool;
 
 /* Why a run failed, or was not even made. */
 enum run_code {
@@ -66,8 +67,10 @@ struct run_request {
 	const char *source;
 	const char
 	    *trigger; /* of the agent's plugin, whose handler gets the input: came.h. NULL: none */
-	struct frame_text metadata; /* JSON object */
-	int64_t timeout_ms;         /* 0: the agent's; longer than the agent's: the agent's */
+	struct frame_text metadata;    /* JSON object */
+	struct frame_text attachments; /* that come with the input: attachment.h */
+	int64_t timeout_ms;            /* 0: the agent's; longer than the agent's: the agent's */
+	int64_t history; /* messages of its session that it is told; 0: as the agent has it */
 	/* It waits as long as it must, whatever state the agent is in; if the agent's process dies
 	 * with it, it is tried once more, in a process of its own. */
 	bool durable;
@@ -101,7 +104,8 @@ struct run_subscriber {
 	TAILQ_ENTRY(run_subscriber) link;
 };
 
-struct runs *runs_new(struct event_base *base, struct store *store);
+/* Borrows all; `spool` may be NULL: then no run can have files. */
+struct runs *runs_new(struct event_base *base, struct store *store, struct spool *spool);
 void runs_free(struct runs *runs); /* after every run has ended */
 /* Takes up what was going on when agentd ended: durable runs are begun again, in their order; others end
  * as interrupted, and so do those whose agent there is not. */
@@ -141,6 +145,8 @@ struct run_writing {
 	uint64_t hash; /* of that request */
 	bool again_if_failed;          /* a run that failed has the key no more */
 	const struct store_cron *cron; /* the schedule that it is of; NULL: none */
+	int64_t incoming;              /* the message of a chat that it is of; 0: none */
+	const struct store_chat *chat; /* where that was written; NULL: nowhere */
 };
 /* Writes a new run down, before it is started, or anybody is told its id. -EEXIST: that key has a run. */
 void run_write_down(struct run *run, const struct run_writing *with, store_add_fn done, void *arg);
@@ -170,5 +176,8 @@ enum run_code run_code(const struct run *run);
 const char *run_error(const struct run *run);         /* a line for people; NULL if it has none */
 struct frame_text run_content(const struct run *run); /* so far */
 const char *run_usage(const struct run *run);         /* JSON object; NULL if there is none */
+struct frame_text run_files(const struct run *run);   /* of its answer: attachment.h */
+/* The files of its answer are the caller's to remove, when it is over. */
+void run_keep_spool(struct run *run);
 
 #endif

@@ -32,13 +32,14 @@ void runs_leave_session(struct run *run)
 	event_active(runs->ready_event, EV_TIMEOUT, 0);
 }
 
-struct runs *runs_new(struct event_base *base, struct store *store)
+struct runs *runs_new(struct event_base *base, struct store *store, struct spool *spool)
 {
 	struct runs *runs = calloc(1, sizeof(*runs));
 	if (!runs)
 		return NULL;
 	runs->base = base;
 	runs->store = store;
+	runs->spool = spool;
 	TAILQ_INIT(&runs->live);
 	TAILQ_INIT(&runs->ready);
 	runs->sessions = sessions_new();

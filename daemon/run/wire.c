@@ -12,6 +12,7 @@
 #include "daemon/base/log.h"
 #include "daemon/base/message.h"
 #include "daemon/run/agent.h"
+#include "daemon/run/attachment.h"
 #include "daemon/run/came.h"
 #include "daemon/run/internal.h"
 
@@ -23,13 +24,13 @@ static void put(struct frame_writer *writer, struct frame_text text)
 	frame_put_text(writer, text.p, text.n);
 }
 
-static void put_history(struct frame_writer *writer, const struct agent_settings *settings,
-    const struct store_session *session)
+static void put_history(
+    struct frame_writer *writer, const struct run *run, const struct store_session *session)
 {
 	size_t cut = 0, count = session ? session->count : 0;
 	if (session)
-		cut = session_cut(session->messages, count, (size_t)settings->history,
-		    (size_t)settings->limits.history);
+		cut = session_cut(session->messages, count, (size_t)run_history(run),
+		    (size_t)agent_settings(run->agent)->limits.history);
 	frame_put_u32(writer, (uint32_t)(count - cut));
 	for (size_t i = cut; i < count; i++) {
 		put(writer, session->messages[i].role);
@@ -69,7 +70,12 @@ int wire_send_run(struct run *run, const struct store_session *session)
 	frame_put_text(&writer, run->metadata.data, run->metadata.length);
 	frame_put_str(&writer, run->traceparent);
 	put_came(&writer, &came.came);
-	put_history(&writer, agent_settings(run->agent), session);
+	char *spool = run_spool(run);
+	frame_put_str(&writer, spool ? spool : "");
+	put_history(&writer, run, session);
+	attachments_put(
+	    &writer, (struct frame_text){ run->attachments.data, run->attachments.length });
+	free(spool);
 	came_done(&came);
 	return frame_end(&writer);
 }
@@ -224,7 +230,7 @@ static void remember(const struct run *run, struct run_memory *memory, struct st
 	memory->messages[memory->count++] = message;
 }
 
-/* Reads the messages of a FINISH. -EPROTO: broken; -EINVAL, -E2BIG: a slip of the plugin's. */
+/* Reads the messages of a FINISH. -EINVAL: a slip of the plugin's; -E2BIG: the same, and no more is read. */
 static int read_memory(
     const struct run *run, struct frame_cursor *cursor, struct run_memory *memory)
 {
@@ -252,7 +258,23 @@ static int read_memory(
 		}
 		remember(run, memory, message);
 	}
-	return frame_end_fields(cursor) < 0 ? -EPROTO : error;
+	return error;
+}
+
+/* The files of the answer. Those that cannot be are left out. */
+static int read_files(struct run *run, struct frame_cursor *cursor)
+{
+	size_t left_out;
+	char *spool = run_spool(run);
+	run->files.length = 0;
+	int error = attachments_read(cursor, spool, &run->files, &left_out);
+	cursor->bad = cursor->bad || error == -EPROTO;
+	if (error == 0 && left_out)
+		complain(run,
+		    "attachments of its answer are left out: each is a URL (http, https), or "
+		    "a file in the spool folder of its run");
+	free(spool);
+	return error;
 }
 
 static void take_content(struct run *run, struct frame_text content)
@@ -316,7 +338,10 @@ static int receive_finish(struct run *run, const struct frame *frame)
 	struct frame_text usage = frame_get_text(&cursor);
 	struct run_memory memory = { 0 };
 	int got = read_memory(run, &cursor, &memory);
-	if (got == -EPROTO || status > AGENTD_CANCELLED ||
+	bool is_read = got == 0 || got == -EINVAL; /* else what follows is not looked at */
+	if (is_read && read_files(run, &cursor) == -ENOMEM)
+		got = -ENOMEM;
+	if ((is_read && frame_end_fields(&cursor) < 0) || status > AGENTD_CANCELLED ||
 	    content.n > (size_t)agent_settings(run->agent)->limits.content) {
 		run_memory_done(&memory);
 		return -EPROTO;

@@ -74,7 +74,7 @@ static int setup(void **state)
 	if (conf_errors_count(b->errors))
 		fail_msg("%s", conf_errors_get(b->errors, 0));
 	b->store = store_new_memory(100);
-	b->runs = runs_new(b->base, b->store);
+	b->runs = runs_new(b->base, b->store, NULL);
 	struct registry_setup registry = {
 		.settings = b->settings,
 		.images = b->images,

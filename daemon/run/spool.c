@@ -1,0 +1,118 @@
+/* spool: files by name only; nothing is followed that is a link. */
+#include "daemon/run/spool.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+struct spool {
+	char *path;
+};
+
+int spool_new(const char *path, struct spool **ret)
+{
+	struct spool *spool = calloc(1, sizeof(*spool));
+	if (spool)
+		spool->path = strdup(path);
+	if (!spool || !spool->path) {
+		spool_free(spool);
+		return -ENOMEM;
+	}
+	if (mkdir(path, 0700) < 0 && errno != EEXIST) {
+		int error = -errno;
+		spool_free(spool);
+		return error;
+	}
+	*ret = spool;
+	return 0;
+}
+
+void spool_free(struct spool *spool)
+{
+	if (!spool)
+		return;
+	free(spool->path);
+	free(spool);
+}
+
+static char *join(const struct spool *spool, const char *prefix, const char *name)
+{
+	char *path;
+	return asprintf(&path, "%s/%s%s", spool->path, prefix, name) < 0 ? NULL : path;
+}
+
+char *spool_of_run(const struct spool *spool, const char *run_id)
+{
+	return join(spool, "", run_id);
+}
+
+char *spool_of_interface(const struct spool *spool, const char *name)
+{
+	char *path = join(spool, "in-", name);
+	if (path && mkdir(path, 0700) < 0 && errno != EEXIST) {
+		free(path);
+		path = NULL;
+	}
+	return path;
+}
+
+/* What is in a folder and was last changed before then, but for folders. True: it is empty now. */
+static bool clear(int parent, const char *name, int64_t before_s)
+{
+	int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	DIR *folder = fd >= 0 ? fdopendir(fd) : NULL;
+	const struct dirent *entry;
+	bool empty = true;
+	if (!folder) {
+		if (fd >= 0)
+			close(fd);
+		return false;
+	}
+	while ((entry = readdir(folder))) {
+		struct stat file;
+		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+			continue;
+		bool old = fstatat(fd, entry->d_name, &file, AT_SYMLINK_NOFOLLOW) == 0 &&
+			   file.st_mtime < before_s;
+		if (!old || unlinkat(fd, entry->d_name, 0) < 0)
+			empty = false;
+	}
+	closedir(folder);
+	return empty;
+}
+
+static void clear_and_remove(int parent, const char *name, int64_t before_s)
+{
+	struct stat folder;
+	bool old =
+	    fstatat(parent, name, &folder, AT_SYMLINK_NOFOLLOW) == 0 && folder.st_mtime < before_s;
+	if (clear(parent, name, before_s) && old && strncmp(name, "in-", 3) != 0)
+		unlinkat(parent, name, AT_REMOVEDIR);
+}
+
+void spool_remove_run(const struct spool *spool, const char *run_id)
+{
+	char *path = join(spool, "", run_id);
+	/* Most have none, and that is one call. */
+	if (path && rmdir(path) < 0 && errno != ENOENT)
+		clear_and_remove(AT_FDCWD, path, INT64_MAX);
+	free(path);
+}
+
+void spool_sweep(const struct spool *spool, uint64_t before_wall_ms)
+{
+	DIR *folder = opendir(spool->path);
+	const struct dirent *entry;
+	while (folder && (entry = readdir(folder)))
+		if (entry->d_name[0] != '.')
+			clear_and_remove(
+			    dirfd(folder), entry->d_name, (int64_t)(before_wall_ms / 1000));
+	if (folder)
+		closedir(folder);
+}
