@@ -108,8 +108,10 @@ static int daemon_listen_control(struct daemon *daemon)
 	log_write(control->is_given ? LOG_LEVEL_ERROR : LOG_LEVEL_WARN, NULL, 0,
 	    "cannot open the control socket %s: %s%s", control->socket, strerror(-error),
 	    control->is_given ? "" : "; agentctl cannot reach this agentd (see control.socket)");
-	bool is_only = strcmp(daemon->settings->http.enabled_word, "false") == 0;
-	return control->is_given || is_only ? EX_UNAVAILABLE : 0;
+	/* Schedules need nobody. */
+	bool is_needed =
+	    strcmp(daemon->settings->http.enabled_word, "false") == 0 && !cron_at(daemon->cron, 0);
+	return control->is_given || is_needed ? EX_UNAVAILABLE : 0;
 }
 
 static int daemon_listen(struct daemon *daemon)
@@ -422,6 +424,8 @@ static void daemon_banner(const struct daemon *daemon)
 	for (size_t i = 0; (address = http_server_address(daemon->http, i)); i++)
 		log_info("listening on %s%s (%s%s)", strncmp(address, "unix:", 5) ? "http://" : "",
 		    address, auth ? "auth " : "no auth", auth ? auth->name : "");
+	if (!http_server_address(daemon->http, 0))
+		log_info("HTTP is off (http.enabled, http.listen)");
 	if (daemon->has_control)
 		log_info("agentctl finds it at %s", daemon->settings->control.socket);
 }

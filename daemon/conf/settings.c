@@ -240,11 +240,36 @@ static void settle_agents(struct settings *settings, struct conf_errors *errors)
 	settings_say_no_agent(settings, conf_get(settings->tree, "default_agent"), word, errors);
 }
 
+/* Whether HTTP is on is known once all triggers are: who only keeps times and hears events needs no port,
+ * unless the config names one. What `auto` comes to is false, or stays. */
+static void settle_http(struct settings *settings, struct conf_errors *errors)
+{
+	const struct conf_node *http = conf_get(settings->tree, "http");
+	const struct conf_node *enabled = conf_get(http, "enabled");
+	size_t of_kind[TRIGGER_KINDS] = { 0 };
+	for (size_t i = 0; i < settings->trigger_count; i++)
+		of_kind[settings->triggers[i].kind] += settings->triggers[i].enabled;
+	if (strcmp(settings->http.enabled_word, "auto") == 0 && !conf_get(http, "listen") &&
+	    !of_kind[TRIGGER_WEBHOOK] && (of_kind[TRIGGER_CRON] || of_kind[TRIGGER_EVENT])) {
+		char *word = strdup("false");
+		if (!word)
+			return;
+		free(settings->http.enabled_word);
+		settings->http.enabled_word = word;
+	}
+	if (strcmp(settings->http.enabled_word, "false") == 0 && !settings->control.socket &&
+	    !of_kind[TRIGGER_CRON])
+		conf_error(errors,
+		    enabled ? enabled : place(conf_get(settings->tree, "control"), "socket", 0),
+		    "without HTTP, and without a control socket, nothing can start a run");
+}
+
 void settings_settle(struct settings *settings, struct conf_errors *errors)
 {
 	settle_agents(settings, errors);
 	providers_settle(settings, errors);
 	conf_triggers_settle(settings, errors);
+	settle_http(settings, errors);
 }
 
 static void read_agents(struct settings *settings, struct conf_errors *errors)
@@ -397,9 +422,6 @@ static void find_control(struct settings *settings, struct conf_errors *errors)
 		    SOCKET_PATH_MAX, control->socket);
 	if (control->socket)
 		hide(settings, control->socket);
-	else if (strcmp(settings->http.enabled_word, "false") == 0)
-		conf_error(errors, place(conf_get(settings->tree, "http"), "enabled", 0),
-		    "without HTTP, and without a control socket, nothing can start a run");
 }
 
 struct settings *settings_read(

@@ -65,7 +65,7 @@ struct http_settings {
 	char *auth_word, *metrics_auth_word;
 	const struct provider_settings *auth; /* NULL: everybody is let in */
 	bool loopback_only;                   /* every address of `listen` is on this machine */
-	char *enabled_word;
+	char *enabled_word; /* true, false, auto; once it is settled, auto is true */
 	int64_t max_body, max_head, max_connections, max_fields;
 	int64_t request_timeout_ms, keep_alive_ms, heartbeat_ms, slow_reader_ms;
 	bool allow_unauthenticated, docs;
@@ -198,7 +198,7 @@ void settings_read_triggers(struct settings *settings, size_t agent,
 
 /* Takes out an agent that was dropped in, with the triggers that its plugin brings. Those behind it move up. */
 void settings_drop(struct settings *settings, size_t agent);
-/* The default agent, and whether there is any. */
+/* The default agent, and whether there is any; and whether HTTP is on. */
 void settings_settle(struct settings *settings, struct conf_errors *errors);
 
 /* A tree for `agentd [--listen ADDR] PLUGIN…`. NULL: memory is out. */

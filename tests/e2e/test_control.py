@@ -2,6 +2,7 @@
 import json
 import os
 import pwd
+import re
 import resource
 import shutil
 import socket
@@ -16,6 +17,7 @@ import pytest
 
 from conftest import errors, BUILD, SLOW, assert_problem, wait_for
 from credentials import CONFIG, Control, as_, user_of
+from stored import database, execute
 from test_http import cpu_seconds
 
 AGENT = "agents: { a: { plugin: PLUGIN(actor) } }\n"
@@ -104,6 +106,41 @@ def test_without_http(agentd):
     assert not any("listening on" in message for message in daemon.messages())
     listening = subprocess.run(["ss", "-Hltnp"], capture_output=True, text=True).stdout if shutil.which("ss") else ""
     assert f"pid={daemon.pid}," not in listening
+
+
+@pytest.mark.parametrize("more, is_on", [
+    ("cron: { h: { schedule: '@daily', input: x } }", False),
+    ("events: { e: {} }", False),
+    ("events: { e: {} }\nwebhooks: { w: { path: /x } }", True),
+    ("cron: { h: { schedule: '@daily', input: x, enabled: false } }", True),
+    ("cron: { h: { schedule: '@daily', input: x } }\nwebhooks: { w: { path: /x, enabled: false } }", False),
+])
+def test_http_where_it_is_needed(check, agentd, more, is_on):
+    """http.enabled: auto: who only keeps times and hears events, and names no address, has no port; what is
+    printed of it is no other config."""
+    text = "http: { keep_alive: 60s }\n" + AGENT + more + "\n"
+    printed = check(text, "--print-config").stdout
+    assert f'enabled: "{"auto" if is_on else "false"}"' in printed.split("hosts:")[0]
+    assert check(printed, "--print-config").stdout == printed
+    if is_on:  # at its usual port, which may be another's here
+        return
+    daemon = agentd(text, listening=False)
+    daemon.wait_log("HTTP is off")
+    root = control(daemon).wait_ready()
+    assert root.run("say x").json["content"] == "x"
+    assert not any("listening on" in message for message in daemon.messages())
+    daemon.stop()
+    agentd(text.replace("keep_alive: 60s", "listen: [ '127.0.0.1:0' ]")).wait_ready()
+
+
+def test_without_http_and_the_socket_only_schedules_run(check, agentd, tmp_path):
+    """Schedules need nobody to ask for them; events do."""
+    text = "http: { keep_alive: 60s }\n" + AGENT + "control: { socket: none }\n"
+    [line] = errors(check(text + "events: { e: {} }\n"))
+    assert re.match(r"agent\.conf:\d+: control\.socket: without HTTP, and without a control socket", line), line
+    daemon = agentd(text + "cron: { h: { schedule: '* * * * * *', input: say x } }\n", listening=False)
+    daemon.wait_log("HTTP is off")
+    wait_for("two runs", lambda: len(execute(database(tmp_path), "SELECT 1 FROM runs WHERE status = 2")) >= 2)
 
 
 def test_without_http_and_without_the_socket(agentd):
