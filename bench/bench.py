@@ -374,22 +374,22 @@ def restart():
     server.stop()
 
 
-def lateness(count, schedule, seconds):
-    """The largest time from a due time to its run, and the counts of runs for each: from the store."""
+def lateness(count, schedule, seconds, moment):
+    """The largest time from a due time to a moment of its run, and the counts of runs for each: from the store."""
     server = agentd("cron:\n" + "".join(f'  c{i}: {{ schedule: "{schedule}", input: hello }}\n' for i in range(count)), store=True)
     time.sleep(seconds)
     server.stop()
     with sqlite3.connect(folder / f"{server.port}.db") as db:
-        rows = db.execute("SELECT created, metadata ->> 'due' FROM runs WHERE source LIKE 'cron%'").fetchall()
+        rows = db.execute(f"SELECT {moment}, metadata ->> 'due' FROM runs WHERE source LIKE 'cron%'").fetchall()
     dues = [datetime.fromisoformat(due).timestamp() * 1000 for _, due in rows]
     return max(row[0] - due for row, due in zip(rows, dues)), collections.Counter(dues).values()
 
 
 def cron():
-    late, counts = lateness(1, "* * * * * *", 10)
+    late, counts = lateness(1, "* * * * * *", 10, "created")
     show(f"from a due time to its run, one at a time, largest of {len(counts)}", f"{late:.0f} ms", "50 ms", "", late <= 50)
-    late, counts = lateness(1000, "*/3 * * * * *", 12)
-    show(f"  1,000 at once, {len(counts)} times, largest", f"{late:.0f} ms", "1000 ms", "",
+    late, counts = lateness(1000, "*/3 * * * * *", 12, "started")
+    show(f"  until it begins, 1,000 at once, {len(counts)} times, largest", f"{late:.0f} ms", "1000 ms", "",
          late <= 1000 and set(counts) == {1000})
 
 
