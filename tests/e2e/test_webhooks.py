@@ -362,6 +362,19 @@ def test_a_run_that_fails(agentd, act, status, code):
         daemon.wait_ready()
 
 
+def test_a_run_that_is_cancelled(agentd):
+    """An operator ends the run that a sender waits for: that is no 200 either, and its next try makes another."""
+    daemon = agentd(config(f"p: path: /p, auth: none, dedupe: X-Id, {DO}")).wait_ready()
+    with closing(daemon.connect()) as connection:
+        connection.request("POST", "/p", '{"do":"hang"}', {"X-Id": "1"})
+        wait_running(daemon)
+        [run] = runs(daemon)
+        assert daemon.request("POST", f"/runs/{run['run_id']}/cancel").status == 202
+        assert_problem(Reply(connection.getresponse()), 409, "run_cancelled")
+    wait_over(daemon, run["run_id"])
+    assert content(call(daemon, "/p", {"do": "say x"}, {"X-Id": "1"})) == "x"
+
+
 def test_no_place(agentd):
     """A full queue, and a wait in it that was too long, are 503; the id is free for another try."""
     base = BASE.replace("b: { plugin: PLUGIN(actor)", "b: { plugin: PLUGIN(actor), concurrency: 1, queue: 1, queue_timeout: 200ms")
