@@ -134,7 +134,8 @@ class Broken:
 # On time.
 
 def test_what_a_run_is_told(start, clock):
-    """It has its due time, source and attempt, its session and its timeout; one run for one time."""
+    """Defects 22 and 26 of the original, which ignored the zone, and what the run said: it has its due time,
+    source and attempt, its session and its timeout; one run for one time."""
     daemon = start('  h: { schedule: "0 12 * * *", timezone: Europe/Berlin, input: "request {{ source }}|{{ timestamp }}|'
                    '{{ body.cron }}", session: "at {{ timestamp }}", timeout: 7s }\n')
     assert trigger(daemon)["next"] == due("+11:00") and trigger(daemon)["last"] is None
@@ -510,7 +511,8 @@ def test_too_late_by_waiting(start, clock):
 # Again.
 
 def test_retries(start, clock):
-    """What fails is tried again after a backoff that doubles, until it succeeds, or so often."""
+    """Defects 23 and 24 of the original: what fails is tried again after a backoff that doubles, until it
+    succeeds, or so often."""
     daemon = start('  h: { schedule: "0 * * * *", input: "fail x", retries: 2, retry_backoff: 100ms }\n'
                    '  ok: { schedule: "0 * * * *", input: "reach 2 {{ body.attempt }}", retries: 5, retry_backoff: 1ms }\n')
     clock.set("12:00")
@@ -858,7 +860,8 @@ def test_sessions(start, clock, tmp_path):
     ('h: daily', r"cron\.h: "),
 ])
 def test_mistakes_in_the_config(check, entry, error):
-    """Each is one line with its place; nothing starts."""
+    """Defects 22 and 25 of the original (no such zone, never comes): each is one line with its place; nothing
+    starts."""
     [line] = errors(check(CONFIG + f"  {entry}\n"))
     assert re.match(r"agent\.conf:6: " + error, line), line
 

@@ -107,7 +107,8 @@ RAW = b'{ "do" : "x","do":"show" , "\\u00e9": [1.50, 1e2],\n\t"n": "\\n\xc3\xa9"
 
 
 def test_what_a_handler_gets(daemon):
-    """Body as JSON, the bytes as they came, all headers by their names in lower case, source, time."""
+    """Defect 12 of the original, whose events had no bytes: body as JSON, the bytes as they came, all headers by
+    their names in lower case, source, time."""
     headers = {"X-One": "a", "x-two": 'q"\\', "Content-Type": "application/json", "Authorization": "Bearer mine"}
     reply = call(daemon, "/hook", RAW, headers=headers)
     content = reply.json["content"]
@@ -430,7 +431,8 @@ def test_emissions_of_a_process_that_dies(agentd):
 
 
 def test_emitted_while_starting_and_stopping(agentd):
-    """`open` may emit, and so may `close`: then the run is in the store, and begun with the next start."""
+    """Defect 27 of the original, which dropped such: `open` may emit, and so may `close`: then the run is in the
+    store, and begun with the next start."""
     daemon = agentd(emitting("first: plain, last: plain")).wait_ready()
     wait_contents(daemon, ['{"do":"nothing"}'])
     stop(daemon)

@@ -156,7 +156,8 @@ def test_unknown_agent(actor, name):
     (b'{"input":"x","metadata":' + b'{"a":' * 100_000, "JSON"),
 ], ids=lambda value: repr(value)[:30])
 def test_bad_bodies(actor, path, body, said):
-    """What is not one JSON object, unambiguous and UTF-8, is 400 and never reaches the agent."""
+    """Defect 11 of the original (500): what is not one JSON object, unambiguous and UTF-8, is 400 and never
+    reaches the agent."""
     problem = assert_problem(actor.request("POST", path, body), 400, "bad_request")
     assert said in problem["detail"] and "run_id" not in problem
 
@@ -185,7 +186,7 @@ def test_wrong_types(actor, field, value):
 
 @pytest.mark.parametrize("body", [{}, {"input": ""}, {"input": None}, {"Input": "x"}, {"message": "x"}])
 def test_input_is_required(actor, body):
-    """`input` is required, and not empty."""
+    """Defect 11 of the original: `input` is required, and not empty."""
     assert '"input"' in assert_problem(actor.request("POST", "/run", body), 400, "bad_request")["detail"]
 
 
@@ -228,7 +229,8 @@ def test_refusals_are_not_streamed(actor, accept):
     ("refuse", "the plugin refused the run (-5)"),
 ])
 def test_agent_fails(actor, act, detail):
-    """An agent that says no is 502 agent_failed, with its reason and the run's id."""
+    """Defect 11 of the original (500, without a run_id): an agent that says no is 502 agent_failed, with its
+    reason and the run's id."""
     body = assert_problem(actor.run(act), 502, "agent_failed")
     assert body["detail"] == detail and UUID7.fullmatch(body["run_id"])
     assert actor.run("say alive").json["content"] == "alive"

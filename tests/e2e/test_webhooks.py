@@ -236,7 +236,8 @@ def test_where_the_id_is(agentd, scheme):
 
 @pytest.mark.parametrize("respond", ["wait", "accepted"])
 def test_a_hundred_times_at_once(agentd, respond):
-    """One delivery a hundred times at once is one run, which answers all; also after kill -9 and a restart."""
+    """Defect 13 of the original: no dedupe. One delivery a hundred times at once is one run, which answers all;
+    also after kill -9 and a restart."""
     text = config(f"p: path: /p, auth: none, dedupe: X-Id, respond: {respond}, {DO}")
     daemon = agentd(text).wait_ready()
 
@@ -354,8 +355,8 @@ def test_answers(agentd):
     ("fail no", 502, "agent_failed"), ("crash", 502, "agent_crashed"), ("hang", 504, "timeout"),
     ("refuse", 502, "agent_failed")])
 def test_a_run_that_fails(agentd, act, status, code):
-    """The original answered 200 to a delivery whose run failed: it is an error, so that the sender tries again. The
-    next try may fail as well, but it is never a 200."""
+    """Defect 12 of the original: it answered 200 to a delivery whose run failed: it is an error, so that the
+    sender tries again. The next try may fail as well, but it is never a 200."""
     daemon = agentd(config(f"p: path: /p, auth: none, timeout: 200ms, dedupe: X-Id, {DO}")).wait_ready()
     for _ in range(2):
         assert_problem(call(daemon, "/p", {"do": act}, {"X-Id": "1"}), status, code)
@@ -486,7 +487,8 @@ def with_auth(more=""):
 
 
 def test_whose_auth(agentd):
-    """The original ignored a webhook's own auth: inherit is http.auth, none is everybody, and a name is that alone."""
+    """Defect 9 of the original: it ignored a webhook's own auth: inherit is http.auth, none is everybody, and a
+    name is that alone."""
     daemon = agentd(config(f"i: path: /i, {DO}", f"n: path: /n, auth: none, {DO}", f"g: path: /g, auth: gate, {DO}",
                            base=with_auth()))
     root = as_(daemon, "root")
@@ -514,7 +516,8 @@ def test_whose_auth(agentd):
 
 
 def test_its_auth_without_http_auth(agentd):
-    """The original did not ask for a webhook's auth where the server has none: its endpoint was open."""
+    """Defect 9 of the original: it did not ask for a webhook's auth where the server has none: its endpoint was
+    open."""
     base = with_auth().replace(", auth: keys", "")
     daemon = agentd(config(f"g: path: /g, auth: gate, {DO}", f"i: path: /i, {DO}", base=base)).wait_ready()
     for method, headers, status in (("POST", {}, 401), ("POST", {"X-API-Key": KEYS["root"]}, 401), ("POST", {"X-Gate": "gate"}, 200)):
@@ -691,7 +694,8 @@ def test_forms(whole, text, body):
     (b"[" * 5000, {}), (b'{"a":1', FORM), (b"\xef\xbb\xbf{}", {}),
 ])
 def test_bodies_that_are_none(whole, body, headers):
-    """What is neither JSON nor a form is 400, and makes no run; the original called its handler with nothing."""
+    """What is neither JSON nor a form is 400, and makes no run; defect 12 of the original, which called its
+    handler with nothing."""
     assert_problem(call(whole, "/w", body, headers), 400, "bad_request")
     assert runs(whole) == []
 
