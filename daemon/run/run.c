@@ -319,6 +319,7 @@ static void run_log_end(const struct run *run)
 		{ "run_id", run->id, false },
 		{ "agent", agent_settings(run->agent)->name, false },
 		{ "session_id", run->session_id, false },
+		{ "source", run->source, false },
 	};
 	bool worth_it =
 	    run->code != RUN_OK && run->code != RUN_STOPPED && run->code != RUN_OVERLOADED;

@@ -299,6 +299,10 @@ static void entry_settle(struct cron_entry *entry, enum run_status status)
 	entry->last.status = status;
 	entry->is_changed = true;
 	entry->retry = is_more ? cron_now_ms() + backoff_ms(entry) : CRON_PLAN_NEVER;
+	if (is_more)
+		log_info(
+		    "%s: attempt %u has failed; it is tried again in %.1f s, unless the next time comes first",
+		    entry_label(entry), entry->last.attempt, (double)backoff_ms(entry) / 1000);
 }
 
 /* One that was the last until another was made, which is on its way into the store. */

@@ -522,6 +522,9 @@ def test_retries(start, clock):
     at = [datetime.fromisoformat(run["created_at"].rstrip("Z")).timestamp() for run in made(daemon)]
     assert at[1] - at[0] >= 0.1 and at[2] - at[1] >= 0.2
     assert [trigger(daemon, name)["last"]["status"] for name in ("h", "ok")] == ["failed", "succeeded"]
+    assert daemon.wait_log("^run failed: x$")["source"] == "cron(0 * * * *)"
+    said = [message for message in daemon.messages() if message.startswith("cron.h: attempt")]
+    assert said == [f"cron.h: attempt {n} has failed; it is tried again in 0.{n} s, unless the next time comes first" for n in (1, 2)]
 
 
 def test_a_newer_time_takes_the_place(start, clock):
