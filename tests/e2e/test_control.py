@@ -146,10 +146,16 @@ def test_without_http_and_the_socket_only_schedules_run(check, agentd, tmp_path)
 def test_without_http_and_without_the_socket(agentd):
     """Bug: with HTTP off, and the usual control socket taken, agentd ran on where nobody could reach it."""
     first = agentd(AGENT)
-    second = agentd("http: { enabled: false }\n" + AGENT, listening=False,
-                    env={"RUNTIME_DIRECTORY": str(Path(first.control).parent)})
-    second.wait_log("cannot open the control socket")
-    assert second.wait() == 69
+    schedule = "cron: { h: { schedule: '@daily', input: x, enabled: %s } }\n"
+    for more in ("", schedule % "false"):
+        second = agentd("http: { enabled: false }\n" + AGENT + more, listening=False,
+                        env={"RUNTIME_DIRECTORY": str(Path(first.control).parent)})
+        second.wait_log("cannot open the control socket")
+        assert second.wait() == 69
+    third = agentd("http: { enabled: false }\n" + AGENT + schedule % "true", listening=False,
+                   env={"RUNTIME_DIRECTORY": str(Path(first.control).parent)})
+    third.wait_log("cannot open the control socket")
+    third.wait_log("agent a: ready")
 
 
 # Who comes.
