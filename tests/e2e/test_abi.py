@@ -79,7 +79,7 @@ REFUSED = {  # name: (the rest of the source, what agentd says of it)
     "wrong_abi": ("PLUGIN(.abi = 4711)", r"ABI 4711\b.*\bABI 0\b"),
     "short": ('extern const uint32_t two[2] __asm__("agentd_plugin"); __attribute__((visibility("default"))) '
               'const uint32_t two[2] = { AGENTD_MAGIC, AGENTD_ABI };', "no descriptor"),
-    "says_more_than_there_is": ("PLUGIN(.size = 4096)", r"descriptor of \d\d bytes that says it has 4096"),
+    "says_more_than_there_is": ("PLUGIN(.size = 4096)", r"descriptor of \d+ bytes that says it has 4096"),
     "says_nothing": ("PLUGIN(.size = 12)", "descriptor"),
     "larger_and_asks_for_more": (LARGER % 1, "newer agentd"),
     "wider_options_that_ask_for_more": (WIDER % 1, "newer agentd"),
