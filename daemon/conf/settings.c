@@ -11,10 +11,9 @@
 
 #include "daemon/base/buf.h"
 #include "daemon/base/id.h"
-#include "daemon/conf/drop_in.h"
 #include "daemon/conf/file.h"
+#include "daemon/conf/instances.h"
 #include "daemon/conf/list.h"
-#include "daemon/conf/plugin_path.h"
 #include "daemon/conf/providers.h"
 #include "daemon/conf/tables.h"
 #include "daemon/conf/tree.h"
@@ -22,7 +21,7 @@
 
 #define SOCKET_PATH_MAX 107 /* what sockaddr_un holds */
 
-static void read_part(const struct schema *schema, const struct conf_node *section, void *into,
+void settings_read_part(const struct schema *schema, const struct conf_node *section, void *into,
     struct conf_errors *errors)
 {
 	struct schema_value *values = schema_check(schema, section, errors);
@@ -35,7 +34,7 @@ static void read_part(const struct schema *schema, const struct conf_node *secti
 void settings_read_table(const struct schema *schema, const struct conf_node *section, void *into,
     struct conf_errors *errors)
 {
-	read_part(schema, section, into, errors);
+	settings_read_part(schema, section, into, errors);
 	if (section)
 		schema_reject_unknown(section, &schema, 1, errors);
 }
@@ -82,8 +81,7 @@ bool settings_is_loopback(const char *host)
 	return host[0] == '/' || strcmp(host, "localhost") == 0;
 }
 
-/* The node that a value stands in, for a message: the i-th item, or the key, or the section. */
-static const struct conf_node *place(const struct conf_node *section, const char *key, size_t i)
+const struct conf_node *settings_place(const struct conf_node *section, const char *key, size_t i)
 {
 	const struct conf_node *node = conf_get(section, key);
 	if (!node)
@@ -128,7 +126,7 @@ static void check_listen(struct settings *settings, struct conf_errors *errors)
 		conf_error(
 		    errors, http, "http.listen is empty: name an address, such as 127.0.0.1:8000");
 	for (size_t i = 0; i < listen->count; i++)
-		check_address(settings, place(http, "listen", i), i, errors);
+		check_address(settings, settings_place(http, "listen", i), i, errors);
 }
 
 /* As a browser writes it (RFC 6454): no path, no wildcard. */
@@ -144,100 +142,15 @@ static void check_origins(const struct settings *settings, struct conf_errors *e
 	for (size_t i = 0; i < origins->count; i++)
 		if (!is_origin(origins->items[i]))
 			conf_error(errors,
-			    place(conf_get(settings->tree, "http"), "cors_origins", i),
+			    settings_place(conf_get(settings->tree, "http"), "cors_origins", i),
 			    "\"%s\" is not an origin: https://host or https://host:port, without a "
 			    "path; each is named, there is no wildcard",
 			    origins->items[i]);
 }
 
-/* Agents. */
-
 bool settings_name_is_good(const char *name)
 {
 	return name_is_good(name, strlen(name));
-}
-
-static void read_agent(
-    struct settings *settings, const struct conf_node *section, struct conf_errors *errors)
-{
-	struct agent_settings *agents =
-	    reallocarray(settings->agents, settings->agent_count + 1, sizeof(*settings->agents));
-	if (!agents)
-		return;
-	settings->agents = agents;
-	struct agent_settings *agent = &agents[settings->agent_count++];
-	*agent = (struct agent_settings){ .section = section };
-	if (!settings_name_is_good(section->key))
-		conf_error(errors, section,
-		    "a name may have letters, digits, _ and -, and at most %d of them",
-		    NAME_MAX_BYTES);
-	agent->name = strdup(section->key);
-	struct buf label = { 0 };
-	buf_addf(&label, "agent %s", section->key);
-	agent->label = buf_take(&label);
-	/* Keys that this table does not name may be the plugin's: settings_read_options. */
-	read_part(&settings_agent, section, agent, errors);
-	settings_read_table(&settings_limits, conf_get(section, "limits"), &agent->limits, errors);
-	if (agent->plugin)
-		plugin_path_find(settings, agent, errors);
-	agent->cancel_on_disconnect =
-	    !agent->on_disconnect_word || strcmp(agent->on_disconnect_word, "continue") != 0;
-	for (size_t i = 0; i < agent->allow.count; i++) {
-		bool is_unix = strcmp(agent->allow.items[i], "unix") == 0;
-		*(is_unix ? &agent->limits.allow_unix : &agent->limits.allow_files) = true;
-	}
-	if (agent->on_busy_word)
-		agent->on_busy = strcmp(agent->on_busy_word, "reject") == 0      ? ON_BUSY_REJECT
-				 : strcmp(agent->on_busy_word, "interrupt") == 0 ? ON_BUSY_INTERRUPT
-										 : ON_BUSY_ENQUEUE;
-}
-
-static const char *agent_name_at(const void *arg, size_t i)
-{
-	const struct settings *settings = arg;
-	return i < settings->agent_count ? settings->agents[i].name : NULL;
-}
-
-static bool is_section(const struct conf_node *node)
-{
-	return !node || node->kind == CONF_MAP || conf_node_is_nothing(node);
-}
-
-const struct agent_settings *settings_find_agent(const struct settings *settings, const char *name)
-{
-	for (size_t i = 0; i < settings->agent_count; i++)
-		if (strcmp(settings->agents[i].name, name) == 0)
-			return &settings->agents[i];
-	return NULL;
-}
-
-void settings_say_no_agent(const struct settings *settings, const struct conf_node *at,
-    const char *name, struct conf_errors *errors)
-{
-	const char *near = schema_nearest(name, agent_name_at, settings);
-	conf_error(errors, at, "there is no agent \"%s\"%s%s%s", name,
-	    near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
-}
-
-static void settle_agents(struct settings *settings, struct conf_errors *errors)
-{
-	const char *word = settings->default_agent_word;
-	const struct conf_node *agents = conf_get(settings->tree, "agents");
-	if (!is_section(agents))
-		return; /* an error already */
-	if (settings->agent_count == 0) {
-		conf_error(errors, agents ? agents : settings->tree,
-		    "nothing to run: name an agent, such as `agents: { hello: { plugin: echo } }`");
-		return;
-	}
-	if (!word) {
-		settings->default_agent = settings->agent_count == 1 ? settings->agents : NULL;
-		return;
-	}
-	settings->default_agent = settings_find_agent(settings, word);
-	if (settings->default_agent)
-		return;
-	settings_say_no_agent(settings, conf_get(settings->tree, "default_agent"), word, errors);
 }
 
 /* Whether HTTP is on is known once all triggers are: who only keeps times and hears events needs no port,
@@ -260,44 +173,17 @@ static void settle_http(struct settings *settings, struct conf_errors *errors)
 	if (strcmp(settings->http.enabled_word, "false") == 0 && !settings->control.socket &&
 	    !of_kind[TRIGGER_CRON])
 		conf_error(errors,
-		    enabled ? enabled : place(conf_get(settings->tree, "control"), "socket", 0),
+		    enabled ? enabled
+			    : settings_place(conf_get(settings->tree, "control"), "socket", 0),
 		    "without HTTP, and without a control socket, nothing can start a run");
 }
 
 void settings_settle(struct settings *settings, struct conf_errors *errors)
 {
-	settle_agents(settings, errors);
+	instances_settle(settings, errors);
 	providers_settle(settings, errors);
 	conf_triggers_settle(settings, errors);
 	settle_http(settings, errors);
-}
-
-static void read_agents(struct settings *settings, struct conf_errors *errors)
-{
-	const struct conf_node *agents = conf_get(settings->tree, "agents");
-	if (!is_section(agents))
-		conf_error(errors, agents, "must be a section of agents, by name");
-	else
-		for (size_t i = 0; agents && i < agents->count; i++)
-			read_agent(settings, agents->items[i], errors);
-}
-
-/* A section for each, as if the config had it. */
-static void read_drop_ins(
-    struct settings *settings, struct conf_errors *errors, struct conf_errors *notes)
-{
-	struct schema_list found = { 0 };
-	drop_in_list(settings, errors, notes, &found);
-	/* Under a name that nobody writes, for `agents` may not be there. */
-	struct conf_node *sections = found.count ? conf_add_map(settings->tree, "") : NULL;
-	for (size_t i = 0; sections && i + 1 < found.count; i += 2) {
-		struct conf_node *section = conf_add_map(sections, found.items[i]);
-		if (!section || !conf_add_text(section, "plugin", found.items[i + 1]))
-			break;
-		read_agent(settings, section, errors);
-		settings->agents[settings->agent_count - 1].dropped_in = true;
-	}
-	list_done(&found);
 }
 
 /* Files. */
@@ -451,25 +337,8 @@ struct settings *settings_read(
 	find_control(settings, errors);
 	conf_triggers_read(settings, errors);
 	providers_note_unused(settings, notes);
-	read_agents(settings, errors);
-	read_drop_ins(settings, errors, notes);
+	instances_read(settings, errors, notes);
 	return settings;
-}
-
-void settings_read_options(
-    struct settings *settings, size_t i, const struct schema *schema, struct conf_errors *errors)
-{
-	struct agent_settings *agent = &settings->agents[i];
-	const struct schema *known[] = { &settings_agent, schema };
-	for (size_t j = 0; j < schema->count; j++)
-		for (size_t k = 0; k < settings_agent.count; k++)
-			if (strcmp(schema->rows[j].key, settings_agent.rows[k].key) == 0)
-				conf_error(errors, place(agent->section, "plugin", 0),
-				    "the plugin claims the option \"%s\", which is agentd's own",
-				    schema->rows[j].key);
-	agent->option_schema = schema;
-	agent->options = schema_check(schema, agent->section, errors);
-	schema_reject_unknown(agent->section, known, 2, errors);
 }
 
 struct settings *settings_ref(struct settings *settings)
@@ -478,33 +347,11 @@ struct settings *settings_ref(struct settings *settings)
 	return settings;
 }
 
-static void agent_done(struct agent_settings *agent)
-{
-	schema_release(&settings_agent, agent);
-	schema_release(&settings_limits, &agent->limits);
-	if (agent->options)
-		schema_values_free(agent->options, agent->option_schema->count);
-	free(agent->name);
-	free(agent->label);
-	free(agent->plugin_path);
-}
-
-void settings_drop(struct settings *settings, size_t i)
-{
-	struct agent_settings *agent = &settings->agents[i];
-	conf_triggers_drop(settings, agent);
-	agent_done(agent);
-	settings->agent_count--;
-	memmove(agent, agent + 1, (settings->agent_count - i) * sizeof(*agent));
-}
-
 void settings_unref(struct settings *settings)
 {
 	if (!settings || --settings->refs)
 		return;
-	for (size_t i = 0; i < settings->agent_count; i++)
-		agent_done(&settings->agents[i]);
-	free(settings->agents);
+	instances_free(settings);
 	list_done(&settings->hidden);
 	providers_free(settings);
 	conf_triggers_free(settings);

@@ -24,9 +24,15 @@ struct settings_trigger_section {
 };
 extern const struct settings_trigger_section settings_triggers[];
 
+/* What a table says, into the struct; the section may have other keys. */
+void settings_read_part(const struct schema *schema, const struct conf_node *section, void *into,
+    struct conf_errors *errors);
 /* One table against one section: values into the struct, and, if `section` has no other table, an
  * error for each key that it does not know. */
 void settings_read_table(const struct schema *schema, const struct conf_node *section, void *into,
     struct conf_errors *errors);
+
+/* The node that a value stands in, for a message: the i-th item, or the key, or the section. */
+const struct conf_node *settings_place(const struct conf_node *section, const char *key, size_t i);
 
 #endif
