@@ -284,7 +284,8 @@ static void daemon_on_emit(void *arg, struct agent *agent, struct frame_text eve
     struct frame_text json, void (*done)(void *arg), void *done_arg)
 {
 	struct daemon *daemon = arg;
-	emitter_take(daemon->emitter, agent_settings(agent)->label, event, json, done, done_arg);
+	emitter_take(
+	    daemon->emitter, agent_settings(agent)->instance.label, event, json, done, done_arg);
 }
 
 int daemon_new(struct event_base *base, const struct daemon_setup *setup, struct daemon **ret)
@@ -405,8 +406,8 @@ static void daemon_say_triggers(const struct daemon *daemon)
 	const struct trigger *trigger;
 	for (enum trigger_kind kind = 0; kind < TRIGGER_KINDS; kind++)
 		for (size_t i = 0; (trigger = triggers_at(daemon->triggers, kind, i)); i++)
-			log_info(
-			    "%s runs %s", trigger->source, agent_settings(trigger->agent)->label);
+			log_info("%s runs %s", trigger->source,
+			    agent_settings(trigger->agent)->instance.label);
 }
 
 static void daemon_banner(const struct daemon *daemon)
@@ -418,8 +419,8 @@ static void daemon_banner(const struct daemon *daemon)
 	    "agentd %s serves \"%s\" (pid %d)", AGENTD_VERSION, daemon->settings->name, getpid());
 	for (size_t i = 0; (agent = registry_at(daemon->registry, i)); i++) {
 		const struct descriptor *plugin = agent_descriptor(agent);
-		log_info("%s: %s %s from %s%s", agent_settings(agent)->label, plugin->name,
-		    plugin->version, agent_settings(agent)->plugin_path,
+		log_info("%s: %s %s from %s%s", agent_settings(agent)->instance.label, plugin->name,
+		    plugin->version, agent_settings(agent)->instance.plugin_path,
 		    agent == registry_default(daemon->registry) ? " (default)" : "");
 	}
 	daemon_say_triggers(daemon);
@@ -461,7 +462,7 @@ static void daemon_dump(const struct daemon *daemon)
 		agent_look(agent, &view);
 		log_info(
 		    "state: %s: %s, pid %d, generation %u, %u restarts, %zu running, %zu queued",
-		    agent_settings(agent)->label, state_name(view.state),
+		    agent_settings(agent)->instance.label, state_name(view.state),
 		    view.pid_count ? view.pids[0] : 0, view.generation, view.restarts, view.running,
 		    view.queued);
 	}

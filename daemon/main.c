@@ -216,7 +216,7 @@ static int serve_or_say(struct event_base *base, const struct arguments *argumen
 		code = run_daemon(base, &setup, notes);
 	}
 	auth_free(auth);
-	size_t count = settings ? settings->agent_count : 0;
+	size_t count = settings ? settings_instance_count(settings) : 0;
 	settings_unref(settings); /* before the images: it borrows their option tables */
 	plugins_free(images, count);
 	return code;

@@ -13,6 +13,7 @@
 
 /* One file, and what came of it. */
 struct trial {
+	char *path;
 	struct image *image; /* NULL: cannot even be read */
 	struct probe *probe;
 	char error[512];         /* "": it loads */
@@ -32,7 +33,7 @@ static void trial_on_done(void *arg, const char *error)
 }
 
 static void trial_start(struct trial *trial, const char *path, int host_fd,
-    const struct supervision *supervision, const struct agent_limits *limits,
+    const struct supervision *supervision, const struct host_limits *limits,
     const struct schema_list *hidden)
 {
 	char reason[256];
@@ -56,22 +57,20 @@ static void trial_start(struct trial *trial, const char *path, int host_fd,
 		snprintf(trial->error, sizeof(trial->error), "out of memory");
 }
 
-/* The agent before this one that has the same file; itself if none has. */
-static size_t first_with_same_file(const struct settings *settings, size_t agent)
+/* What came of a file; NULL: it has not been tried. */
+static struct trial *find_trial(struct trial *trials, size_t count, const char *path)
 {
-	const char *path = settings->agents[agent].plugin_path;
-	for (size_t i = 0; i < agent; i++)
-		if (settings->agents[i].plugin_path &&
-		    strcmp(settings->agents[i].plugin_path, path) == 0)
-			return i;
-	return agent;
+	for (size_t i = 0; path && i < count; i++)
+		if (trials[i].path && strcmp(trials[i].path, path) == 0)
+			return &trials[i];
+	return NULL;
 }
 
 static void report(
-    const struct agent_settings *agent, const struct trial *trial, struct conf_errors *errors)
+    const struct instance_settings *instance, const struct trial *trial, struct conf_errors *errors)
 {
-	const struct conf_node *at = conf_get(agent->section, "plugin");
-	conf_error(errors, at ? at : agent->section, "%s: %s", agent->plugin_path, trial->error);
+	const struct conf_node *at = conf_get(instance->section, "plugin");
+	conf_error(errors, at ? at : instance->section, "%s: %s", trial->path, trial->error);
 }
 
 /* The options that a plugin must be given; false: none. */
@@ -104,88 +103,102 @@ static bool has_bad_triggers(struct settings *settings, size_t i, const struct d
 static bool is_served(
     struct settings *settings, size_t i, const struct trial *trial, struct conf_errors *notes)
 {
-	const struct agent_settings *agent = &settings->agents[i];
 	char mistake[512] = "";
 	struct buf names = { 0 };
 	if (trial->error[0])
-		conf_error_at(
-		    notes, NULL, 0, 0, "%s is not served: %s", agent->plugin_path, trial->error);
+		conf_error_at(notes, NULL, 0, 0, "%s is not served: %s", trial->path, trial->error);
 	else if (needs_options(&image_descriptor(trial->image)->options, &names))
 		conf_error_at(notes, NULL, 0, 0,
 		    "%s is available, and not served: it needs options (%.*s); name it in a "
 		    "section of agents",
-		    agent->plugin_path, (int)names.length, names.data);
+		    trial->path, (int)names.length, names.data);
 	else if (has_bad_triggers(
 		     settings, i, image_descriptor(trial->image), mistake, sizeof(mistake), notes))
-		conf_error_at(
-		    notes, NULL, 0, 0, "%s is not served: %s", agent->plugin_path, mistake);
+		conf_error_at(notes, NULL, 0, 0, "%s is not served: %s", trial->path, mistake);
 	bool served = !trial->error[0] && !names.length && !mistake[0];
 	buf_done(&names);
 	return served;
 }
 
-/* One trial for each file; the agents that share it look at the first one's. */
-static void try_all(
+/* One trial for each file, with the limits of the first that has it. Returns how many there are. */
+static size_t try_all(
     struct event_base *base, const struct settings *settings, int host_fd, struct trial *trials)
 {
-	size_t left = 0;
-	for (size_t i = 0; i < settings->agent_count; i++) {
-		const struct agent_settings *agent = &settings->agents[i];
-		if (!agent->plugin_path || first_with_same_file(settings, i) != i)
+	size_t left = 0, count = 0;
+	for (size_t i = 0; i < settings_instance_count(settings); i++) {
+		const struct instance_settings *instance = settings_instance_at(settings, i);
+		const char *path = instance->plugin_path; /* NULL: an error already */
+		if (!path || find_trial(trials, count, path))
 			continue;
-		trials[i].left = &left;
-		trials[i].base = base;
-		trial_start(&trials[i], agent->plugin_path, host_fd, &settings->supervision,
-		    &agent->limits, &settings->hidden);
+		struct trial *trial = &trials[count++];
+		*trial = (struct trial){ .path = strdup(path), .left = &left, .base = base };
+		trial_start(trial, path, host_fd, &settings->supervision, &instance->limits,
+		    &settings->hidden);
 	}
 	if (left)
 		event_base_dispatch(base);
+	return count;
 }
 
-static struct image *take(struct settings *settings, size_t i, const struct trial *trial,
+static void take(struct settings *settings, size_t i, const struct trial *trial,
     struct conf_errors *errors, struct conf_errors *notes)
 {
+	const struct instance_settings *instance = settings_instance_at(settings, i);
 	if (trial->error[0]) {
-		report(&settings->agents[i], trial, errors);
-		return NULL;
+		report(instance, trial, errors);
+		return;
 	}
 	const struct descriptor *plugin = image_descriptor(trial->image);
 	settings_read_options(settings, i, &plugin->options, errors);
-	if (!settings->agents[i].dropped_in) /* else is_served has */
+	if (!instance->dropped_in) /* else is_served has */
 		settings_read_triggers(
 		    settings, i, plugin->triggers, plugin->trigger_count, errors, notes);
-	return image_ref(trial->image);
+}
+
+/* Those whose plugins load, and what is not served of the drop-in folder goes. */
+static void take_all(struct settings *settings, struct trial *trials, size_t count,
+    struct conf_errors *errors, struct conf_errors *notes)
+{
+	for (size_t i = 0; i < settings_instance_count(settings);) {
+		const struct instance_settings *instance = settings_instance_at(settings, i);
+		const struct trial *trial = find_trial(trials, count, instance->plugin_path);
+		if (trial && instance->dropped_in && !is_served(settings, i, trial, notes)) {
+			settings_drop(settings, i);
+			continue;
+		}
+		if (trial)
+			take(settings, i, trial, errors, notes);
+		i++;
+	}
+}
+
+static struct image **collect(const struct settings *settings, struct trial *trials, size_t count)
+{
+	size_t all = settings_instance_count(settings);
+	struct image **images = calloc(all + 1, sizeof(struct image *));
+	for (size_t i = 0; images && i < all; i++) {
+		const char *path = settings_instance_at(settings, i)->plugin_path;
+		const struct trial *trial = find_trial(trials, count, path);
+		images[i] = trial && !trial->error[0] ? image_ref(trial->image) : NULL;
+	}
+	return images;
 }
 
 struct image **plugins_load(struct event_base *base, struct settings *settings, int host_fd,
     struct conf_errors *errors, struct conf_errors *notes)
 {
-	size_t count = settings->agent_count;
-	struct trial *trials = calloc(count + 1, sizeof(*trials));
-	struct image **images = calloc(count + 1, sizeof(struct image *));
-	const struct trial **trial_of = calloc(count + 1, sizeof(struct trial *));
-	if (trials && images && trial_of) {
-		try_all(base, settings, host_fd, trials);
-		for (size_t i = 0; i < count; i++)
-			if (settings->agents[i].plugin_path) /* else it is an error already */
-				trial_of[i] = &trials[first_with_same_file(settings, i)];
-		for (size_t i = 0, kept = 0; i < count; i++) {
-			if (settings->agents[kept].dropped_in &&
-			    !is_served(settings, kept, trial_of[i], notes))
-				settings_drop(settings, kept);
-			else if (trial_of[i])
-				images[kept] = take(settings, kept, trial_of[i], errors, notes),
-				kept++;
-			else
-				kept++;
-		}
-		for (size_t i = 0; i < count; i++)
-			image_unref(trials[i].image);
-	} else {
-		free(images);
-		images = NULL;
+	struct trial *trials = calloc(settings_instance_count(settings) + 1, sizeof(*trials));
+	struct image **images = NULL;
+	size_t count = 0;
+	if (trials) {
+		count = try_all(base, settings, host_fd, trials);
+		take_all(settings, trials, count, errors, notes);
+		images = collect(settings, trials, count);
 	}
-	free(trial_of);
+	for (size_t i = 0; i < count; i++) {
+		image_unref(trials[i].image);
+		free(trials[i].path);
+	}
 	free(trials);
 	return images;
 }
@@ -236,7 +249,7 @@ int plugins_show(struct event_base *base, const char *path, int host_fd)
 	static const struct supervision supervision = {
 		.ready_ms = 30000, .backoff_min_ms = 1000, .backoff_max_ms = 1000, .kill_ms = 5000
 	};
-	static const struct agent_limits limits = { .files = 256 };
+	static const struct host_limits limits = { .files = 256 };
 	static const struct schema_list hidden = { 0 };
 	size_t left = 0;
 	struct trial trial = { .left = &left, .base = base };

@@ -11,10 +11,10 @@
 struct event_base;
 
 /*
- * Loads the plugin of every agent, each file once, and checks every agent's options. Runs the loop
+ * Loads the plugin of every instance, each file once, and checks its options. Runs the loop
  * until all have answered. A plugin of the drop-in folder that cannot be loaded, or that needs
  * options, is dropped from the settings with a note; any other that cannot is an error. Returns an
- * image for each agent, in order, NULL where there is none; NULL only when memory is out.
+ * image for each, in the order of settings_instance_at, NULL where there is none; NULL only when memory is out.
  */
 struct image **plugins_load(struct event_base *base, struct settings *settings, int host_fd,
     struct conf_errors *errors, struct conf_errors *notes);

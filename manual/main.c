@@ -174,7 +174,6 @@ static const struct schema *find_schema(const char *name)
 		const struct schema *schema;
 	} others[] = {
 		{ "top", &settings_top },
-		{ "agents", &settings_agent },
 		{ "limits", &settings_limits },
 		{ "auth api_key", &settings_api_key },
 		{ "auth key", &settings_auth_key },
@@ -185,6 +184,9 @@ static const struct schema *find_schema(const char *name)
 	for (size_t i = 0; i < settings_section_count; i++)
 		if (strcmp(settings_sections[i].key, name) == 0)
 			return settings_sections[i].schema;
+	for (size_t i = 0; i < INSTANCE_KINDS; i++)
+		if (strcmp(settings_kinds[i].key, name) == 0)
+			return settings_kinds[i].schema;
 	for (size_t i = 0; i < TRIGGER_KINDS; i++)
 		if (strcmp(settings_triggers[i].key, name) == 0)
 			return settings_triggers[i].schema;

@@ -144,7 +144,7 @@ void settings_read_triggers(struct settings *settings, size_t i, const struct ag
 {
 	const struct agent_settings *agent = &settings->agents[i];
 	/* The tree is the settings' own, so that it may be added to. */
-	struct conf_node *section = (struct conf_node *)(uintptr_t)agent->section;
+	struct conf_node *section = (struct conf_node *)(uintptr_t)agent->instance.section;
 	const struct conf_node *place = conf_get(section, "plugin");
 	struct rows all = { rows, count };
 	if (count == 0 && !conf_get(section, "triggers"))

@@ -23,14 +23,14 @@ static int by_name(const struct dirent **a, const struct dirent **b)
 	return strcmp((*a)->d_name, (*b)->d_name);
 }
 
-/* Whether an agent of the config has this very file, by whatever path. */
+/* Whether a section of the config has this very file, by whatever path. */
 static bool is_named(const struct settings *settings, const char *path)
 {
 	struct stat file, other;
 	if (stat(path, &file) < 0)
 		return false;
-	for (size_t i = 0; i < settings->agent_count; i++) {
-		const char *plugin = settings->agents[i].plugin_path;
+	for (size_t i = 0; i < settings_instance_count(settings); i++) {
+		const char *plugin = settings_instance_at(settings, i)->plugin_path;
 		if (plugin && stat(plugin, &other) == 0 && file.st_dev == other.st_dev &&
 		    file.st_ino == other.st_ino)
 			return true;
@@ -40,8 +40,8 @@ static bool is_named(const struct settings *settings, const char *path)
 
 static bool is_taken(const struct settings *settings, const char *name)
 {
-	for (size_t i = 0; i < settings->agent_count; i++)
-		if (strcmp(settings->agents[i].name, name) == 0)
+	for (size_t i = 0; i < settings_instance_count(settings); i++)
+		if (strcmp(settings_instance_at(settings, i)->name, name) == 0)
 			return true;
 	return false;
 }

@@ -13,6 +13,53 @@
 #include "daemon/conf/tree.h"
 #include "daemon/conf/triggers.h"
 
+size_t settings_instance_count(const struct settings *settings)
+{
+	return settings->agent_count;
+}
+
+const struct instance_settings *settings_instance_at(const struct settings *settings, size_t i)
+{
+	return &settings->agents[i].instance;
+}
+
+/* What all kinds have. Keys that no table of agentd's names may be the plugin's: settings_read_options. */
+static void read_instance(struct settings *settings, struct instance_settings *instance,
+    enum instance_kind kind, const struct conf_node *section, struct conf_errors *errors)
+{
+	const struct settings_kind *of = &settings_kinds[kind];
+	struct buf label = { 0 };
+	if (!settings_name_is_good(section->key))
+		conf_error(errors, section,
+		    "a name may have letters, digits, _ and -, and at most %d of them",
+		    NAME_MAX_BYTES);
+	buf_addf(&label, "%s %s", of->word, section->key);
+	instance->kind = kind;
+	instance->section = section;
+	instance->name = strdup(section->key);
+	instance->label = buf_take(&label);
+	settings_read_part(of->schema, section, instance, errors);
+	settings_read_table(of->limits, conf_get(section, "limits"), &instance->limits, errors);
+	if (instance->plugin)
+		plugin_path_find(settings, instance, errors);
+	for (size_t i = 0; i < instance->allow.count; i++) {
+		bool is_unix = strcmp(instance->allow.items[i], "unix") == 0;
+		*(is_unix ? &instance->limits.allow_unix : &instance->limits.allow_files) = true;
+	}
+}
+
+static void instance_done(struct instance_settings *instance)
+{
+	const struct settings_kind *of = &settings_kinds[instance->kind];
+	schema_release(of->schema, instance);
+	schema_release(of->limits, &instance->limits);
+	if (instance->options)
+		schema_values_free(instance->options, instance->option_schema->count);
+	free(instance->name);
+	free(instance->label);
+	free(instance->plugin_path);
+}
+
 static void read_agent(
     struct settings *settings, const struct conf_node *section, struct conf_errors *errors)
 {
@@ -22,26 +69,10 @@ static void read_agent(
 		return;
 	settings->agents = agents;
 	struct agent_settings *agent = &agents[settings->agent_count++];
-	*agent = (struct agent_settings){ .section = section };
-	if (!settings_name_is_good(section->key))
-		conf_error(errors, section,
-		    "a name may have letters, digits, _ and -, and at most %d of them",
-		    NAME_MAX_BYTES);
-	agent->name = strdup(section->key);
-	struct buf label = { 0 };
-	buf_addf(&label, "agent %s", section->key);
-	agent->label = buf_take(&label);
-	/* Keys that this table does not name may be the plugin's: settings_read_options. */
-	settings_read_part(&settings_agent, section, agent, errors);
-	settings_read_table(&settings_limits, conf_get(section, "limits"), &agent->limits, errors);
-	if (agent->plugin)
-		plugin_path_find(settings, agent, errors);
+	*agent = (struct agent_settings){ 0 };
+	read_instance(settings, &agent->instance, INSTANCE_AGENT, section, errors);
 	agent->cancel_on_disconnect =
 	    !agent->on_disconnect_word || strcmp(agent->on_disconnect_word, "continue") != 0;
-	for (size_t i = 0; i < agent->allow.count; i++) {
-		bool is_unix = strcmp(agent->allow.items[i], "unix") == 0;
-		*(is_unix ? &agent->limits.allow_unix : &agent->limits.allow_files) = true;
-	}
 	if (agent->on_busy_word)
 		agent->on_busy = strcmp(agent->on_busy_word, "reject") == 0      ? ON_BUSY_REJECT
 				 : strcmp(agent->on_busy_word, "interrupt") == 0 ? ON_BUSY_INTERRUPT
@@ -51,7 +82,7 @@ static void read_agent(
 static const char *agent_name_at(const void *arg, size_t i)
 {
 	const struct settings *settings = arg;
-	return i < settings->agent_count ? settings->agents[i].name : NULL;
+	return i < settings->agent_count ? settings->agents[i].instance.name : NULL;
 }
 
 static bool is_section(const struct conf_node *node)
@@ -62,7 +93,7 @@ static bool is_section(const struct conf_node *node)
 const struct agent_settings *settings_find_agent(const struct settings *settings, const char *name)
 {
 	for (size_t i = 0; i < settings->agent_count; i++)
-		if (strcmp(settings->agents[i].name, name) == 0)
+		if (strcmp(settings->agents[i].instance.name, name) == 0)
 			return &settings->agents[i];
 	return NULL;
 }
@@ -119,7 +150,7 @@ static void read_drop_ins(
 		if (!section || !conf_add_text(section, "plugin", found.items[i + 1]))
 			break;
 		read_agent(settings, section, errors);
-		settings->agents[settings->agent_count - 1].dropped_in = true;
+		settings->agents[settings->agent_count - 1].instance.dropped_in = true;
 	}
 	list_done(&found);
 }
@@ -131,38 +162,41 @@ void instances_read(
 	read_drop_ins(settings, errors, notes);
 }
 
+/* A plugin's option that is called like one of agentd's own. */
+static void reject_claims(const struct instance_settings *instance, const struct schema *schema,
+    struct conf_errors *errors)
+{
+	const struct schema *own = settings_kinds[instance->kind].schema;
+	for (size_t i = 0; i < schema->count; i++)
+		for (size_t j = 0; j < own->count; j++)
+			if (strcmp(schema->rows[i].key, own->rows[j].key) == 0)
+				conf_error(errors, settings_place(instance->section, "plugin", 0),
+				    "the plugin claims the option \"%s\", which is agentd's own",
+				    schema->rows[i].key);
+}
+
+/* As settings_instance_at, for those who may change it. */
+static struct instance_settings *instance_at(struct settings *settings, size_t i)
+{
+	return (struct instance_settings *)(uintptr_t)settings_instance_at(settings, i);
+}
+
 void settings_read_options(
     struct settings *settings, size_t i, const struct schema *schema, struct conf_errors *errors)
 {
-	struct agent_settings *agent = &settings->agents[i];
-	const struct schema *known[] = { &settings_agent, schema };
-	for (size_t j = 0; j < schema->count; j++)
-		for (size_t k = 0; k < settings_agent.count; k++)
-			if (strcmp(schema->rows[j].key, settings_agent.rows[k].key) == 0)
-				conf_error(errors, settings_place(agent->section, "plugin", 0),
-				    "the plugin claims the option \"%s\", which is agentd's own",
-				    schema->rows[j].key);
-	agent->option_schema = schema;
-	agent->options = schema_check(schema, agent->section, errors);
-	schema_reject_unknown(agent->section, known, 2, errors);
-}
-
-static void agent_done(struct agent_settings *agent)
-{
-	schema_release(&settings_agent, agent);
-	schema_release(&settings_limits, &agent->limits);
-	if (agent->options)
-		schema_values_free(agent->options, agent->option_schema->count);
-	free(agent->name);
-	free(agent->label);
-	free(agent->plugin_path);
+	struct instance_settings *instance = instance_at(settings, i);
+	const struct schema *known[] = { settings_kinds[instance->kind].schema, schema };
+	reject_claims(instance, schema, errors);
+	instance->option_schema = schema;
+	instance->options = schema_check(schema, instance->section, errors);
+	schema_reject_unknown(instance->section, known, 2, errors);
 }
 
 void settings_drop(struct settings *settings, size_t i)
 {
 	struct agent_settings *agent = &settings->agents[i];
 	conf_triggers_drop(settings, agent);
-	agent_done(agent);
+	instance_done(&agent->instance);
 	settings->agent_count--;
 	memmove(agent, agent + 1, (settings->agent_count - i) * sizeof(*agent));
 }
@@ -170,6 +204,6 @@ void settings_drop(struct settings *settings, size_t i)
 void instances_free(struct settings *settings)
 {
 	for (size_t i = 0; i < settings->agent_count; i++)
-		agent_done(&settings->agents[i]);
+		instance_done(&settings->agents[i].instance);
 	free(settings->agents);
 }

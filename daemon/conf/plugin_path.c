@@ -69,29 +69,30 @@ static char *search(const struct settings *settings, const char *name, struct bu
 }
 
 void plugin_path_find(
-    const struct settings *settings, struct agent_settings *agent, struct conf_errors *errors)
+    const struct settings *settings, struct instance_settings *instance, struct conf_errors *errors)
 {
-	const struct conf_node *at = conf_get(agent->section, "plugin");
-	size_t n = strlen(agent->plugin);
-	bool is_path =
-	    strchr(agent->plugin, '/') || (n > 3 && strcmp(agent->plugin + n - 3, ".so") == 0);
+	const struct conf_node *at = conf_get(instance->section, "plugin");
+	size_t n = strlen(instance->plugin);
+	bool is_path = strchr(instance->plugin, '/') ||
+		       (n > 3 && strcmp(instance->plugin + n - 3, ".so") == 0);
 	if (is_path) {
-		char *path = resolve(at, agent->plugin);
+		char *path = resolve(at, instance->plugin);
 		if (!path || access(path, F_OK) < 0) {
-			conf_error(errors, at, "there is no file %s", path ? path : agent->plugin);
+			conf_error(
+			    errors, at, "there is no file %s", path ? path : instance->plugin);
 			free(path);
 			return;
 		}
-		free(agent->plugin); /* from now on it says the same wherever it is read */
-		agent->plugin = strdup(path);
-		agent->plugin_path = path;
+		free(instance->plugin); /* from now on it says the same wherever it is read */
+		instance->plugin = strdup(path);
+		instance->plugin_path = path;
 		return;
 	}
 	struct buf tried = { 0 };
-	agent->plugin_path = search(settings, agent->plugin, &tried);
+	instance->plugin_path = search(settings, instance->plugin, &tried);
 	char *where = buf_take(&tried);
-	if (!agent->plugin_path)
+	if (!instance->plugin_path)
 		conf_error(
-		    errors, at, "there is no %s.so in %s", agent->plugin, where ? where : "?");
+		    errors, at, "there is no %s.so in %s", instance->plugin, where ? where : "?");
 	free(where);
 }

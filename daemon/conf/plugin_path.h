@@ -8,8 +8,8 @@
 
 #include "daemon/conf/settings.h"
 
-/* Sets agent->plugin_path, or reports where it looked. */
-void plugin_path_find(
-    const struct settings *settings, struct agent_settings *agent, struct conf_errors *errors);
+/* Sets instance->plugin_path, or reports where it looked. */
+void plugin_path_find(const struct settings *settings, struct instance_settings *instance,
+    struct conf_errors *errors);
 
 #endif

@@ -8,7 +8,7 @@
  *
  * Three steps, since a plugin's own options and triggers are known only when a host has loaded it:
  * settings_read checks all of the core's, settings_read_options and settings_read_triggers those of one
- * agent, and once it is known which of the plugins in plugins.dir can be served, settings_settle what
+ * plugin, and once it is known which of the plugins in plugins.dir can be served, settings_settle what
  * depends on all agents.
  */
 #ifndef AGENTD_CONF_SETTINGS_H
@@ -76,7 +76,8 @@ struct supervision {
 	int64_t ready_ms, backoff_min_ms, backoff_max_ms, stable_ms, drain_ms, kill_ms, ping_ms;
 };
 
-struct agent_limits {
+/* Bounds of a process, and of the runs in it: those are an agent's. */
+struct host_limits {
 	int64_t memory, files;                 /* of the process; 0: none */
 	int64_t content, delta, event, events; /* of a run */
 	int64_t history;                       /* bytes handed over with a run */
@@ -84,22 +85,30 @@ struct agent_limits {
 	bool allow_unix, allow_files;          /* what the sandbox of the process leaves open */
 };
 
-struct agent_settings {
+enum instance_kind { INSTANCE_AGENT, INSTANCE_KINDS };
+
+/* What the sections of plugins have in common, whatever their kind. The first member of each. */
+struct instance_settings {
+	enum instance_kind kind;
 	char *name;
 	char *label;       /* "agent NAME", as the log says it */
 	char *plugin;      /* as the config has it */
 	char *plugin_path; /* the file; NULL if it was not found */
-	int64_t timeout_ms, queue_timeout_ms, concurrency, queue, workers, history;
-	char *on_disconnect_word, *on_busy_word;
 	struct schema_list allow;
-	bool cancel_on_disconnect;
-	enum on_busy on_busy;
-	struct agent_limits limits;
+	struct host_limits limits;
 	const struct conf_node *section; /* borrowed from the tree */
 	bool dropped_in;                 /* no section names it: it lies in plugins.dir */
 	/* The plugin's own options, in the order of its table; NULL before settings_read_options. */
 	const struct schema *option_schema; /* borrowed from the plugin's descriptor */
 	struct schema_value *options;
+};
+
+struct agent_settings {
+	struct instance_settings instance;
+	int64_t timeout_ms, queue_timeout_ms, concurrency, queue, workers, history;
+	char *on_disconnect_word, *on_busy_word;
+	bool cancel_on_disconnect;
+	enum on_busy on_busy;
 };
 
 enum trigger_kind { TRIGGER_WEBHOOK, TRIGGER_CRON, TRIGGER_EVENT, TRIGGER_KINDS };
@@ -186,8 +195,13 @@ struct settings *settings_read(
 struct settings *settings_ref(struct settings *settings);
 void settings_unref(struct settings *settings);
 
-/* Checks one agent's section against its plugin's table, which must outlive the settings. */
-void settings_read_options(struct settings *settings, size_t agent, const struct schema *schema,
+/* Whatever has a plugin, in one order: the agents in theirs. Borrowed, and where it is only until one is
+ * dropped. */
+size_t settings_instance_count(const struct settings *settings);
+const struct instance_settings *settings_instance_at(const struct settings *settings, size_t i);
+
+/* Checks the section of an instance against its plugin's table, which must outlive the settings. */
+void settings_read_options(struct settings *settings, size_t instance, const struct schema *schema,
     struct conf_errors *errors);
 
 /* Makes triggers of those that one agent's plugin brings, and of what `agents.NAME.triggers` says of them

@@ -215,18 +215,43 @@ static void print_triggers(struct buf *out, const struct settings *settings)
 }
 
 /* Those that an agent's plugin brings. */
-static void print_brought(
-    struct buf *out, const struct settings *settings, const struct agent_settings *agent)
+static void print_brought(struct buf *out, const struct settings *settings, const char *agent)
 {
 	bool found = false;
 	for (size_t i = 0; i < settings->trigger_count; i++) {
 		const struct trigger_settings *trigger = &settings->triggers[i];
-		if (!trigger->brought || strcmp(trigger->agent, agent->name) != 0)
+		if (!trigger->brought || strcmp(trigger->agent, agent) != 0)
 			continue;
 		if (!found)
 			buf_add_str(out, "    triggers:\n");
 		found = true;
 		print_trigger(out, 6, trigger);
+	}
+}
+
+static void print_instance(
+    struct buf *out, const struct settings *settings, const struct instance_settings *instance)
+{
+	const struct settings_kind *of = &settings_kinds[instance->kind];
+	buf_addf(out, "  %s:\n", instance->name);
+	print_table(out, 4, of->schema, instance);
+	print_section(out, 4, "limits", of->limits, &instance->limits);
+	if (instance->kind == INSTANCE_AGENT)
+		print_brought(out, settings, instance->name);
+	for (size_t i = 0; instance->options && i < instance->option_schema->count; i++)
+		print_row(out, 4, &instance->option_schema->rows[i], &instance->options[i],
+		    conf_get(instance->section, instance->option_schema->rows[i].key));
+}
+
+static void print_instances(struct buf *out, const struct settings *settings)
+{
+	enum instance_kind last = INSTANCE_KINDS;
+	for (size_t i = 0; i < settings_instance_count(settings); i++) {
+		const struct instance_settings *instance = settings_instance_at(settings, i);
+		if (instance->kind != last)
+			buf_addf(out, "%s:\n", settings_kinds[instance->kind].key);
+		last = instance->kind;
+		print_instance(out, settings, instance);
 	}
 }
 
@@ -238,17 +263,7 @@ void settings_print(const struct settings *settings, FILE *file)
 		print_section(&out, 0, settings_sections[i].key, settings_sections[i].schema,
 		    (const char *)settings + settings_sections[i].at);
 	print_providers(&out, settings);
-	buf_add_str(&out, "agents:\n");
-	for (size_t i = 0; i < settings->agent_count; i++) {
-		const struct agent_settings *agent = &settings->agents[i];
-		buf_addf(&out, "  %s:\n", agent->name);
-		print_table(&out, 4, &settings_agent, agent);
-		print_section(&out, 4, "limits", &settings_limits, &agent->limits);
-		print_brought(&out, settings, agent);
-		for (size_t j = 0; agent->options && j < agent->option_schema->count; j++)
-			print_row(&out, 4, &agent->option_schema->rows[j], &agent->options[j],
-			    conf_get(agent->section, agent->option_schema->rows[j].key));
-	}
+	print_instances(&out, settings);
 	print_triggers(&out, settings);
 	fwrite(out.data ? out.data : "", 1, out.length, file);
 	buf_done(&out);

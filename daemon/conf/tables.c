@@ -79,17 +79,17 @@ static const struct schema_row log_rows[] = {
 };
 
 static const struct schema_row agent_rows[] = {
-	{ "plugin", AGENTD_STRING, true, NULL, NULL, 0, 0, "a name in plugins.path, or a path to a .so", AT(agent_settings, plugin) },
+	{ "plugin", AGENTD_STRING, true, NULL, NULL, 0, 0, "a name in plugins.path, or a path to a .so", AT(instance_settings, plugin) },
 	{ "timeout", AGENTD_DURATION, false, "2m", NULL, 1, INT32_MAX, "longest running time of a run", AT(agent_settings, timeout_ms) },
 	{ "queue_timeout", AGENTD_DURATION, false, "30s", NULL, 1, INT32_MAX, "longest wait of a run before it starts", AT(agent_settings, queue_timeout_ms) },
 	{ "concurrency", AGENTD_INT, false, "64", NULL, 1, 100000, "runs at once", AT(agent_settings, concurrency) },
 	{ "queue", AGENTD_INT, false, "1000", NULL, 0, 1000000, "runs that may wait", AT(agent_settings, queue) },
 	{ "workers", AGENTD_INT, false, "1", NULL, 1, 64, "processes that share its runs", AT(agent_settings, workers) },
-	{ "threads", AGENTD_INT, false, "64", NULL, 1, 1024, "runs at once in a process of a blocking plugin", AT(agent_settings, limits.threads) },
+	{ "threads", AGENTD_INT, false, "64", NULL, 1, 1024, "runs at once in a process of a blocking plugin", AT(agent_settings, instance.limits.threads) },
 	{ "on_busy", AGENTD_STRING, false, "enqueue", "enqueue|reject|interrupt", 0, 0, "what a second message to a busy session does", AT(agent_settings, on_busy_word) },
 	{ "on_disconnect", AGENTD_STRING, false, "cancel", "cancel|continue", 0, 0, "what a run does when its client leaves", AT(agent_settings, on_disconnect_word) },
 	{ "history", AGENTD_INT, false, "50", NULL, 0, 100000, "messages of the session handed over with a run", AT(agent_settings, history) },
-	{ "allow", AGENTD_LIST, false, NULL, "unix|files", 0, 0, "what its sandbox leaves open: unix sockets; files that are hidden from plugins", AT(agent_settings, allow) },
+	{ "allow", AGENTD_LIST, false, NULL, "unix|files", 0, 0, "what its sandbox leaves open: unix sockets; files that are hidden from plugins", AT(instance_settings, allow) },
 	SECTION("limits", "bounds of the process and its runs"),
 	SECTION("triggers", "the triggers that its plugin brings, by name, with the keys below that are to be otherwise"),
 };
@@ -174,13 +174,13 @@ static const struct schema_row event_rows[] = {
 };
 
 static const struct schema_row limits_rows[] = {
-	{ "memory", AGENTD_SIZE, false, "0", NULL, 0, INT64_MAX, "data of the process; 0: no limit", AT(agent_limits, memory) },
-	{ "files", AGENTD_INT, false, "256", NULL, 16, 1 << 20, "open files of the process", AT(agent_limits, files) },
-	{ "content", AGENTD_SIZE, false, "16M", NULL, 1, 24 << 20, "an answer", AT(agent_limits, content) },
-	{ "delta", AGENTD_SIZE, false, "64K", NULL, 1, 128 << 10, "one delta", AT(agent_limits, delta) },
-	{ "event", AGENTD_SIZE, false, "64K", NULL, 1, 128 << 10, "one event", AT(agent_limits, event) },
-	{ "events", AGENTD_INT, false, "10000", NULL, 1, 1000000, "events of a run", AT(agent_limits, events) },
-	{ "history", AGENTD_SIZE, false, "1M", NULL, 1, 16 << 20, "session text handed over with a run", AT(agent_limits, history) },
+	{ "memory", AGENTD_SIZE, false, "0", NULL, 0, INT64_MAX, "data of the process; 0: no limit", AT(host_limits, memory) },
+	{ "files", AGENTD_INT, false, "256", NULL, 16, 1 << 20, "open files of the process", AT(host_limits, files) },
+	{ "content", AGENTD_SIZE, false, "16M", NULL, 1, 24 << 20, "an answer", AT(host_limits, content) },
+	{ "delta", AGENTD_SIZE, false, "64K", NULL, 1, 128 << 10, "one delta", AT(host_limits, delta) },
+	{ "event", AGENTD_SIZE, false, "64K", NULL, 1, 128 << 10, "one event", AT(host_limits, event) },
+	{ "events", AGENTD_INT, false, "10000", NULL, 1, 1000000, "events of a run", AT(host_limits, events) },
+	{ "history", AGENTD_SIZE, false, "1M", NULL, 1, 16 << 20, "session text handed over with a run", AT(host_limits, history) },
 };
 /* clang-format on */
 
@@ -191,7 +191,7 @@ static const struct schema control_schema = TABLE(control_rows);
 static const struct schema plugins_schema = TABLE(plugins_rows);
 static const struct schema supervision_schema = TABLE(supervision_rows);
 static const struct schema log_schema = TABLE(log_rows);
-const struct schema settings_agent = TABLE(agent_rows);
+static const struct schema agent_schema = TABLE(agent_rows);
 const struct schema settings_limits = TABLE(limits_rows);
 const struct schema settings_api_key = TABLE(api_key_rows);
 const struct schema settings_auth_key = TABLE(auth_key_rows);
@@ -211,6 +211,10 @@ const struct settings_section settings_sections[] = {
 	{ "supervision", &supervision_schema, AT(settings, supervision) },
 };
 const size_t settings_section_count = sizeof(settings_sections) / sizeof(settings_sections[0]);
+
+const struct settings_kind settings_kinds[INSTANCE_KINDS] = {
+	[INSTANCE_AGENT] = { "agents", "agent", &agent_schema, &settings_limits },
+};
 
 const struct settings_trigger_section settings_triggers[TRIGGER_KINDS] = {
 	[TRIGGER_WEBHOOK] = { "webhooks", &webhook_schema },

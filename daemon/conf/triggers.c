@@ -252,7 +252,7 @@ void conf_triggers_read_one(struct settings *settings, enum trigger_kind kind,
 		free(trigger->input); /* it has a handler instead */
 		trigger->input = NULL;
 		free(trigger->agent);
-		trigger->agent = strdup(of->name);
+		trigger->agent = strdup(of->instance.name);
 	}
 	if (!settings_name_is_good(section->key))
 		conf_error(errors, section, "a name may have letters, digits, _ and -");
@@ -279,7 +279,7 @@ static void settle(
 		settings_say_no_agent(
 		    settings, node_of(trigger->section, "agent"), trigger->agent, errors);
 	else if (!trigger->agent && settings->default_agent)
-		trigger->agent = strdup(settings->default_agent->name);
+		trigger->agent = strdup(settings->default_agent->instance.name);
 	else if (!trigger->agent)
 		conf_error(errors, trigger->section,
 		    "agent is required: there are several, and no default_agent");
@@ -302,7 +302,7 @@ void conf_triggers_drop(struct settings *settings, const struct agent_settings *
 	size_t kept = 0;
 	for (size_t i = 0; i < settings->trigger_count; i++) {
 		struct trigger_settings *trigger = &settings->triggers[i];
-		if (trigger->brought && strcmp(trigger->agent, of->name) == 0)
+		if (trigger->brought && strcmp(trigger->agent, of->instance.name) == 0)
 			trigger_done(trigger);
 		else
 			settings->triggers[kept++] = *trigger;

@@ -11,7 +11,7 @@
 
 bool api_may_use(struct http_request *request, const struct agent *agent)
 {
-	const char *name = agent_settings(agent)->name;
+	const char *name = agent_settings(agent)->instance.name;
 	if (principal_may_use(http_principal(request), name))
 		return true;
 	http_note_refusal(request, "its key is not for the agent");
@@ -49,7 +49,7 @@ static void add_last_exit(struct buf *out, const struct child_exit *last)
 
 static void add_limits(struct buf *out, const struct agent_settings *settings)
 {
-	const struct agent_limits *limits = &settings->limits;
+	const struct host_limits *limits = &settings->instance.limits;
 	buf_addf(out,
 	    "{\"concurrency\":%lld,\"queue\":%lld,\"timeout\":%.3f,\"queue_timeout\":%.3f,"
 	    "\"memory\":%lld,\"files\":%lld}",
@@ -84,7 +84,7 @@ static void add_agent(struct buf *out, const struct api *api, const struct agent
 	struct agent_view view;
 	agent_look(agent, &view);
 	buf_add_str(out, "{\"name\":");
-	buf_add_json_str(out, settings->name);
+	buf_add_json_str(out, settings->instance.name);
 	buf_add_str(out, ",\"plugin\":");
 	buf_add_json_str(out, plugin->name);
 	buf_add_str(out, ",\"version\":");
@@ -114,7 +114,8 @@ void api_agents_list(
 	buf_add_str(&body, "{\"agents\":[");
 	bool first = true;
 	for (size_t i = 0; (agent = registry_at(api->registry, i)); i++) {
-		if (!principal_may_use(http_principal(request), agent_settings(agent)->name))
+		if (!principal_may_use(
+			http_principal(request), agent_settings(agent)->instance.name))
 			continue;
 		buf_add_str(&body, first ? "" : ",");
 		add_agent(&body, api, agent);
@@ -153,8 +154,8 @@ void api_agents_restart(
 		problem_reply(request, PROBLEM_INTERNAL, "out of memory");
 		return;
 	}
-	log_info("%s: a restart was asked for", agent_settings(agent)->label);
-	buf_addf(
-	    &body, "{\"agent\":\"%s\",\"status\":\"restarting\"}\n", agent_settings(agent)->name);
+	log_info("%s: a restart was asked for", agent_settings(agent)->instance.label);
+	buf_addf(&body, "{\"agent\":\"%s\",\"status\":\"restarting\"}\n",
+	    agent_settings(agent)->instance.name);
 	http_reply(request, 202, "application/json", &body);
 }

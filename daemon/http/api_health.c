@@ -14,7 +14,7 @@ void api_health(struct api *api, struct http_request *request, const struct rout
 	struct buf body = { 0 };
 	buf_add_str(&body, "{\"status\":\"ok\",\"agent\":");
 	if (agent)
-		buf_add_json_str(&body, agent_settings(agent)->name);
+		buf_add_json_str(&body, agent_settings(agent)->instance.name);
 	else
 		buf_add_str(&body, "null");
 	buf_add_str(&body, "}");
@@ -32,7 +32,7 @@ void api_ready(struct api *api, struct http_request *request, const struct route
 		if (view.state == STATE_READY)
 			continue;
 		buf_add_str(&missing, missing.length ? "," : "");
-		buf_add_json_str(&missing, agent_settings(agent)->name);
+		buf_add_json_str(&missing, agent_settings(agent)->instance.name);
 	}
 	bool ready = missing.length == 0 && !api->draining;
 	buf_addf(&body, "{\"status\":\"%s\",\"not_ready\":[%.*s]}\n",

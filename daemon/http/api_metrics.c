@@ -33,7 +33,7 @@ static void label(struct buf *out, const char *name, const char *value)
 static void sample(struct buf *out, const char *name, const struct agent *agent, double value)
 {
 	buf_addf(out, "%s{", name);
-	label(out, "agent", agent_settings(agent)->name);
+	label(out, "agent", agent_settings(agent)->instance.name);
 	buf_addf(out, "} %.15g\n", value);
 }
 
@@ -44,7 +44,7 @@ static void write_histogram(
 	struct buf who = { 0 };
 	uint64_t below = 0;
 	if (agent)
-		label(&who, "agent", agent_settings(agent)->name);
+		label(&who, "agent", agent_settings(agent)->instance.name);
 	int n = (int)who.length;
 	const char *labels = who.data ? who.data : "";
 	for (size_t i = 0; i <= HISTOGRAM_BOUNDS; i++) {
@@ -69,7 +69,7 @@ static void write_runs(struct buf *out, const struct agent *agent, const struct 
 		for (int status = RUN_SUCCEEDED; status <= RUN_CANCELLED; status++) {
 			const struct tally_row *row = &view->tally->rows[i];
 			buf_add_str(out, "agentd_runs_total{");
-			label(out, "agent", agent_settings(agent)->name);
+			label(out, "agent", agent_settings(agent)->instance.name);
 			buf_add_str(out, ",");
 			label(out, "source", row->source);
 			buf_addf(out, ",status=\"%s\"} %llu\n",
@@ -113,7 +113,7 @@ static void write_cpu(struct buf *out, const struct agent *agent, const struct a
 		if (usage_read(view->pids[i], &usage) < 0)
 			continue;
 		buf_add_str(out, "agentd_host_cpu_seconds_total{");
-		label(out, "agent", agent_settings(agent)->name);
+		label(out, "agent", agent_settings(agent)->instance.name);
 		buf_addf(out, ",pid=\"%d\"} %.9g\n", (int)view->pids[i], usage.cpu_seconds);
 	}
 }
@@ -125,7 +125,7 @@ static void write_memory(struct buf *out, const struct agent *agent, const struc
 		if (usage_read(view->pids[i], &usage) < 0)
 			continue;
 		buf_add_str(out, "agentd_host_resident_memory_bytes{");
-		label(out, "agent", agent_settings(agent)->name);
+		label(out, "agent", agent_settings(agent)->instance.name);
 		buf_addf(out, ",pid=\"%d\"} %llu\n", (int)view->pids[i],
 		    (unsigned long long)usage.resident_bytes);
 	}

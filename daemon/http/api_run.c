@@ -150,8 +150,8 @@ static struct answer_key key_of(
 		return key;
 	answer_add_key(request, &key.text);
 	char *text = json_dumps(body, JSON_COMPACT | JSON_SORT_KEYS);
-	key.hash =
-	    answer_hash(answer_hash(ANSWER_HASH, agent_settings(agent)->name), text ? text : "");
+	key.hash = answer_hash(
+	    answer_hash(ANSWER_HASH, agent_settings(agent)->instance.name), text ? text : "");
 	free(text);
 	return key;
 }

@@ -217,7 +217,7 @@ static void child_on_ended(evutil_socket_t fd, short what, void *arg)
 static void child_send_setup(struct child *child)
 {
 	struct frame_writer writer = channel_begin(child->channel, MESSAGE_SETUP, 0);
-	const struct agent_limits *limits = child->setup.limits;
+	const struct host_limits *limits = child->setup.limits;
 	frame_put_u32(&writer, MESSAGE_PROTOCOL);
 	frame_put_str(&writer, child->setup.name);
 	frame_put_u32(&writer, (uint32_t)limits->delta);

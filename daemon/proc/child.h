@@ -30,7 +30,7 @@ struct child_setup {
 	struct image *image;      /* a reference is taken */
 	const struct buf *config; /* borrowed: a CONFIG frame; NULL: stays at HELLO (a probe) */
 	const struct supervision *times;   /* borrowed */
-	const struct agent_limits *limits; /* borrowed */
+	const struct host_limits *limits;  /* borrowed */
 	const struct schema_list *hidden;  /* borrowed: files that the sandbox keeps from it */
 	unsigned *generations;             /* borrowed: the counter of the instance */
 	const char *spool;                 /* borrowed: a folder for its attachments; NULL: none */

@@ -13,7 +13,7 @@ struct probe_setup {
 	struct image *image;                   /* a reference is taken */
 	int host_fd;                           /* borrowed */
 	const struct supervision *supervision; /* borrowed */
-	const struct agent_limits *limits;     /* borrowed */
+	const struct host_limits *limits;      /* borrowed */
 	const struct schema_list *hidden;      /* borrowed */
 	/* Called once, later. `error` is NULL, or why the plugin cannot be loaded, in words that
 	 * follow its name. The callback may free the probe. */

@@ -39,13 +39,13 @@ struct agent {
 };
 
 /* The checked options as a frame, in the order of the plugin's table. */
-static int encode_config(const struct agent_settings *settings, struct buf *out)
+static int encode_config(const struct instance_settings *instance, struct buf *out)
 {
-	size_t count = settings->option_schema->count;
+	size_t count = instance->option_schema->count;
 	struct frame_writer writer = frame_begin(out, MESSAGE_CONFIG, 0);
 	frame_put_u32(&writer, (uint32_t)count);
 	for (size_t i = 0; i < count; i++) {
-		const struct schema_value *value = &settings->options[i];
+		const struct schema_value *value = &instance->options[i];
 		frame_put_u32(&writer, value->set);
 		frame_put_i64(&writer, value->number);
 		frame_put_f64(&writer, value->real);
@@ -63,12 +63,12 @@ static struct worker *agent_add_worker(struct agent *agent, enum worker_role rol
 {
 	const struct agent_setup *setup = &agent->setup;
 	struct child_setup child = {
-		.name = setup->settings->name,
-		.label = setup->settings->label,
+		.name = setup->settings->instance.name,
+		.label = setup->settings->instance.label,
 		.image = agent->image,
 		.config = &agent->config,
 		.times = setup->supervision,
-		.limits = &setup->settings->limits,
+		.limits = &setup->settings->instance.limits,
 		.hidden = setup->hidden,
 		.generations = &agent->generations,
 		.host_fd = setup->host_fd,
@@ -103,7 +103,7 @@ struct agent *agent_new(struct event_base *base, const struct agent_setup *setup
 	TAILQ_INIT(&agent->queue);
 	TAILQ_INIT(&agent->suspects);
 	TAILQ_INIT(&agent->workers);
-	bool ok = encode_config(setup->settings, &agent->config) == 0;
+	bool ok = encode_config(&setup->settings->instance, &agent->config) == 0;
 	for (int64_t i = 0; ok && i < setup->settings->workers; i++)
 		ok = agent_add_worker(agent, WORKER_SERVING);
 	if (!ok) {
@@ -184,7 +184,7 @@ static bool agent_is_available(const struct agent *agent)
 static void agent_refuse_queued(struct agent *agent)
 {
 	char why[300];
-	snprintf(why, sizeof(why), "%s is not running: %s", agent->setup.settings->label,
+	snprintf(why, sizeof(why), "%s is not running: %s", agent->setup.settings->instance.label,
 	    agent->last_exit.reason);
 	struct run *run = TAILQ_FIRST(&agent->queue), *next;
 	for (; run; run = next) {
@@ -228,7 +228,7 @@ static struct worker *agent_predecessor(const struct worker *successor)
 static void agent_on_worker_ready(struct worker *worker)
 {
 	struct agent *agent = worker->agent;
-	log_info("%s: ready (pid %d, generation %u)", agent->setup.settings->label,
+	log_info("%s: ready (pid %d, generation %u)", agent->setup.settings->instance.label,
 	    child_pid(worker->child), child_generation(worker->child));
 	if (worker->role == WORKER_SUCCESSOR)
 		agent_hand_over(agent_predecessor(worker));
@@ -273,7 +273,7 @@ bool agent_replace(struct run *run)
 	if (agent_count_role(agent, WORKER_RETIRED) >= RETIRED_MAX)
 		return false;
 	log_warn("%s: a run in pid %d (generation %u) does not heed its end: it is replaced",
-	    agent->setup.settings->label, child_pid(worker->child),
+	    agent->setup.settings->instance.label, child_pid(worker->child),
 	    child_generation(worker->child));
 	worker->reason = "a run in it did not end";
 	if (worker->role == WORKER_QUARANTINE) {
@@ -383,7 +383,8 @@ static struct worker *agent_find_place(const struct agent *agent)
 {
 	const struct agent_settings *settings = agent->setup.settings;
 	bool blocking = image_descriptor(agent->image)->flags & AGENTD_BLOCKING;
-	size_t most = (size_t)(blocking ? settings->limits.threads : settings->concurrency);
+	size_t most =
+	    (size_t)(blocking ? settings->instance.limits.threads : settings->concurrency);
 	struct worker *worker, *found = NULL;
 	if (agent_running(agent) >= (size_t)settings->concurrency)
 		return NULL;

@@ -57,7 +57,7 @@ static bool run_is_answered(struct run *run)
 static void run_on_history(void *arg, int error, const struct store_session *session)
 {
 	struct run *run = arg;
-	const char *name = agent_settings(run->agent)->name;
+	const char *name = agent_settings(run->agent)->instance.name;
 	if (!run_is_answered(run))
 		return;
 	if (run->ended) {
@@ -95,7 +95,7 @@ static void run_ask_history(struct run *run)
 		run_on_history(run, 0, NULL);
 	else
 		store_session_get(run->runs->store, run->session_id, (size_t)run_history(run),
-		    (size_t)settings->limits.history, run_on_history, run);
+		    (size_t)settings->instance.limits.history, run_on_history, run);
 }
 
 static void run_on_counted(void *arg, int error)

@@ -74,7 +74,7 @@ bool registry_is_down(const struct registry *registry)
 struct agent *registry_find(const struct registry *registry, const char *name)
 {
 	for (size_t i = 0; i < registry->count; i++)
-		if (strcmp(agent_settings(registry->agents[i])->name, name) == 0)
+		if (strcmp(agent_settings(registry->agents[i])->instance.name, name) == 0)
 			return registry->agents[i];
 	return NULL;
 }

@@ -317,7 +317,7 @@ static void run_log_end(const struct run *run)
 {
 	struct log_field fields[] = {
 		{ "run_id", run->id, false },
-		{ "agent", agent_settings(run->agent)->name, false },
+		{ "agent", agent_settings(run->agent)->instance.name, false },
 		{ "session_id", run->session_id, false },
 		{ "source", run->source, false },
 	};
@@ -439,7 +439,7 @@ void run_describe(const struct run *run, struct store_run *ret)
 {
 	*ret = (struct store_run){
 		.id = run->id,
-		.agent = agent_settings(run->agent)->name,
+		.agent = agent_settings(run->agent)->instance.name,
 		.session_id = run->session_id,
 		.user = run->user_id,
 		.source = run->source,

@@ -30,7 +30,7 @@ static void put_history(
 	size_t cut = 0, count = session ? session->count : 0;
 	if (session)
 		cut = session_cut(session->messages, count, (size_t)run_history(run),
-		    (size_t)agent_settings(run->agent)->limits.history);
+		    (size_t)agent_settings(run->agent)->instance.limits.history);
 	frame_put_u32(writer, (uint32_t)(count - cut));
 	for (size_t i = cut; i < count; i++) {
 		put(writer, session->messages[i].role);
@@ -102,7 +102,8 @@ void wire_send_credit(struct run *run)
 static void complain(const struct run *run, const char *what)
 {
 	struct log_field fields[] = { { "run_id", run->id, false } };
-	log_with(LOG_LEVEL_WARN, fields, "%s: %s", agent_settings(run->agent)->label, what);
+	log_with(
+	    LOG_LEVEL_WARN, fields, "%s: %s", agent_settings(run->agent)->instance.label, what);
 }
 
 /* Takes a host's spending into the books. -EPROTO: more than it had. */
@@ -114,7 +115,7 @@ static int charge(struct run *run, size_t length)
 
 static int receive_delta(struct run *run, const struct frame *frame)
 {
-	const struct agent_limits *limits = &agent_settings(run->agent)->limits;
+	const struct host_limits *limits = &agent_settings(run->agent)->instance.limits;
 	if (frame->length > (size_t)limits->delta || charge(run, frame->length) < 0)
 		return -EPROTO;
 	if (!run->ended) {
@@ -152,7 +153,7 @@ static int receive_event(struct run *run, const struct frame *frame)
 {
 	struct frame_cursor cursor = frame_fields(frame);
 	struct frame_text name = frame_get_text(&cursor), json = frame_get_text(&cursor);
-	const struct agent_limits *limits = &agent_settings(run->agent)->limits;
+	const struct host_limits *limits = &agent_settings(run->agent)->instance.limits;
 	if (frame_end_fields(&cursor) < 0 || !name.n || name.n + json.n > (size_t)limits->event ||
 	    charge(run, name.n + json.n) < 0)
 		return -EPROTO;
@@ -177,7 +178,7 @@ static int receive_input(struct run *run, const struct frame *frame)
 	struct frame_text input = frame_get_text(&cursor), json = frame_get_text(&cursor);
 	if (frame_end_fields(&cursor) < 0 || !run->trigger || run->is_said ||
 	    input.n > MESSAGE_INPUT_MAX ||
-	    json.n > (size_t)agent_settings(run->agent)->limits.event)
+	    json.n > (size_t)agent_settings(run->agent)->instance.limits.event)
 		return -EPROTO;
 	run->is_said = true;
 	buf_add_utf8(&run->said, NULL, input.p, input.n);
@@ -301,7 +302,7 @@ static void finish_done(
     struct run *run, struct frame_text content, struct frame_text usage, struct run_memory *memory)
 {
 	take_content(run, content);
-	if (usage.n > (size_t)agent_settings(run->agent)->limits.event)
+	if (usage.n > (size_t)agent_settings(run->agent)->instance.limits.event)
 		complain(run, "the usage is longer than limits.event; it is left out");
 	else if (usage.n && !(run->usage = compact(usage, NULL)))
 		complain(run, "the usage is not a JSON object; it is left out");
@@ -342,7 +343,7 @@ static int receive_finish(struct run *run, const struct frame *frame)
 	if (is_read && read_files(run, &cursor) == -ENOMEM)
 		got = -ENOMEM;
 	if ((is_read && frame_end_fields(&cursor) < 0) || status > AGENTD_CANCELLED ||
-	    content.n > (size_t)agent_settings(run->agent)->limits.content) {
+	    content.n > (size_t)agent_settings(run->agent)->instance.limits.content) {
 		run_memory_done(&memory);
 		return -EPROTO;
 	}

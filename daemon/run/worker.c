@@ -50,7 +50,7 @@ static int worker_on_emit(struct worker *worker, const struct frame *frame)
 {
 	struct frame_cursor cursor = frame_fields(frame);
 	struct frame_text name = frame_get_text(&cursor), json = frame_get_text(&cursor);
-	const struct agent_limits *limits = &agent_settings(worker->agent)->limits;
+	const struct host_limits *limits = &agent_settings(worker->agent)->instance.limits;
 	if (frame_end_fields(&cursor) < 0 || !name_is_good(name.p, name.n) ||
 	    name.n + json.n > (size_t)limits->event || worker->event_count >= MESSAGE_EMISSIONS)
 		return -EPROTO;
