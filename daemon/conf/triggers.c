@@ -5,10 +5,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "daemon/base/cron_expr.h"
 #include "daemon/base/template.h"
+#include "daemon/conf/http_path.h"
 #include "daemon/conf/providers.h"
 #include "daemon/conf/tables.h"
 #include "daemon/conf/tree.h"
@@ -48,28 +48,6 @@ static const struct conf_node *section_of(
 
 /* Webhooks. */
 
-#define PATH_MAX_BYTES 256
-
-/* What no client and no proxy writes in another way. */
-static const char *path_fault(const char *path)
-{
-	static const char allowed[] =
-	    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._~-/";
-	size_t n = strlen(path);
-	if (n > PATH_MAX_BYTES)
-		return "a path may have at most 256 bytes";
-	if (strspn(path, allowed) != n)
-		return "a path may have letters, digits, . _ ~ - and /";
-	for (const char *at = path; (at = strchr(at, '/')); at++) {
-		size_t segment = strcspn(at + 1, "/");
-		if (segment == 0 && (n == 1 || at[1]))
-			return "a path has something between its slashes";
-		if ((segment == 1 && at[1] == '.') || (segment == 2 && !strncmp(at + 1, "..", 2)))
-			return "a path has no . or .. in it";
-	}
-	return NULL;
-}
-
 /* A leading / is added, as in the original. */
 static void read_path(
     const struct trigger_settings *trigger, char **path, struct conf_errors *errors)
@@ -81,18 +59,9 @@ static void read_path(
 		free(*path);
 		*path = whole;
 	}
-	const char *fault = path_fault(*path);
+	const char *fault = http_path_fault(*path);
 	if (fault)
 		conf_error(errors, node_of(trigger->section, "path"), "%s", fault);
-}
-
-/* Whatever their case, and a slash at their ends: two such are one to a person, and to many a proxy. */
-static bool is_same_path(const char *a, const char *b)
-{
-	size_t n = strlen(a), m = strlen(b);
-	n -= n > 1 && a[n - 1] == '/';
-	m -= m > 1 && b[m - 1] == '/';
-	return n == m && strncasecmp(a, b, n) == 0;
 }
 
 /* Two of one path and method: the second would never be called. */
@@ -102,7 +71,7 @@ static void check_collisions(const struct settings *settings,
 	for (const struct trigger_settings *other = settings->triggers; other < trigger; other++)
 		if (other->kind == TRIGGER_WEBHOOK && trigger->webhook.path &&
 		    other->webhook.path &&
-		    is_same_path(trigger->webhook.path, other->webhook.path) &&
+		    http_path_is_same(trigger->webhook.path, other->webhook.path) &&
 		    strcmp(trigger->webhook.method, other->webhook.method) == 0)
 			conf_error(errors, node_of(trigger->section, "path"),
 			    "%s %s is that of %s already", trigger->webhook.method,

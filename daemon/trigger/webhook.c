@@ -1,11 +1,11 @@
 /* webhook: signatures, as the config has them. */
 #include "daemon/trigger/webhook.h"
 
-#include <ctype.h>
 #include <string.h>
 #include <strings.h>
 
 #include "daemon/conf/conf.h"
+#include "daemon/conf/http_path.h"
 
 #define SECRETS_MAX 8
 
@@ -58,20 +58,6 @@ static void check_signature(const struct trigger_settings *settings, struct conf
 		    "only hmac-sha256 may have its signature in any header");
 }
 
-/* As a person or a proxy may see it: without the slash at its end, and whatever its case. */
-static bool is_our_own(const char *path, bool (*is_taken)(const char *path))
-{
-	char plain[256 + 1]; /* as long as a path may be */
-	size_t n = strlen(path);
-	if (n >= sizeof(plain))
-		return false; /* an error already */
-	for (size_t i = 0; i <= n; i++)
-		plain[i] = (char)tolower((unsigned char)path[i]);
-	if (n > 1 && plain[n - 1] == '/')
-		plain[n - 1] = '\0';
-	return is_taken(path) || is_taken(plain);
-}
-
 void webhooks_check(const struct settings *settings, size_t first,
     bool (*is_taken)(const char *path), struct conf_errors *errors)
 {
@@ -80,7 +66,7 @@ void webhooks_check(const struct settings *settings, size_t first,
 		if (trigger->kind != TRIGGER_WEBHOOK)
 			continue;
 		check_signature(trigger, errors);
-		if (trigger->webhook.path && is_our_own(trigger->webhook.path, is_taken))
+		if (trigger->webhook.path && http_path_is_ours(trigger->webhook.path, is_taken))
 			conf_error(errors, node_of(trigger, "path"),
 			    "%s is a path of agentd's own API; choose another",
 			    trigger->webhook.path);
