@@ -29,13 +29,13 @@ struct child_setup {
 	const char *label;        /* borrowed: how the log calls it, "agent echo" */
 	struct image *image;      /* a reference is taken */
 	const struct buf *config; /* borrowed: a CONFIG frame; NULL: stays at HELLO (a probe) */
-	const struct supervision *times;   /* borrowed */
-	const struct host_limits *limits;  /* borrowed */
-	const struct schema_list *hidden;  /* borrowed: files that the sandbox keeps from it */
-	unsigned *generations;             /* borrowed: the counter of the instance */
-	const char *spool;                 /* borrowed: a folder for its attachments; NULL: none */
-	int host_fd;                       /* borrowed */
-	bool quiet;                        /* its end is not logged: the owner reports it */
+	const struct supervision *times;  /* borrowed */
+	const struct host_limits *limits; /* borrowed */
+	const struct schema_list *hidden; /* borrowed: files that the sandbox keeps from it */
+	unsigned *generations;            /* borrowed: the counter of the instance */
+	const char *spool;                /* borrowed: a folder for its attachments; NULL: none */
+	int host_fd;                      /* borrowed */
+	bool quiet;                       /* its end is not logged: the owner reports it */
 };
 
 struct child_ops {

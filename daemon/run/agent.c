@@ -12,7 +12,7 @@
 #include <string.h>
 
 #include "daemon/base/log.h"
-#include "daemon/base/message.h"
+#include "daemon/proc/options.h"
 #include "daemon/run/internal.h"
 #include "daemon/run/worker.h"
 
@@ -37,25 +37,6 @@ struct agent {
 	/* Started and not begun: in the queue, or before it in their session. */
 	size_t waiting, waiting_durable;
 };
-
-/* The checked options as a frame, in the order of the plugin's table. */
-static int encode_config(const struct instance_settings *instance, struct buf *out)
-{
-	size_t count = instance->option_schema->count;
-	struct frame_writer writer = frame_begin(out, MESSAGE_CONFIG, 0);
-	frame_put_u32(&writer, (uint32_t)count);
-	for (size_t i = 0; i < count; i++) {
-		const struct schema_value *value = &instance->options[i];
-		frame_put_u32(&writer, value->set);
-		frame_put_i64(&writer, value->number);
-		frame_put_f64(&writer, value->real);
-		frame_put_str(&writer, value->text);
-		frame_put_u32(&writer, (uint32_t)value->count);
-		for (size_t j = 0; j < value->count; j++)
-			frame_put_str(&writer, value->items[j]);
-	}
-	return frame_end(&writer);
-}
 
 /* Processes. */
 
@@ -103,7 +84,7 @@ struct agent *agent_new(struct event_base *base, const struct agent_setup *setup
 	TAILQ_INIT(&agent->queue);
 	TAILQ_INIT(&agent->suspects);
 	TAILQ_INIT(&agent->workers);
-	bool ok = encode_config(&setup->settings->instance, &agent->config) == 0;
+	bool ok = options_encode(&setup->settings->instance, &agent->config) == 0;
 	for (int64_t i = 0; ok && i < setup->settings->workers; i++)
 		ok = agent_add_worker(agent, WORKER_SERVING);
 	if (!ok) {
@@ -122,9 +103,7 @@ void agent_free(struct agent *agent)
 		agent_remove_worker(agent, TAILQ_FIRST(&agent->workers));
 	image_unref(agent->image);
 	tally_done(&agent->tally);
-	if (agent->config.data)
-		explicit_bzero(agent->config.data, agent->config.length); /* it holds secrets */
-	buf_done(&agent->config);
+	options_done(&agent->config);
 	free(agent);
 }
 
