@@ -1,69 +1,17 @@
 /* worker: between child.c, which knows no runs, and agent.c, which knows no processes. */
 #include "daemon/run/worker.h"
 
-#include <errno.h>
 #include <stdlib.h>
 
-#include "daemon/base/id.h"
 #include "daemon/base/message.h"
 #include "daemon/run/agent.h"
 #include "daemon/run/internal.h"
 
-/* An event that its process emitted. It may be gone before that is in the store. */
-struct worker_event {
-	struct worker *worker; /* borrowed; NULL: the process is gone */
-	TAILQ_ENTRY(worker_event) link;
-};
-
-static void event_leave(struct worker_event *event)
+static void worker_emit(void *arg, struct frame_text event, struct frame_text json,
+    void (*done)(void *arg), void *done_arg)
 {
-	TAILQ_REMOVE(&event->worker->events, event, link);
-	event->worker->event_count--;
-	event->worker = NULL;
-}
-
-/* Nobody is there to be answered. */
-static void worker_forget_events(struct worker *worker)
-{
-	while (!TAILQ_EMPTY(&worker->events))
-		event_leave(TAILQ_FIRST(&worker->events));
-}
-
-static void worker_answer_event(struct worker *worker)
-{
-	struct frame_writer writer = child_begin(worker->child, MESSAGE_EMITTED, 0);
-	frame_end(&writer);
-}
-
-static void event_on_done(void *arg)
-{
-	struct worker_event *event = arg;
-	if (event->worker) {
-		struct frame_writer writer = child_begin(event->worker->child, MESSAGE_EMITTED, 0);
-		frame_end(&writer);
-		event_leave(event);
-	}
-	free(event);
-}
-
-static int worker_on_emit(struct worker *worker, const struct frame *frame)
-{
-	struct frame_cursor cursor = frame_fields(frame);
-	struct frame_text name = frame_get_text(&cursor), json = frame_get_text(&cursor);
-	const struct host_limits *limits = &agent_settings(worker->agent)->instance.limits;
-	if (frame_end_fields(&cursor) < 0 || !name_is_good(name.p, name.n) ||
-	    name.n + json.n > (size_t)limits->event || worker->event_count >= MESSAGE_EMISSIONS)
-		return -EPROTO;
-	struct worker_event *event = calloc(1, sizeof(*event));
-	if (!event) {
-		worker_answer_event(worker); /* it is lost */
-		return 0;
-	}
-	event->worker = worker;
-	TAILQ_INSERT_TAIL(&worker->events, event, link);
-	worker->event_count++;
-	agent_emit(worker->agent, name, json, event_on_done, event);
-	return 0;
+	struct worker *worker = arg;
+	agent_emit(worker->agent, event, json, done, done_arg);
 }
 
 static int worker_on_frame(void *arg, struct child *child, const struct frame *frame)
@@ -71,7 +19,7 @@ static int worker_on_frame(void *arg, struct child *child, const struct frame *f
 	(void)child;
 	struct worker *worker = arg;
 	if (frame->type == MESSAGE_EMIT)
-		return worker_on_emit(worker, frame);
+		return emissions_on_frame(&worker->emissions, frame);
 	return wire_receive(agent_runs(worker->agent), worker, frame);
 }
 
@@ -79,7 +27,7 @@ static void worker_on_gone(void *arg, struct child *child)
 {
 	struct worker *worker = arg;
 	struct run *run;
-	worker_forget_events(worker);
+	emissions_forget(&worker->emissions);
 	agent_on_worker_gone(worker);
 	while ((run = TAILQ_FIRST(&worker->runs))) {
 		worker_remove(worker, run);
@@ -118,12 +66,16 @@ struct worker *worker_new(struct event_base *base, struct agent *agent, enum wor
 	worker->agent = agent;
 	worker->role = role;
 	TAILQ_INIT(&worker->runs);
-	TAILQ_INIT(&worker->events);
+	emissions_init(&worker->emissions);
 	worker->child = child_new(base, setup, &worker_ops, worker);
 	if (!worker->child) {
 		free(worker);
 		return NULL;
 	}
+	worker->emissions.child = worker->child;
+	worker->emissions.emit = worker_emit;
+	worker->emissions.arg = worker;
+	worker->emissions.event_max = (size_t)agent_settings(agent)->instance.limits.event;
 	return worker;
 }
 
@@ -131,7 +83,7 @@ void worker_free(struct worker *worker)
 {
 	while (worker->count)
 		run_leave_worker(TAILQ_FIRST(&worker->runs));
-	worker_forget_events(worker);
+	emissions_forget(&worker->emissions);
 	child_free(worker->child);
 	free(worker);
 }

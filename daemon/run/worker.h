@@ -11,6 +11,7 @@
 #include <sys/queue.h>
 
 #include "daemon/proc/child.h"
+#include "daemon/proc/emissions.h"
 #include "daemon/run/run.h"
 
 enum worker_role {
@@ -20,19 +21,16 @@ enum worker_role {
 	WORKER_QUARANTINE, /* gets suspects, one at a time: runs in flight when a process died */
 };
 
-struct worker_event;
-
 struct worker {
 	struct agent *agent; /* borrowed */
 	enum worker_role role;
 	struct child *child;
 	struct worker *successor; /* borrowed; NULL: none is starting */
 	TAILQ_HEAD(, run) runs;
-	size_t count, kept;                /* runs in it; those of them that have been answered */
-	const char *reason;                /* borrowed: why it is to be replaced; a constant */
-	bool leaving;                      /* it has been told to stop */
-	TAILQ_HEAD(, worker_event) events; /* that it emitted, on their way into the store */
-	size_t event_count;
+	size_t count, kept; /* runs in it; those of them that have been answered */
+	const char *reason; /* borrowed: why it is to be replaced; a constant */
+	bool leaving;       /* it has been told to stop */
+	struct emissions emissions;
 	TAILQ_ENTRY(worker) link;
 };
 
