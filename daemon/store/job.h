@@ -37,9 +37,6 @@ void sqlite_run_attempt(
     struct store *store, const char *id, unsigned attempts, store_done_fn done, void *arg);
 void sqlite_session_delete(
     struct store *store, const char *id, const char *user, store_done_fn done, void *arg);
-/* A job that deletes a piece of what is older than a time, or more than the file may have (0: any); `deleted` says how much that was. */
-struct job *sqlite_sweep_new(uint64_t before_wall_ms, uint64_t keys_before_wall_ms,
-    int64_t max_bytes, void (*done)(void *arg, int error, unsigned deleted), void *arg);
 
 /* sqlite_read.c */
 void sqlite_run_get(struct store *store, const char *id, store_run_fn done, void *arg);
@@ -58,5 +55,10 @@ void sqlite_cron_put(
 void sqlite_cron_delete(struct store *store, const char *name, store_done_fn done, void *arg);
 /* What a writing job does for one. 0 or -errno. */
 int sqlite_cron_write(const struct store_cron *cron, struct db *db);
+
+/* sqlite_sweep.c */
+/* A job that deletes a piece of what is older than a time, or more than the file may have (0: any); `deleted` says how much that was. */
+struct job *sqlite_sweep_new(uint64_t before_wall_ms, uint64_t keys_before_wall_ms,
+    int64_t max_bytes, void (*done)(void *arg, int error, unsigned deleted), void *arg);
 
 #endif

@@ -1,63 +1,13 @@
 /* sqlite_read: the calls of store.h that change nothing, as jobs of the reader. */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/store/arena.h"
 #include "daemon/store/backend.h"
+#include "daemon/store/cursor.h"
 #include "daemon/store/job.h"
 #include "daemon/store/turn.h"
-
-#define CURSOR_SIZE 24
-
-/* The memory of an answer, given back as a whole. */
-struct arena {
-	struct piece {
-		struct piece *next;
-	} * pieces;
-	bool failed;
-};
-
-static void *arena_take(struct arena *arena, size_t size)
-{
-	struct piece *piece = malloc(sizeof(*piece) + size);
-	if (!piece) {
-		arena->failed = true;
-		return NULL;
-	}
-	piece->next = arena->pieces;
-	arena->pieces = piece;
-	return piece + 1;
-}
-
-static void arena_done(struct arena *arena)
-{
-	struct piece *piece, *next;
-	for (piece = arena->pieces; piece; piece = next) {
-		next = piece->next;
-		free(piece);
-	}
-	*arena = (struct arena){ 0 };
-}
-
-/* A column as a text of our own, with a NUL behind it. */
-static struct frame_text take_text(struct arena *arena, sqlite3_stmt *row, int column)
-{
-	struct frame_text text = db_text(row, column);
-	if (!text.p)
-		return text;
-	char *copy = arena_take(arena, text.n + 1);
-	if (!copy)
-		return (struct frame_text){ 0 };
-	memcpy(copy, text.p, text.n);
-	copy[text.n] = '\0';
-	return (struct frame_text){ copy, text.n };
-}
-
-static const char *take_str(struct arena *arena, sqlite3_stmt *row, int column)
-{
-	return take_text(arena, row, column).p;
-}
 
 /* What is asked for, with its own copies of the texts, and what is answered. */
 struct read_job {
@@ -85,14 +35,6 @@ static void read_free(struct job *job)
 	free(read);
 }
 
-static char *keep(struct arena *arena, const char *text)
-{
-	char *kept = text ? arena_take(arena, strlen(text) + 1) : NULL;
-	if (kept)
-		memcpy(kept, text, strlen(text) + 1);
-	return kept;
-}
-
 static struct read_job *read_new(int (*work)(struct job *job, struct db *db),
     void (*deliver)(struct job *job), const char *id, void (*done)(void), void *arg)
 {
@@ -100,7 +42,7 @@ static struct read_job *read_new(int (*work)(struct job *job, struct db *db),
 	if (!read)
 		return NULL;
 	read->job = (struct job){ .work = work, .deliver = deliver, .free = read_free };
-	read->id = keep(&read->arena, id);
+	read->id = arena_str(&read->arena, id);
 	read->done = done;
 	read->arg = arg;
 	return read;
@@ -109,10 +51,10 @@ static struct read_job *read_new(int (*work)(struct job *job, struct db *db),
 static void read_page(struct read_job *read, const struct store_page *page)
 {
 	read->page = *page;
-	read->page.after = keep(&read->arena, page->after);
-	read->page.agent = keep(&read->arena, page->agent);
-	read->page.session_id = keep(&read->arena, page->session_id);
-	read->page.user = keep(&read->arena, page->user);
+	read->page.after = arena_str(&read->arena, page->after);
+	read->page.agent = arena_str(&read->arena, page->agent);
+	read->page.session_id = arena_str(&read->arena, page->session_id);
+	read->page.user = arena_str(&read->arena, page->user);
 }
 
 /* -ENOMEM if it could not be made. */
@@ -140,30 +82,14 @@ static void *grow(void *array, const struct read_job *read, size_t *capacity, si
 	return bigger;
 }
 
-/* The position of a cursor; INT64_MAX for none. Negative: it is none of ours. */
-static int64_t cursor_position(const char *cursor)
-{
-	char *end;
-	if (!cursor)
-		return INT64_MAX;
-	long long position = strtoll(cursor, &end, 10);
-	return *cursor && !*end && position > 0 ? position : -1;
-}
-
-static void set_next(struct read_job *read, int64_t position)
-{
-	snprintf(read->cursor, sizeof(read->cursor), "%lld", (long long)position);
-	read->next = read->cursor;
-}
-
 static void take_run(struct arena *arena, sqlite3_stmt *row, struct store_run *run)
 {
 	*run = (struct store_run){
-		.id = take_str(arena, row, 1),
-		.agent = take_str(arena, row, 2),
-		.session_id = take_str(arena, row, 3),
-		.user = take_str(arena, row, 4),
-		.source = take_str(arena, row, 5),
+		.id = arena_column_str(arena, row, 1),
+		.agent = arena_column_str(arena, row, 2),
+		.session_id = arena_column_str(arena, row, 3),
+		.user = arena_column_str(arena, row, 4),
+		.source = arena_column_str(arena, row, 5),
 		.status = (enum run_status)sqlite3_column_int(row, 6),
 		.durable = sqlite3_column_int(row, 7) != 0,
 		.attempts = (unsigned)sqlite3_column_int64(row, 8),
@@ -171,15 +97,15 @@ static void take_run(struct arena *arena, sqlite3_stmt *row, struct store_run *r
 		.created_wall_ms = (uint64_t)sqlite3_column_int64(row, 10),
 		.started_wall_ms = (uint64_t)sqlite3_column_int64(row, 11),
 		.finished_wall_ms = (uint64_t)sqlite3_column_int64(row, 12),
-		.code = take_str(arena, row, 13),
-		.error = take_text(arena, row, 14),
-		.usage = take_text(arena, row, 15),
-		.metadata = take_text(arena, row, 16),
-		.input = take_text(arena, row, 17),
-		.content = take_text(arena, row, 18),
-		.claims = take_text(arena, row, 19),
+		.code = arena_column_str(arena, row, 13),
+		.error = arena_column(arena, row, 14),
+		.usage = arena_column(arena, row, 15),
+		.metadata = arena_column(arena, row, 16),
+		.input = arena_column(arena, row, 17),
+		.content = arena_column(arena, row, 18),
+		.claims = arena_column(arena, row, 19),
 		.any_session = sqlite3_column_int(row, 20) != 0,
-		.trigger = take_str(arena, row, 21),
+		.trigger = arena_column_str(arena, row, 21),
 	};
 }
 
@@ -191,7 +117,7 @@ static int take_runs(struct read_job *read, sqlite3_stmt *rows, size_t limit)
 	int64_t seq = 0;
 	while ((r = sqlite3_step(rows)) == SQLITE_ROW) {
 		if (read->count == limit) {
-			set_next(read, seq);
+			read->next = cursor_write(read->cursor, seq);
 			break;
 		}
 		struct store_run *runs =
@@ -211,7 +137,7 @@ static int list_work(struct job *job, struct db *db)
 {
 	struct read_job *read = (struct read_job *)job;
 	const struct store_page *page = &read->page;
-	int64_t before = cursor_position(page->after);
+	int64_t before = cursor_read(page->after);
 	if (before < 0)
 		return -EINVAL;
 	enum db_statement which = page->session_id ? DB_RUNS_LIST_SESSION
@@ -273,7 +199,7 @@ static int sessions_work(struct job *job, struct db *db)
 {
 	struct read_job *read = (struct read_job *)job;
 	const struct store_page *page = &read->page;
-	int64_t before = cursor_position(page->after), last = 0;
+	int64_t before = cursor_read(page->after), last = 0;
 	int r, error = 0;
 	sqlite3_stmt *rows = db_prepare(db, page->user ? DB_SESSIONS_LIST_USER : DB_SESSIONS_LIST);
 	if (before < 0 || !rows)
@@ -284,7 +210,7 @@ static int sessions_work(struct job *job, struct db *db)
 		db_bind_str(rows, 3, page->user);
 	while (error == 0 && (r = sqlite3_step(rows)) == SQLITE_ROW) {
 		if (read->count == page->limit) {
-			set_next(read, last);
+			read->next = cursor_write(read->cursor, last);
 			break;
 		}
 		struct store_session *sessions =
@@ -295,9 +221,9 @@ static int sessions_work(struct job *job, struct db *db)
 		}
 		read->sessions = sessions;
 		sessions[read->count++] = (struct store_session){
-			.id = take_str(&read->arena, rows, 0),
-			.agent = take_str(&read->arena, rows, 1),
-			.user = take_str(&read->arena, rows, 2),
+			.id = arena_column_str(&read->arena, rows, 0),
+			.agent = arena_column_str(&read->arena, rows, 1),
+			.user = arena_column_str(&read->arena, rows, 2),
 			.created_wall_ms = (uint64_t)sqlite3_column_int64(rows, 3),
 			.updated_wall_ms = (uint64_t)sqlite3_column_int64(rows, 4),
 		};
@@ -338,7 +264,7 @@ static int run_work(struct job *job, struct db *db)
 	int r = sqlite3_step(row);
 	if (r == SQLITE_ROW && (read->runs = calloc(1, sizeof(*read->runs)))) {
 		take_run(&read->arena, row, read->runs);
-		read->runs->events = take_text(&read->arena, row, 22);
+		read->runs->events = arena_column(&read->arena, row, 22);
 		read->count = 1;
 	}
 	int error = r == SQLITE_ROW && (!read->runs || read->arena.failed) ? -ENOMEM : db_error(r);
@@ -379,10 +305,10 @@ static int take_turns(
 		struct turn *turn = arena_take(&read->arena, sizeof(*turn));
 		if (!turn)
 			return -ENOMEM;
-		*turn = (struct turn){ .bytes = take_text(&read->arena, rows, 0),
-			.run_id = take_text(&read->arena, rows, 1),
-			.input = take_text(&read->arena, rows, 3),
-			.content = take_text(&read->arena, rows, 4),
+		*turn = (struct turn){ .bytes = arena_column(&read->arena, rows, 0),
+			.run_id = arena_column(&read->arena, rows, 1),
+			.input = arena_column(&read->arena, rows, 3),
+			.content = arena_column(&read->arena, rows, 4),
 			.at_wall_ms = (uint64_t)sqlite3_column_int64(rows, 2) };
 		int count = turn_decode(turn->bytes, turn->input, turn->content, NULL);
 		if (count < 0 || read->arena.failed)
@@ -437,9 +363,9 @@ static int session_work(struct job *job, struct db *db)
 	int r = sqlite3_step(row);
 	if (r == SQLITE_ROW && (read->sessions = calloc(1, sizeof(*read->sessions))))
 		*read->sessions = (struct store_session){
-			.id = take_str(&read->arena, row, 0),
-			.agent = take_str(&read->arena, row, 1),
-			.user = take_str(&read->arena, row, 2),
+			.id = arena_column_str(&read->arena, row, 0),
+			.agent = arena_column_str(&read->arena, row, 1),
+			.user = arena_column_str(&read->arena, row, 2),
 			.created_wall_ms = (uint64_t)sqlite3_column_int64(row, 3),
 			.updated_wall_ms = (uint64_t)sqlite3_column_int64(row, 4),
 		};

@@ -1,0 +1,57 @@
+/* arena: pieces of memory in a list. */
+#include "daemon/store/arena.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct arena_piece {
+	struct arena_piece *next;
+};
+
+void *arena_take(struct arena *arena, size_t size)
+{
+	struct arena_piece *piece = malloc(sizeof(*piece) + size);
+	if (!piece) {
+		arena->failed = true;
+		return NULL;
+	}
+	piece->next = arena->pieces;
+	arena->pieces = piece;
+	return piece + 1;
+}
+
+char *arena_str(struct arena *arena, const char *text)
+{
+	char *copy = text ? arena_take(arena, strlen(text) + 1) : NULL;
+	if (copy)
+		memcpy(copy, text, strlen(text) + 1);
+	return copy;
+}
+
+struct frame_text arena_column(struct arena *arena, sqlite3_stmt *row, int column)
+{
+	struct frame_text text = db_text(row, column);
+	if (!text.p)
+		return text;
+	char *copy = arena_take(arena, text.n + 1);
+	if (!copy)
+		return (struct frame_text){ 0 };
+	memcpy(copy, text.p, text.n);
+	copy[text.n] = '\0';
+	return (struct frame_text){ copy, text.n };
+}
+
+const char *arena_column_str(struct arena *arena, sqlite3_stmt *row, int column)
+{
+	return arena_column(arena, row, column).p;
+}
+
+void arena_done(struct arena *arena)
+{
+	struct arena_piece *piece, *next;
+	for (piece = arena->pieces; piece; piece = next) {
+		next = piece->next;
+		free(piece);
+	}
+	*arena = (struct arena){ 0 };
+}

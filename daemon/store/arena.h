@@ -1,0 +1,23 @@
+/* arena: memory that is given back as a whole: what a job was given, or what it answers. Private to
+ * daemon/store. All zero is an empty one. */
+#ifndef AGENTD_STORE_ARENA_H
+#define AGENTD_STORE_ARENA_H
+
+#include "daemon/store/db.h"
+
+struct arena {
+	struct arena_piece *pieces;
+	bool failed; /* memory was out once: what was taken since may not be there */
+};
+
+/* NULL: memory is out. */
+void *arena_take(struct arena *arena, size_t size);
+/* A copy of a string; NULL stays NULL. */
+char *arena_str(struct arena *arena, const char *text);
+/* A column of a row, with a NUL behind it; NULL stays NULL. */
+struct frame_text arena_column(struct arena *arena, sqlite3_stmt *row, int column);
+const char *arena_column_str(struct arena *arena, sqlite3_stmt *row, int column);
+/* Leaves it empty. */
+void arena_done(struct arena *arena);
+
+#endif
