@@ -20,6 +20,17 @@ void *arena_take(struct arena *arena, size_t size)
 	return piece + 1;
 }
 
+/* There is room for as many as the next power of two: then it is full, and twice as much is taken. */
+void *arena_push(struct arena *arena, void *array, size_t count, size_t size)
+{
+	if (count & (count - 1))
+		return array;
+	void *bigger = arena_take(arena, (count ? 2 * count : 1) * size);
+	if (bigger && count)
+		memcpy(bigger, array, count * size);
+	return bigger;
+}
+
 char *arena_str(struct arena *arena, const char *text)
 {
 	char *copy = text ? arena_take(arena, strlen(text) + 1) : NULL;

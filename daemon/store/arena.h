@@ -12,6 +12,9 @@ struct arena {
 
 /* NULL: memory is out. */
 void *arena_take(struct arena *arena, size_t size);
+/* Room for one more in an array that has `count`, which grew by this alone; the array, moved perhaps. NULL:
+ * memory is out. */
+void *arena_push(struct arena *arena, void *array, size_t count, size_t size);
 /* A copy of a string; NULL stays NULL. */
 char *arena_str(struct arena *arena, const char *text);
 /* A column of a row, with a NUL behind it; NULL stays NULL. */

@@ -1,8 +1,8 @@
 /* sqlite_cron: how far schedules have come. */
 #include <errno.h>
 #include <stdlib.h>
-#include <string.h>
 
+#include "daemon/store/arena.h"
 #include "daemon/store/backend.h"
 #include "daemon/store/copy.h"
 #include "daemon/store/job.h"
@@ -92,33 +92,26 @@ void sqlite_cron_delete(struct store *store, const char *name, store_done_fn don
 
 struct list_job {
 	struct job job;
+	struct arena arena;
 	struct store_cron *crons;
 	size_t count;
 	store_crons_fn done;
 	void *arg; /* borrowed */
 };
 
-static char *take_str(sqlite3_stmt *row, int column, bool *failed)
-{
-	struct frame_text text = db_text(row, column);
-	char *copy = text.p ? strndup(text.p, text.n) : NULL;
-	*failed = *failed || (text.p && !copy);
-	return copy;
-}
-
 static int take_row(struct list_job *list, sqlite3_stmt *row)
 {
-	bool failed = false;
-	struct store_cron *grown = reallocarray(list->crons, list->count + 1, sizeof(*list->crons));
-	if (!grown)
+	struct arena *arena = &list->arena;
+	struct store_cron *crons = arena_push(arena, list->crons, list->count, sizeof(*crons));
+	if (!crons)
 		return -ENOMEM;
-	list->crons = grown;
-	grown[list->count++] = (struct store_cron){
-		.name = take_str(row, 0, &failed),
-		.schedule = take_str(row, 1, &failed),
+	list->crons = crons;
+	crons[list->count++] = (struct store_cron){
+		.name = arena_column_str(arena, row, 0),
+		.schedule = arena_column_str(arena, row, 1),
 		.due_wall_ms = (uint64_t)sqlite3_column_int64(row, 2),
 		.paused = sqlite3_column_int(row, 3),
-		.run_id = take_str(row, 4, &failed),
+		.run_id = arena_column_str(arena, row, 4),
 		.run_due_wall_ms = (uint64_t)sqlite3_column_int64(row, 5),
 		.attempt = (unsigned)sqlite3_column_int(row, 6),
 		.retry_wall_ms = (uint64_t)sqlite3_column_int64(row, 7),
@@ -126,7 +119,7 @@ static int take_row(struct list_job *list, sqlite3_stmt *row)
 		.is_known = sqlite3_column_type(row, 9) != SQLITE_NULL,
 		.status = (enum run_status)sqlite3_column_int(row, 9),
 	};
-	return failed ? -ENOMEM : 0;
+	return arena->failed ? -ENOMEM : 0;
 }
 
 static int list_work(struct job *job, struct db *db)
@@ -149,12 +142,7 @@ static void list_deliver(struct job *job)
 static void list_free(struct job *job)
 {
 	struct list_job *list = (struct list_job *)job;
-	for (size_t i = 0; i < list->count; i++) {
-		free((char *)list->crons[i].name);
-		free((char *)list->crons[i].schedule);
-		free((char *)list->crons[i].run_id);
-	}
-	free(list->crons);
+	arena_done(&list->arena);
 	free(list);
 }
 

@@ -21,7 +21,7 @@ struct read_job {
 
 	struct store_run *runs;
 	struct store_session *sessions;
-	size_t count, capacity;
+	size_t count;
 	const char *next;
 	char cursor[CURSOR_SIZE];
 };
@@ -30,8 +30,6 @@ static void read_free(struct job *job)
 {
 	struct read_job *read = (struct read_job *)job;
 	arena_done(&read->arena);
-	free(read->runs);
-	free(read->sessions);
 	free(read);
 }
 
@@ -70,17 +68,6 @@ static bool read_send(struct store *store, struct read_job *read)
 }
 
 /* Lists. */
-
-static void *grow(void *array, const struct read_job *read, size_t *capacity, size_t size)
-{
-	if (read->count < *capacity)
-		return array;
-	size_t more = *capacity ? *capacity * 2 : 16;
-	void *bigger = reallocarray(array, more, size);
-	if (bigger)
-		*capacity = more;
-	return bigger;
-}
 
 static void take_run(struct arena *arena, sqlite3_stmt *row, struct store_run *run)
 {
@@ -121,7 +108,7 @@ static int take_runs(struct read_job *read, sqlite3_stmt *rows, size_t limit)
 			break;
 		}
 		struct store_run *runs =
-		    grow(read->runs, read, &read->capacity, sizeof(*read->runs));
+		    arena_push(&read->arena, read->runs, read->count, sizeof(*runs));
 		if (!runs)
 			return -ENOMEM;
 		read->runs = runs;
@@ -214,7 +201,7 @@ static int sessions_work(struct job *job, struct db *db)
 			break;
 		}
 		struct store_session *sessions =
-		    grow(read->sessions, read, &read->capacity, sizeof(*sessions));
+		    arena_push(&read->arena, read->sessions, read->count, sizeof(*sessions));
 		if (!sessions) {
 			error = -ENOMEM;
 			break;
@@ -262,12 +249,12 @@ static int run_work(struct job *job, struct db *db)
 		return -EIO;
 	db_bind_str(row, 1, read->id);
 	int r = sqlite3_step(row);
-	if (r == SQLITE_ROW && (read->runs = calloc(1, sizeof(*read->runs)))) {
+	if (r == SQLITE_ROW && (read->runs = arena_take(&read->arena, sizeof(*read->runs)))) {
 		take_run(&read->arena, row, read->runs);
 		read->runs->events = arena_column(&read->arena, row, 22);
 		read->count = 1;
 	}
-	int error = r == SQLITE_ROW && (!read->runs || read->arena.failed) ? -ENOMEM : db_error(r);
+	int error = read->arena.failed ? -ENOMEM : db_error(r);
 	sqlite3_reset(row);
 	return error;
 }
@@ -361,7 +348,7 @@ static int session_work(struct job *job, struct db *db)
 		return -EIO;
 	db_bind_str(row, 1, read->id);
 	int r = sqlite3_step(row);
-	if (r == SQLITE_ROW && (read->sessions = calloc(1, sizeof(*read->sessions))))
+	if (r == SQLITE_ROW && (read->sessions = arena_take(&read->arena, sizeof(*read->sessions))))
 		*read->sessions = (struct store_session){
 			.id = arena_column_str(&read->arena, row, 0),
 			.agent = arena_column_str(&read->arena, row, 1),
@@ -369,7 +356,7 @@ static int session_work(struct job *job, struct db *db)
 			.created_wall_ms = (uint64_t)sqlite3_column_int64(row, 3),
 			.updated_wall_ms = (uint64_t)sqlite3_column_int64(row, 4),
 		};
-	int error = r == SQLITE_ROW && !read->sessions ? -ENOMEM : db_error(r);
+	int error = read->arena.failed ? -ENOMEM : db_error(r);
 	sqlite3_reset(row);
 	return error == 0 && read->sessions ? read_turns(read, db) : error;
 }
