@@ -39,9 +39,8 @@ char *arena_str(struct arena *arena, const char *text)
 	return copy;
 }
 
-struct frame_text arena_column(struct arena *arena, sqlite3_stmt *row, int column)
+struct frame_text arena_text(struct arena *arena, struct frame_text text)
 {
-	struct frame_text text = db_text(row, column);
 	if (!text.p)
 		return text;
 	char *copy = arena_take(arena, text.n + 1);
@@ -50,6 +49,11 @@ struct frame_text arena_column(struct arena *arena, sqlite3_stmt *row, int colum
 	memcpy(copy, text.p, text.n);
 	copy[text.n] = '\0';
 	return (struct frame_text){ copy, text.n };
+}
+
+struct frame_text arena_column(struct arena *arena, sqlite3_stmt *row, int column)
+{
+	return arena_text(arena, db_text(row, column));
 }
 
 const char *arena_column_str(struct arena *arena, sqlite3_stmt *row, int column)

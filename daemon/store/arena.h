@@ -15,9 +15,10 @@ void *arena_take(struct arena *arena, size_t size);
 /* Room for one more in an array that has `count`, which grew by this alone; the array, moved perhaps. NULL:
  * memory is out. */
 void *arena_push(struct arena *arena, void *array, size_t count, size_t size);
-/* A copy of a string; NULL stays NULL. */
+/* A copy, with a NUL behind it; NULL stays NULL. */
 char *arena_str(struct arena *arena, const char *text);
-/* A column of a row, with a NUL behind it; NULL stays NULL. */
+struct frame_text arena_text(struct arena *arena, struct frame_text text);
+/* The same of a column of a row. */
 struct frame_text arena_column(struct arena *arena, sqlite3_stmt *row, int column);
 const char *arena_column_str(struct arena *arena, sqlite3_stmt *row, int column);
 /* Leaves it empty. */

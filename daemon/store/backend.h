@@ -5,6 +5,32 @@
 
 #include "daemon/store/store.h"
 
+struct store_chat_ops {
+	void (*incoming_add)(struct store *store, const struct store_incoming *incoming,
+	    store_seq_fn done, void *arg);
+	void (*incoming_get)(struct store *store, int64_t seq, store_incoming_fn done, void *arg);
+	void (*incoming_list)(struct store *store, store_incomings_fn done, void *arg);
+	void (*incoming_end)(struct store *store, int64_t seq, store_done_fn done, void *arg);
+	void (*chat_get)(struct store *store, const char *interface, const char *user_id,
+	    const char *chat_id, store_chat_fn done, void *arg);
+	void (*chats_sweep)(struct store *store, const char *interface, uint64_t before_wall_ms,
+	    store_done_fn done, void *arg);
+	void (*reply_add)(struct store *store, const struct store_reply *reply, int64_t incoming,
+	    store_seq_fn done, void *arg);
+	void (*reply_get)(struct store *store, int64_t id, store_reply_fn done, void *arg);
+	void (*reply_put)(
+	    struct store *store, const struct store_reply *reply, store_done_fn done, void *arg);
+	void (*reply_delete)(struct store *store, int64_t id, store_done_fn done, void *arg);
+	void (*replies_waiting)(struct store *store, store_replies_fn done, void *arg);
+	void (*replies_list)(
+	    struct store *store, const struct store_page *page, store_replies_fn done, void *arg);
+	void (*identities_list)(struct store *store, store_identities_fn done, void *arg);
+	void (*identity_put)(
+	    struct store *store, const struct store_identity *link, store_done_fn done, void *arg);
+	void (*identity_delete)(struct store *store, const char *platform,
+	    const char *platform_user_id, store_done_fn done, void *arg);
+};
+
 struct store_ops {
 	bool keeps_runs;
 	void (*close)(struct store *store); /* NULL: there is nothing under way */
@@ -31,6 +57,7 @@ struct store_ops {
 	void (*cron_put)(
 	    struct store *store, const struct store_cron *cron, store_done_fn done, void *arg);
 	void (*cron_delete)(struct store *store, const char *name, store_done_fn done, void *arg);
+	const struct store_chat_ops *chats; /* NULL: it has none, and store_chat.c says so */
 	void (*look)(
 	    struct store *store, struct store_view *ret); /* NULL: there is nothing to see */
 };

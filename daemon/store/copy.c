@@ -31,7 +31,8 @@ size_t copy_run_size(const struct store_run *run)
 	return str_size(run->id) + str_size(run->agent) + str_size(run->session_id) +
 	       str_size(run->user) + str_size(run->source) + str_size(run->trigger) +
 	       str_size(run->code) + run->input.n + run->metadata.n + run->claims.n +
-	       run->content.n + run->error.n + run->usage.n + run->events.n;
+	       run->attachments.n + run->files.n + run->content.n + run->error.n + run->usage.n +
+	       run->events.n;
 }
 
 void copy_run_into(char **room, struct store_run *into, const struct store_run *run)
@@ -47,6 +48,8 @@ void copy_run_into(char **room, struct store_run *into, const struct store_run *
 	copy_text(room, &into->input);
 	copy_text(room, &into->metadata);
 	copy_text(room, &into->claims);
+	copy_text(room, &into->attachments);
+	copy_text(room, &into->files);
 	copy_text(room, &into->content);
 	copy_text(room, &into->error);
 	copy_text(room, &into->usage);
@@ -75,4 +78,19 @@ void copy_cron_into(char **room, struct store_cron *into, const struct store_cro
 	into->name = copy_str(room, cron->name);
 	into->schedule = copy_str(room, cron->schedule);
 	into->run_id = copy_str(room, cron->run_id);
+}
+
+size_t copy_chat_size(const struct store_chat *chat)
+{
+	return str_size(chat->interface) + str_size(chat->user_id) + str_size(chat->chat_id) +
+	       str_size(chat->session_id);
+}
+
+void copy_chat_into(char **room, struct store_chat *into, const struct store_chat *chat)
+{
+	*into = *chat;
+	into->interface = copy_str(room, chat->interface);
+	into->user_id = copy_str(room, chat->user_id);
+	into->chat_id = copy_str(room, chat->chat_id);
+	into->session_id = copy_str(room, chat->session_id);
 }

@@ -13,6 +13,9 @@ struct store_run *copy_run(const struct store_run *run);
 /* The same for how far a schedule has come. */
 size_t copy_cron_size(const struct store_cron *cron);
 void copy_cron_into(char **room, struct store_cron *into, const struct store_cron *cron);
+/* The same for the session of a chat. */
+size_t copy_chat_size(const struct store_chat *chat);
+void copy_chat_into(char **room, struct store_chat *into, const struct store_chat *chat);
 /* A text, moved to `*room`. */
 void copy_text(char **room, struct frame_text *text);
 

@@ -13,6 +13,9 @@
  * serves a list, newest first. Most runs succeed; only the others are in runs_by_status. turn is the
  * order in which they became part of their sessions: a run may wait for long after it was written down.
  * sessions: last is the turn of their last run. cron: how far schedules have come.
+ *
+ * incoming: messages of chats, of which the key outlives all else. Numbers of what is deleted are never given
+ * again (AUTOINCREMENT): somebody may still speak of them. What is large comes last, since lists pass by it.
  */
 static const char *const migrations[] = {
 	"CREATE TABLE runs (seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, agent TEXT NOT NULL,"
@@ -40,17 +43,41 @@ static const char *const migrations[] = {
 	" paused INTEGER NOT NULL, run_id TEXT, run_due INTEGER NOT NULL, attempt INTEGER NOT NULL,"
 	" retry INTEGER NOT NULL, open INTEGER NOT NULL) WITHOUT ROWID;",
 	"ALTER TABLE runs ADD COLUMN trigger_name TEXT;",
+	"ALTER TABLE runs ADD COLUMN attachments TEXT;"
+	"ALTER TABLE runs ADD COLUMN files TEXT;"
+	"ALTER TABLE runs ADD COLUMN history INTEGER NOT NULL DEFAULT 0;"
+	"CREATE TABLE incoming (seq INTEGER PRIMARY KEY AUTOINCREMENT, interface TEXT NOT NULL,"
+	" key BLOB NOT NULL, user_id TEXT, chat_id TEXT, state INTEGER NOT NULL, run_id TEXT,"
+	" at INTEGER NOT NULL, body TEXT, UNIQUE (interface, key));"
+	"CREATE INDEX incoming_open ON incoming (seq) WHERE state <> 2;"
+	"CREATE INDEX incoming_over ON incoming (at) WHERE state = 2;"
+	"CREATE TABLE chats (interface TEXT NOT NULL, user_id TEXT NOT NULL, chat_id TEXT NOT NULL,"
+	" session_id TEXT NOT NULL, at INTEGER NOT NULL, PRIMARY KEY (interface, user_id, chat_id))"
+	" WITHOUT ROWID;"
+	"CREATE INDEX chats_by_at ON chats (interface, at);"
+	"CREATE TABLE replies (id INTEGER PRIMARY KEY AUTOINCREMENT, interface TEXT NOT NULL,"
+	" chat_id TEXT NOT NULL, reply_to TEXT, run_id TEXT UNIQUE, attempts INTEGER NOT NULL,"
+	" parts INTEGER NOT NULL, created INTEGER NOT NULL, next INTEGER NOT NULL,"
+	" aside INTEGER NOT NULL, error TEXT, text TEXT, files TEXT);"
+	"CREATE TABLE identity_links (platform TEXT NOT NULL, platform_user_id TEXT NOT NULL,"
+	" canonical_user_id TEXT NOT NULL, username TEXT, linked_at INTEGER NOT NULL,"
+	" PRIMARY KEY (platform, platform_user_id)) WITHOUT ROWID;"
+	"CREATE INDEX idx_identity_canonical ON identity_links (canonical_user_id);",
 };
 #define VERSION ((int)(sizeof(migrations) / sizeof(migrations[0])))
 
 #define RUN_COLUMNS                                                                          \
 	"seq, id, agent, session_id, user, source, status, durable, attempts, timeout_ms, "  \
 	"created, started, finished, code, error, usage, metadata, input, content, claims, " \
-	"any_session, trigger_name"
+	"any_session, trigger_name, attachments, files, history"
 #define LIST(where)                                                           \
 	"SELECT " RUN_COLUMNS " FROM runs WHERE seq < ?1 AND (" where ")"     \
 	" AND (?3 IS NULL OR agent = ?3) AND (?4 IS NULL OR session_id = ?4)" \
 	" AND (?5 IS NULL OR user = ?5) AND (?6 < 0 OR status = ?6) ORDER BY seq DESC LIMIT ?2"
+
+#define INCOMING_COLUMNS "seq, interface, key, user_id, chat_id, state, run_id, at"
+#define REPLY_COLUMNS \
+	"id, interface, chat_id, reply_to, run_id, attempts, parts, created, next, aside"
 
 static const char *const sql[DB_STATEMENTS] = {
 	[DB_BEGIN] = "BEGIN IMMEDIATE",
@@ -58,17 +85,19 @@ static const char *const sql[DB_STATEMENTS] = {
 	[DB_ROLLBACK] = "ROLLBACK",
 	[DB_RUN_ADD] = "INSERT INTO runs (id, agent, session_id, user, source, status, durable,"
 		       " attempts, timeout_ms, created, metadata, input, claims, any_session,"
-		       " trigger_name)"
-		       " VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14)"
+		       " trigger_name, attachments, history)"
+		       " VALUES (?1, ?2, ?3, ?4, ?5, 0, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14,"
+		       " ?15, ?16)"
 		       " ON CONFLICT (id) DO NOTHING",
 	[DB_RUN_FINISH] =
 	    "INSERT INTO runs (id, agent, session_id, user, source, status, durable, attempts,"
 	    " timeout_ms, created, started, finished, code, error, usage, metadata, input, content,"
-	    " messages, events, turn, trigger_name) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14,"
-	    " ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22)"
+	    " messages, events, turn, trigger_name, files, attachments, history)"
+	    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14,"
+	    " ?15, ?16, ?17, ?18, ?19, ?20, ?21, ?22, ?23, ?24, ?25)"
 	    " ON CONFLICT (id) DO UPDATE SET status = ?6, attempts = ?8, started = ?11,"
 	    " finished = ?12, code = ?13, error = ?14, usage = ?15, metadata = ?16, content = ?18,"
-	    " messages = ?19, events = ?20, turn = ?21, claims = NULL",
+	    " messages = ?19, events = ?20, turn = ?21, files = ?23, claims = NULL",
 	[DB_TURN_NEXT] = "SELECT coalesce(max(last), 0) + 1 FROM sessions",
 	[DB_RUN_ATTEMPT] = "UPDATE runs SET attempts = ?2 WHERE id = ?1",
 	[DB_RUN_GET] = "SELECT " RUN_COLUMNS ", events FROM runs WHERE id = ?1",
@@ -109,6 +138,46 @@ static const char *const sql[DB_STATEMENTS] = {
 	    " ORDER BY c.name",
 	[DB_CRON_PUT] = "INSERT OR REPLACE INTO cron VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)",
 	[DB_CRON_DELETE] = "DELETE FROM cron WHERE name = ?1",
+	[DB_INCOMING_ADD] =
+	    "INSERT INTO incoming (interface, key, user_id, chat_id, state, at, body)"
+	    " VALUES (?1, ?2, ?3, ?4, 0, ?5, ?6)"
+	    " ON CONFLICT (interface, key) DO NOTHING",
+	[DB_INCOMING_FIND] = "SELECT seq FROM incoming WHERE interface = ?1 AND key = ?2",
+	[DB_INCOMING_GET] = "SELECT " INCOMING_COLUMNS ", body FROM incoming"
+			    " WHERE seq = ?1 AND state <> 2",
+	[DB_INCOMING_LIST] =
+	    "SELECT " INCOMING_COLUMNS ", NULL FROM incoming INDEXED BY incoming_open"
+	    " WHERE state <> 2 ORDER BY seq",
+	[DB_INCOMING_RUN] =
+	    "UPDATE incoming SET state = 1, run_id = ?2 WHERE seq = ?1 AND state <> 2",
+	[DB_INCOMING_END] = "UPDATE incoming SET state = 2, user_id = NULL, chat_id = NULL,"
+			    " run_id = NULL, body = NULL WHERE seq = ?1 AND state <> 2",
+	[DB_INCOMING_SWEEP] = "DELETE FROM incoming WHERE seq IN (SELECT seq FROM incoming"
+			      " WHERE state = 2 AND at < ?2 ORDER BY at LIMIT ?1)",
+	[DB_CHAT_GET] = "SELECT interface, user_id, chat_id, session_id, at FROM chats"
+			" WHERE interface = ?1 AND user_id = ?2 AND chat_id = ?3",
+	[DB_CHAT_PUT] = "INSERT OR REPLACE INTO chats VALUES (?1, ?2, ?3, ?4, ?5)",
+	[DB_CHATS_SWEEP] = "DELETE FROM chats WHERE interface = ?1 AND at < ?2",
+	[DB_REPLY_ADD] =
+	    "INSERT INTO replies (interface, chat_id, reply_to, run_id, attempts, parts, created,"
+	    " next, aside, error, text, files)"
+	    " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"
+	    " ON CONFLICT (run_id) DO NOTHING",
+	[DB_REPLY_FIND] = "SELECT id FROM replies WHERE run_id = ?1",
+	[DB_REPLY_GET] = "SELECT " REPLY_COLUMNS ", error, text, files FROM replies WHERE id = ?1",
+	[DB_REPLY_PUT] = "UPDATE replies SET attempts = ?2, parts = ?3, next = ?4, aside = ?5,"
+			 " error = ?6 WHERE id = ?1",
+	[DB_REPLY_DELETE] = "DELETE FROM replies WHERE id = ?1",
+	[DB_REPLIES_WAITING] = "SELECT " REPLY_COLUMNS ", NULL, NULL, NULL FROM replies"
+			       " WHERE aside = 0 ORDER BY id",
+	[DB_REPLIES_LIST] = "SELECT " REPLY_COLUMNS ", error, text, files FROM replies"
+			    " WHERE id < ?1 ORDER BY id DESC LIMIT ?2",
+	[DB_IDENTITIES_LIST] = "SELECT platform, platform_user_id, canonical_user_id, username,"
+			       " linked_at FROM identity_links ORDER BY canonical_user_id,"
+			       " linked_at, platform, platform_user_id",
+	[DB_IDENTITY_PUT] = "INSERT OR REPLACE INTO identity_links VALUES (?1, ?2, ?3, ?4, ?5)",
+	[DB_IDENTITY_DELETE] = "DELETE FROM identity_links"
+			       " WHERE platform = ?1 AND platform_user_id = ?2",
 	[DB_VACUUM] = "PRAGMA incremental_vacuum(256)",
 	[DB_SIZE] =
 	    "SELECT (p.page_count - f.freelist_count) * s.page_size FROM pragma_page_count p,"
@@ -251,6 +320,23 @@ int db_run(sqlite3_stmt *statement)
 int db_exec(struct db *db, enum db_statement which)
 {
 	return db_run(db_prepare(db, which));
+}
+
+int db_change(struct db *db, sqlite3_stmt *statement)
+{
+	int error = db_run(statement);
+	return error == 0 && sqlite3_changes(db->handle) == 0 ? -ENOENT : error;
+}
+
+int db_number(sqlite3_stmt *statement, int64_t *ret)
+{
+	if (!statement)
+		return -EIO;
+	int r = sqlite3_step(statement), error = r == SQLITE_DONE ? -ENOENT : db_error(r);
+	if (r == SQLITE_ROW)
+		*ret = sqlite3_column_int64(statement, 0);
+	sqlite3_reset(statement);
+	return error;
 }
 
 void db_bind_text(sqlite3_stmt *statement, int at, struct frame_text text)

@@ -44,6 +44,26 @@ enum db_statement {
 	DB_CRON_LIST,
 	DB_CRON_PUT,
 	DB_CRON_DELETE,
+	DB_INCOMING_ADD,
+	DB_INCOMING_FIND,
+	DB_INCOMING_GET,
+	DB_INCOMING_LIST,
+	DB_INCOMING_RUN,
+	DB_INCOMING_END,
+	DB_INCOMING_SWEEP,
+	DB_CHAT_GET,
+	DB_CHAT_PUT,
+	DB_CHATS_SWEEP,
+	DB_REPLY_ADD,
+	DB_REPLY_FIND,
+	DB_REPLY_GET,
+	DB_REPLY_PUT,
+	DB_REPLY_DELETE,
+	DB_REPLIES_WAITING,
+	DB_REPLIES_LIST,
+	DB_IDENTITIES_LIST,
+	DB_IDENTITY_PUT,
+	DB_IDENTITY_DELETE,
 	DB_VACUUM,
 	DB_SIZE, /* bytes in use */
 	DB_MARK,
@@ -69,6 +89,10 @@ sqlite3_stmt *db_prepare(struct db *db, enum db_statement which);
 /* Runs one that gives no row. 0 or -errno. */
 int db_run(sqlite3_stmt *statement);
 int db_exec(struct db *db, enum db_statement which);
+/* Runs one that changes rows. -ENOENT: there were none to change. */
+int db_change(struct db *db, sqlite3_stmt *statement);
+/* Runs one that gives a number. -ENOENT: it gives none. */
+int db_number(sqlite3_stmt *statement, int64_t *ret);
 
 /* Binds; absent is NULL. What is bound must live until the statement is reset. */
 void db_bind_text(sqlite3_stmt *statement, int at, struct frame_text text);

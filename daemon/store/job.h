@@ -56,9 +56,53 @@ void sqlite_cron_delete(struct store *store, const char *name, store_done_fn don
 /* What a writing job does for one. 0 or -errno. */
 int sqlite_cron_write(const struct store_cron *cron, struct db *db);
 
+/* sqlite_chat.c: this backend's calls for chats, all of them. */
+struct store_chat_ops;
+extern const struct store_chat_ops sqlite_chats;
+void sqlite_chat_get(struct store *store, const char *interface, const char *user_id,
+    const char *chat_id, store_chat_fn done, void *arg);
+void sqlite_chats_sweep(struct store *store, const char *interface, uint64_t before_wall_ms,
+    store_done_fn done, void *arg);
+/* What a writing job does for one. 0 or -errno. */
+int sqlite_chat_write(const struct store_chat *chat, struct db *db);
+
+/* sqlite_incoming.c */
+void sqlite_incoming_add(
+    struct store *store, const struct store_incoming *incoming, store_seq_fn done, void *arg);
+void sqlite_incoming_get(struct store *store, int64_t seq, store_incoming_fn done, void *arg);
+void sqlite_incoming_list(struct store *store, store_incomings_fn done, void *arg);
+void sqlite_incoming_end(struct store *store, int64_t seq, store_done_fn done, void *arg);
+/* What writing jobs do for one: it has a run; it is over. Nothing, if it is over. 0 or -errno. */
+int sqlite_incoming_run(int64_t seq, const char *run_id, struct db *db);
+int sqlite_incoming_close(int64_t seq, struct db *db);
+
+/* sqlite_reply.c */
+void sqlite_reply_add(struct store *store, const struct store_reply *reply, int64_t incoming,
+    store_seq_fn done, void *arg);
+void sqlite_reply_get(struct store *store, int64_t id, store_reply_fn done, void *arg);
+void sqlite_reply_put(
+    struct store *store, const struct store_reply *reply, store_done_fn done, void *arg);
+void sqlite_reply_delete(struct store *store, int64_t id, store_done_fn done, void *arg);
+void sqlite_replies_waiting(struct store *store, store_replies_fn done, void *arg);
+void sqlite_replies_list(
+    struct store *store, const struct store_page *page, store_replies_fn done, void *arg);
+
+/* sqlite_identity.c */
+void sqlite_identities_list(struct store *store, store_identities_fn done, void *arg);
+void sqlite_identity_put(
+    struct store *store, const struct store_identity *link, store_done_fn done, void *arg);
+void sqlite_identity_delete(struct store *store, const char *platform, const char *platform_user_id,
+    store_done_fn done, void *arg);
+
 /* sqlite_sweep.c */
-/* A job that deletes a piece of what is older than a time, or more than the file may have (0: any); `deleted` says how much that was. */
-struct job *sqlite_sweep_new(uint64_t before_wall_ms, uint64_t keys_before_wall_ms,
-    int64_t max_bytes, void (*done)(void *arg, int error, unsigned deleted), void *arg);
+struct sweep_bounds {
+	uint64_t runs_before_wall_ms; /* and sessions; 0: any */
+	uint64_t keys_before_wall_ms;
+	uint64_t incoming_before_wall_ms; /* of what is over */
+	int64_t max_bytes;                /* of the file: then the oldest runs go; 0: any */
+};
+/* A job that deletes a piece of what is older, or too much; `deleted` says how much that was. */
+struct job *sqlite_sweep_new(const struct sweep_bounds *bounds,
+    void (*done)(void *arg, int error, unsigned deleted), void *arg);
 
 #endif

@@ -31,6 +31,8 @@
 #define RESTART_AT     16384 /* then the writer stops to let the log begin anew */
 #define SWEEP_EVERY_MS 60000
 #define KEY_LIFE_MS    (24 * 3600 * 1000ull)
+#define INCOMING_LIFE_MS \
+	(7 * 24 * 3600 * 1000ull) /* platforms say a thing again for a day at most */
 
 struct worker_thread {
 	pthread_t thread;
@@ -309,11 +311,13 @@ static void sqlite_on_swept(void *arg, int error, unsigned deleted)
 
 static void sqlite_sweep(struct sqlite_store *store)
 {
-	uint64_t now = clock_wall_ms(), before = 0;
+	uint64_t now = clock_wall_ms();
+	struct sweep_bounds bounds = { .keys_before_wall_ms = now - KEY_LIFE_MS,
+		.incoming_before_wall_ms = now - INCOMING_LIFE_MS,
+		.max_bytes = store->setup.max_bytes };
 	if (store->setup.retention_ms && (uint64_t)store->setup.retention_ms < now)
-		before = now - (uint64_t)store->setup.retention_ms;
-	struct job *job = sqlite_sweep_new(
-	    before, now - KEY_LIFE_MS, store->setup.max_bytes, sqlite_on_swept, store);
+		bounds.runs_before_wall_ms = now - (uint64_t)store->setup.retention_ms;
+	struct job *job = sqlite_sweep_new(&bounds, sqlite_on_swept, store);
 	if (job)
 		sqlite_write(store, job);
 }
@@ -516,6 +520,7 @@ static const struct store_ops sqlite_ops = {
 	.cron_list = sqlite_cron_list,
 	.cron_put = sqlite_cron_put,
 	.cron_delete = sqlite_cron_delete,
+	.chats = &sqlite_chats,
 	.look = sqlite_look,
 };
 

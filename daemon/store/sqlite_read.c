@@ -93,6 +93,9 @@ static void take_run(struct arena *arena, sqlite3_stmt *row, struct store_run *r
 		.claims = arena_column(arena, row, 19),
 		.any_session = sqlite3_column_int(row, 20) != 0,
 		.trigger = arena_column_str(arena, row, 21),
+		.attachments = arena_column(arena, row, 22),
+		.files = arena_column(arena, row, 23),
+		.history = sqlite3_column_int64(row, 24),
 	};
 }
 
@@ -251,7 +254,7 @@ static int run_work(struct job *job, struct db *db)
 	int r = sqlite3_step(row);
 	if (r == SQLITE_ROW && (read->runs = arena_take(&read->arena, sizeof(*read->runs)))) {
 		take_run(&read->arena, row, read->runs);
-		read->runs->events = arena_column(&read->arena, row, 22);
+		read->runs->events = arena_column(&read->arena, row, 25);
 		read->count = 1;
 	}
 	int error = read->arena.failed ? -ENOMEM : db_error(r);

@@ -8,8 +8,7 @@
 
 struct sweep_job {
 	struct job job;
-	uint64_t before_wall_ms, keys_before_wall_ms;
-	int64_t max_bytes;
+	struct sweep_bounds bounds;
 	unsigned deleted;
 	void (*done)(void *arg, int error, unsigned deleted);
 	void *arg; /* borrowed */
@@ -35,8 +34,8 @@ static int is_too_large(const struct sweep_job *job, struct db *db, bool *ret)
 {
 	sqlite3_stmt *statement = db_prepare(db, DB_SIZE);
 	int r = statement ? sqlite3_step(statement) : SQLITE_ERROR;
-	*ret = r == SQLITE_ROW && job->max_bytes &&
-	       sqlite3_column_int64(statement, 0) > job->max_bytes;
+	*ret = r == SQLITE_ROW && job->bounds.max_bytes &&
+	       sqlite3_column_int64(statement, 0) > job->bounds.max_bytes;
 	sqlite3_reset(statement);
 	return db_error(r);
 }
@@ -44,13 +43,14 @@ static int is_too_large(const struct sweep_job *job, struct db *db, bool *ret)
 static int sweep_work(struct job *job, struct db *db)
 {
 	struct sweep_job *sweeping = (struct sweep_job *)job;
-	uint64_t before = sweeping->before_wall_ms;
+	const struct sweep_bounds *bounds = &sweeping->bounds;
+	uint64_t before = bounds->runs_before_wall_ms;
 	bool too_large;
 	sweeping->deleted = 0;
 	sqlite3_stmt *keys = db_prepare(db, DB_KEYS_SWEEP);
 	if (!keys)
 		return -EIO;
-	sqlite3_bind_int64(keys, 1, (int64_t)sweeping->keys_before_wall_ms);
+	sqlite3_bind_int64(keys, 1, (int64_t)bounds->keys_before_wall_ms);
 	int error = db_run(keys);
 	if (error == 0)
 		error = is_too_large(sweeping, db, &too_large);
@@ -58,6 +58,8 @@ static int sweep_work(struct job *job, struct db *db)
 		error = sweep(sweeping, db, DB_RUNS_SWEEP, too_large ? INT64_MAX : before);
 	if (error == 0 && before)
 		error = sweep(sweeping, db, DB_SESSIONS_SWEEP, before);
+	if (error == 0)
+		error = sweep(sweeping, db, DB_INCOMING_SWEEP, bounds->incoming_before_wall_ms);
 	return error == 0 ? db_exec(db, DB_VACUUM) : error;
 }
 
@@ -72,17 +74,15 @@ static void sweep_deliver(struct job *job)
 	sweeping->done(sweeping->arg, job->error, sweeping->deleted);
 }
 
-struct job *sqlite_sweep_new(uint64_t before_wall_ms, uint64_t keys_before_wall_ms,
-    int64_t max_bytes, void (*done)(void *arg, int error, unsigned deleted), void *arg)
+struct job *sqlite_sweep_new(const struct sweep_bounds *bounds,
+    void (*done)(void *arg, int error, unsigned deleted), void *arg)
 {
 	struct sweep_job *job = calloc(1, sizeof(*job));
 	if (!job)
 		return NULL;
 	*job = (struct sweep_job){
 		.job = { .work = sweep_work, .deliver = sweep_deliver, .free = sweep_free },
-		.before_wall_ms = before_wall_ms,
-		.keys_before_wall_ms = keys_before_wall_ms,
-		.max_bytes = max_bytes,
+		.bounds = *bounds,
 		.done = done,
 		.arg = arg,
 	};

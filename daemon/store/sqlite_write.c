@@ -26,6 +26,9 @@ struct add_job {
 	uint64_t request;
 	struct store_cron cron;
 	bool has_cron;
+	int64_t incoming; /* 0: none */
+	struct store_chat chat;
+	bool has_chat;
 	store_add_fn done;
 	void *arg; /* borrowed */
 	struct store_taken taken;
@@ -130,9 +133,15 @@ static int add_work(struct job *job, struct db *db)
 	db_bind_text(put, 12, run->claims);
 	sqlite3_bind_int(put, 13, run->any_session);
 	db_bind_str(put, 14, run->trigger);
+	db_bind_text(put, 15, run->attachments);
+	sqlite3_bind_int64(put, 16, run->history);
 	error = db_run(put);
 	if (error == 0 && add->has_cron)
 		error = sqlite_cron_write(&add->cron, db);
+	if (error == 0 && add->has_chat)
+		error = sqlite_chat_write(&add->chat, db);
+	if (error == 0 && add->incoming)
+		error = sqlite_incoming_run(add->incoming, run->id, db);
 	return error == 0 && add->key.p ? put_key(add, db) : error;
 }
 
@@ -163,7 +172,8 @@ static struct add_job *add_new(int (*work)(struct job *job, struct db *db), stru
 void sqlite_run_add(
     struct store *store, const struct store_add *given, store_add_fn done, void *arg)
 {
-	size_t size = copy_run_size(given->run) + (given->cron ? copy_cron_size(given->cron) : 0);
+	size_t size = copy_run_size(given->run) + (given->cron ? copy_cron_size(given->cron) : 0) +
+		      (given->chat ? copy_chat_size(given->chat) : 0);
 	struct add_job *add = add_new(add_work, given->key, size, done, arg);
 	if (!add)
 		return;
@@ -171,6 +181,10 @@ void sqlite_run_add(
 	add->has_cron = given->cron;
 	if (given->cron)
 		copy_cron_into(&add->room, &add->cron, given->cron);
+	add->has_chat = given->chat;
+	if (given->chat)
+		copy_chat_into(&add->room, &add->chat, given->chat);
+	add->incoming = given->incoming;
 	add->request = given->request;
 	add->again_if_failed = given->again_if_failed;
 	sqlite_write((struct sqlite_store *)store, &add->job);
@@ -235,6 +249,9 @@ static void bind_finished(sqlite3_stmt *put, const struct finish_job *finish, in
 	if (turn)
 		sqlite3_bind_int64(put, 21, turn);
 	db_bind_str(put, 22, run->trigger);
+	db_bind_text(put, 23, run->files);
+	db_bind_text(put, 24, run->attachments);
+	sqlite3_bind_int64(put, 25, run->history);
 }
 
 /* The number of the next turn, of whatever session. */

@@ -144,6 +144,7 @@ struct store_reply {
 	struct frame_text text;
 	struct frame_text files; /* run/attachment.h */
 	unsigned attempts;
+	unsigned parts;          /* that the platform has taken in these */
 	struct frame_text error; /* of the last one; p == NULL: there was none */
 	uint64_t created_wall_ms, next_wall_ms;
 	bool aside; /* it is not tried any more */
@@ -224,6 +225,10 @@ void store_cron_delete(struct store *store, const char *name, store_done_fn done
 
 /*
  * Chats. Only stores that keep runs have them; others answer -ENOTSUP.
+ *
+ * What is read of messages, sessions and single or waiting replies is as all that was asked for before left
+ * it, answered or not, and nothing that was asked for after. The two lists for operators (store_replies_list,
+ * store_identities_list) are as what was answered left it.
  */
 
 /* Writes a message down, as NEW; what it has of state, run_id and seq does not matter. */
@@ -247,7 +252,7 @@ void store_reply_add(struct store *store, const struct store_reply *reply, int64
     store_seq_fn done, void *arg);
 /* NULL: there is none of that id (any more). */
 void store_reply_get(struct store *store, int64_t id, store_reply_fn done, void *arg);
-/* Its attempts, error, next_wall_ms and aside, which it has by its id. -ENOENT. */
+/* Its attempts, parts, error, next_wall_ms and aside, which it has by its id. -ENOENT. */
 void store_reply_put(
     struct store *store, const struct store_reply *reply, store_done_fn done, void *arg);
 /* The platform has taken it, or nobody wants it any more. -ENOENT. */
