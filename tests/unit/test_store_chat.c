@@ -1,6 +1,7 @@
 /* store: what chats need of it when something goes wrong, grows old, or is of an older agentd. */
 #include <signal.h>
 #include <sys/resource.h>
+#include <sys/wait.h>
 
 #include "tests/unit/chat_store.h"
 
@@ -175,6 +176,69 @@ static void assert_all(const char *notes, const char *expected)
 	assert_string_equal(notes, "");
 }
 
+/* Does what comes of messages, one after another, and says so of each. */
+static void answer_messages(int fd)
+{
+	base = event_base_new(); /* the other one is its parent's, too */
+	open_store();
+	for (int i = 1;; i++) {
+		char key[16], id[16];
+		snprintf(key, sizeof(key), "k%d", i);
+		snprintf(id, sizeof(id), "r%d", i);
+		struct store_chat chat = chat1;
+		chat.session_id = id;
+		int64_t seq = add_incoming(key, 0);
+		add_run(id, seq, &chat);
+		add_reply(id, seq, 0);
+		if (write(fd, "", 1) < 0)
+			_exit(1);
+	}
+}
+
+/* Wherever it ends, there is all of a step or nothing of it; and what is missing can be done again. */
+static void test_a_crash_between_two_steps(void **state)
+{
+	(void)state;
+	int fds[2];
+	char said[40];
+	close_store();
+	assert_int_equal(pipe(fds), 0);
+	pid_t child = fork();
+	if (child == 0)
+		answer_messages(fds[1]);
+	close(fds[1]);
+	for (size_t n = 0; n < sizeof(said);) {
+		ssize_t more = read(fds[0], said, sizeof(said) - n);
+		assert_true(more > 0);
+		n += (size_t)more;
+	}
+	kill(child, SIGKILL);
+	assert_int_equal(waitpid(child, NULL, 0), child);
+	close(fds[0]);
+	open_store();
+	int64_t messages = count("SELECT count(*) FROM incoming");
+	assert_true(messages >= (int64_t)sizeof(said));
+	assert_int_equal(count("SELECT count(*) FROM incoming WHERE state <> 2") <= 1, 1);
+	assert_int_equal(count("SELECT count(*) FROM incoming WHERE state = 2"),
+	    count("SELECT count(*) FROM replies"));
+	assert_int_equal(count("SELECT count(*) FROM incoming WHERE state <> 0"),
+	    count("SELECT count(*) FROM runs"));
+	assert_int_equal(count("SELECT count(*) FROM chats c JOIN runs r ON r.id = c.session_id"
+			       " AND r.seq = (SELECT max(seq) FROM runs)"),
+	    1);
+	/* The platform says the last one again, and it is answered as if nothing had been. */
+	char key[16], id[16];
+	snprintf(key, sizeof(key), "k%d", (int)messages);
+	snprintf(id, sizeof(id), "r%d", (int)messages);
+	int64_t seq = add_incoming(key, -EEXIST);
+	assert_int_equal(add_run(id, seq, &chat1), 0);
+	bool had_one = count("SELECT count(*) FROM replies") == messages;
+	add_reply(id, seq, had_one ? -EEXIST : 0);
+	assert_incomings("");
+	assert_int_equal(count("SELECT count(*) FROM replies"), messages);
+	assert_int_equal(count("SELECT count(*) FROM runs"), messages);
+}
+
 /* A store that keeps no runs says so, and does not lose a message silently. */
 static void test_a_store_without_a_file(void **state)
 {
@@ -282,6 +346,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		SQLITE(test_a_failure_in_a_batch),
 		SQLITE(test_a_full_disk),
+		SQLITE(test_a_crash_between_two_steps),
 		SQLITE(test_a_store_without_a_file),
 		SQLITE(test_closing),
 		SQLITE(test_what_waits_is_written),
