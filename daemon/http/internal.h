@@ -100,6 +100,8 @@ void conn_soon(struct conn *conn);
 
 /* request.c */
 struct http_request *request_new(struct conn *conn, struct evhttp_request *evreq);
+/* Answers a request that there is no memory for, and ends its connection. */
+void request_refuse(struct evhttp_request *evreq);
 void request_log(const struct http_request *request, int status);
 void request_free(struct http_request *request);
 

@@ -329,20 +329,39 @@ static void write_now(struct conn *conn)
 		conn_soon(conn);
 }
 
+/* What is answered where there is no memory for an answer. */
+static const char no_memory[] =
+    "{\"type\":\"about:blank\",\"title\":\"Internal Server Error\",\"status\":500,"
+    "\"detail\":\"out of memory\",\"code\":\"internal\",\"error\":\"Internal Server Error\"}\n";
+
+/* The body into what is sent, if it is to be sent; how long it is. */
+static size_t put_body(struct evhttp_request *evreq, bool sends, struct buf *body)
+{
+	struct evbuffer *output = evhttp_request_get_output_buffer(evreq);
+	size_t n = body->failed ? sizeof(no_memory) - 1 : body->length;
+	if (sends && body->failed)
+		evbuffer_add_reference(output, no_memory, n, NULL, NULL);
+	else if (sends)
+		move_into(output, body);
+	buf_done(body);
+	return n;
+}
+
 void http_reply(struct http_request *request, int status, const char *type, struct buf *body)
 {
 	struct evhttp_request *evreq = request->evreq;
+	bool is_head = evhttp_request_get_command(evreq) == EVHTTP_REQ_HEAD;
+	if (body && body->failed) {
+		status = 500;
+		type = "application/problem+json";
+	}
 	add_common_headers(request, type);
 	if (body)
-		request->bytes = body->length;
-	if (body && evhttp_request_get_command(evreq) == EVHTTP_REQ_HEAD) {
+		request->bytes = put_body(evreq, !is_head, body);
+	if (body && is_head) {
 		char length[24]; /* evhttp would send the body */
-		snprintf(length, sizeof(length), "%zu", body->length);
+		snprintf(length, sizeof(length), "%zu", (size_t)request->bytes);
 		http_add_header(request, "Content-Length", length);
-		buf_done(body);
-	} else if (body) {
-		move_into(evhttp_request_get_output_buffer(evreq), body);
-		buf_done(body);
 	}
 	request_log(request, status);
 	struct conn *conn = request->conn;
@@ -350,6 +369,16 @@ void http_reply(struct http_request *request, int status, const char *type, stru
 	request_free(request);
 	evhttp_send_reply(evreq, status, NULL, NULL);
 	write_now(conn);
+}
+
+void request_refuse(struct evhttp_request *evreq)
+{
+	struct buf body = { .failed = true };
+	struct evkeyvalq *headers = evhttp_request_get_output_headers(evreq);
+	evhttp_add_header(headers, "Content-Type", "application/problem+json");
+	evhttp_add_header(headers, "Connection", "close");
+	put_body(evreq, true, &body);
+	evhttp_send_reply(evreq, 500, NULL, NULL);
 }
 
 /* What a stream's request said is of no more use, and may hold a key. evhttp looks for Connection yet. */

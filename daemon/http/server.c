@@ -246,16 +246,18 @@ static struct bufferevent *conn_new(struct event_base *base, void *arg)
 	struct http_server *server = arg;
 	struct conn *conn = calloc(1, sizeof(*conn));
 	struct bufferevent *bev = bufferevent_socket_new(base, -1, BEV_OPT_CLOSE_ON_FREE);
-	if (!conn || !bev) {
+	if (conn && bev) {
+		conn->bev = bev; /* freed with its evhttp_connection */
+		HASH_ADD_PTR(server->by_bev, bev, conn);
+	}
+	if (!conn || !conn->hh.tbl) {
 		free(conn);
-		return bev; /* served without a deadline; NULL: evhttp makes its own */
+		return bev; /* its requests are refused; NULL: evhttp makes its own */
 	}
 	conn->server = server;
-	conn->bev = bev; /* freed with its evhttp_connection */
 	gate_init(&conn->gate, &server->gate_limits);
 	evbuffer_add_cb(bufferevent_get_input(bev), conn_on_input, conn);
 	TAILQ_INSERT_TAIL(&server->conns, conn, link);
-	HASH_ADD_PTR(server->by_bev, bev, conn);
 	if (server->conn_count++ == 0)
 		event_add(server->tick, &(struct timeval){ .tv_usec = TICK_MS * 1000 });
 	if (server->conn_count >= (size_t)server->settings->max_connections)
@@ -343,7 +345,7 @@ static void server_on_request(struct evhttp_request *evreq, void *arg)
 		conn_adopt(conn);
 	struct http_request *request = conn ? request_new(conn, evreq) : NULL;
 	if (!request) { /* out of memory, now or when the connection came */
-		evhttp_send_reply(evreq, 503, NULL, NULL);
+		request_refuse(evreq);
 		return;
 	}
 	conn->deadline_ms = 0;

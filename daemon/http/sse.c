@@ -96,9 +96,18 @@ static void sse_pause(struct sse *sse)
 	sse_arm(sse, http_settings(sse->request)->slow_reader_ms);
 }
 
+/* Memory was too short for an event. The client is cut, and comes again behind what it has; from the
+ * loop, since it may be one of several who are being told. */
+static void sse_give_up(struct sse *sse)
+{
+	sse_arm(sse, 0);
+}
+
 static void sse_flush(struct sse *sse)
 {
-	if (!sse->out.length)
+	if (sse->out.failed)
+		sse_give_up(sse);
+	if (sse->out.failed || !sse->out.length)
 		return;
 	http_stream_write(sse->request, &sse->out);
 	buf_done(&sse->out); /* most streams are silent most of the time */
@@ -144,9 +153,10 @@ static void sse_on_timer(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	struct sse *sse = arg;
 	struct http_request *request = sse->request;
-	if (!sse->paused) {
+	bool lost = sse->out.failed;
+	if (!lost && !sse->paused) {
 		sse_heartbeat(sse);
-	} else if (http_stream_backlog(request) < sse->backlog) {
+	} else if (!lost && http_stream_backlog(request) < sse->backlog) {
 		sse_pause(sse); /* slow, but reading */
 	} else {
 		sse_leave(sse);
@@ -164,7 +174,7 @@ static void sse_catch_up(struct sse *sse);
 static void sse_on_drained(void *arg)
 {
 	struct sse *sse = arg;
-	if (!sse->paused)
+	if (!sse->paused || sse->out.failed)
 		return;
 	sse->paused = false;
 	sse_arm(sse, http_settings(sse->request)->heartbeat_ms);
@@ -176,6 +186,14 @@ static void sse_on_drained(void *arg)
 
 static void sse_end(struct sse *sse)
 {
+	if (sse->out.failed) {
+		if (sse->paused && sse->listening)
+			run_resume(sse->run);
+		sse->listening = false; /* who tells of an end forgets whom it told */
+		sse->cancels = false;
+		sse_give_up(sse);
+		return;
+	}
 	http_stream_write(sse->request, &sse->out);
 	http_stream_end(sse->request);
 	sse_free(sse);
@@ -227,7 +245,7 @@ static void sse_catch_up(struct sse *sse)
 		if (sse->out.length < BACKLOG_MAX || ended)
 			continue;
 		sse_flush(sse);
-		if (sse->paused)
+		if (sse->paused || sse->out.failed)
 			return; /* sse_on_drained goes on */
 	}
 	if (sse->run && !run_is_over(sse->run)) {

@@ -17,11 +17,18 @@ static void run_tell_restart(struct run *run)
 	run_emit(run, RUN_EVENT_RESTARTED, none, text);
 }
 
+/* uthash may have had no memory for it: then it is not there. */
+static void run_leave_flight(struct run *run)
+{
+	if (run->by_number.tbl)
+		HASH_DELETE(by_number, run->runs->in_flight, run);
+}
+
 void run_leave_worker(struct run *run)
 {
 	if (!run->worker)
 		return;
-	HASH_DELETE(by_number, run->runs->in_flight, run);
+	run_leave_flight(run);
 	event_del(&run->timer);
 	agent_release(run);
 	run_unref(run);
@@ -61,10 +68,10 @@ static void run_on_history(void *arg, int error, const struct store_session *ses
 	if (!run_is_answered(run))
 		return;
 	if (run->ended) {
-		run_leave_worker(run); /* it ended while the store was reading */
-	} else if (error < 0) {
+		run_leave_worker(run);                 /* it ended while the store was reading */
+	} else if (error < 0 || !run->by_number.tbl) { /* what is said of it would not find it */
 		run_leave_worker(run);
-		run_end(run, RUN_FAILED, RUN_NO_MEMORY, strerror(-error));
+		run_end(run, RUN_FAILED, RUN_NO_MEMORY, strerror(error < 0 ? -error : ENOMEM));
 	} else if (session && !run->any_session && strcmp(session->user, run->user_id) != 0) {
 		run_leave_worker(run);
 		run_end(run, RUN_FAILED, RUN_FORBIDDEN, "its session belongs to another user");
@@ -150,7 +157,7 @@ static void run_restart(struct run *run)
 void run_lost(struct run *run, const char *reason)
 {
 	char why[320];
-	HASH_DELETE(by_number, run->runs->in_flight, run);
+	run_leave_flight(run);
 	event_del(&run->timer);
 	if (run->asking && run->durable && !run->ended) {
 		run_unref(run); /* run_is_answered goes on */

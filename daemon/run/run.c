@@ -237,7 +237,7 @@ void run_start(struct run *run)
 	run_ref(run);
 	TAILQ_INSERT_TAIL(&runs->live, run, live);
 	HASH_ADD_KEYPTR(by_id, runs->by_id, run->id, strlen(run->id), run);
-	run->is_known = true;
+	run->is_known = run->by_id.tbl; /* uthash may have had no memory */
 	runs->live_count++;
 	agent_count(run->agent, run);
 	records_begin(runs->records, run);

@@ -18,7 +18,7 @@ NOBODY = "01a20273-0000-7000-8000-000000000000"
 
 # What is not provoked here, and why.
 NOT_EXERCISED = {
-    (500, "internal"): "nothing here makes agentd run out of memory; where there is another cause, it is exercised",
+    (500, "internal"): "test_memory.py has it for each route; where there is another cause than memory, it is exercised here",
 }
 # max_body lets in more than a frame to the agent holds.
 CONFIG = """

@@ -1,0 +1,105 @@
+"""When memory is out: whichever allocation of a request fails, its answer is a good one, 500, or none; agentd goes on."""
+import http.client
+import json
+import mmap
+import struct
+
+import pytest
+
+from conftest import BUILD, SANITIZED, wait_for
+from stored import background, wait_status
+from test_openapi import Document, Witness, answers_of, parse
+
+pytestmark = pytest.mark.skipif(SANITIZED, reason="its memory is not ours")
+
+CONFIG = """
+http: { listen: [ "127.0.0.1:0" ], docs: true }
+agents: { a: { plugin: PLUGIN(actor) } }
+events: { e: { input: "say x" } }
+cron: { c: { schedule: "0 0 29 2 *", input: "say x" } }
+supervision: { backoff_min: 10ms, backoff_max: 20ms, drain: 200ms, kill: 200ms }
+"""
+NONE = -1
+
+
+class Memory:
+    """How many allocations succeed until one fails (tests/preload/memory.c)."""
+
+    def __init__(self, path):
+        path.write_bytes(struct.pack("q", NONE))
+        self.env = {"LD_PRELOAD": str(BUILD / "tests" / "preload" / "memory.so"), "AGENTD_TEST_MEMORY": str(path)}
+        with open(path, "r+b") as file:
+            self.shared = mmap.mmap(file.fileno(), 8)
+
+    @property
+    def left(self):
+        return struct.unpack("q", self.shared[:8])[0]
+
+    @left.setter
+    def left(self, count):
+        self.shared[:8] = struct.pack("q", count)
+
+
+@pytest.fixture
+def memory(tmp_path):
+    return Memory(tmp_path / "memory")
+
+
+def ask(daemon, method, path, body):
+    """The reply; None: the connection was closed before its end."""
+    try:
+        return daemon.request(method, path, body)
+    except (http.client.RemoteDisconnected, http.client.IncompleteRead, ConnectionResetError):
+        return None
+
+
+def check(document, method, path, reply):
+    """Is it as the document says? Its code, if it is a problem."""
+    said = f"{method} {path}: {reply.status} {reply.headers.items()} {reply.body[:300]}"
+    response = document.find(method, path)["responses"].get(str(reply.status))
+    assert response, said
+    media = reply.headers.get_content_type() if "Content-Type" in reply.headers else None  # a stream may be cut
+    content = response.get("content", {None: {"schema": {}}})
+    assert media in content, said
+    Witness(document).check_body(media, content[media]["schema"], reply)
+    if media == "text/event-stream":
+        ids = [event.id for event in parse(reply.body)]
+        assert ids == list(range(1, len(ids) + 1)), said
+    code = reply.json["code"] if media == "application/problem+json" else None
+    assert code is None or code in answers_of(response), said
+    return code
+
+
+def bodies(operation):
+    """What is sent: in each way that it is answered in."""
+    if "requestBody" not in operation:
+        return [None]
+    more = [{"stream": True}, {"background": True}] if "200" in operation["responses"] else []
+    return [json.dumps({"input": "deltas a b", "text": "x", **way}) for way in [{}, *more]]
+
+
+def test_each_allocation_of_each_route(agentd, memory):
+    """Bugs: what memory was too short for was sent with 200, cut where it ended; a stream went on behind a gap; a
+    connection or a run that no table had room for ended agentd."""
+    daemon = agentd(CONFIG, env=memory.env).wait_ready()
+    document = Document(daemon.get("/openapi.json").json)
+    run_id = background(daemon, "deltas a b", session_id="s")
+    wait_status(daemon, run_id, "succeeded")
+    for (method, pattern), operation in document.operations.items():
+        name = {"cron": "c", "events": "e"}.get(pattern.split("/")[1], "a")
+        path = pattern.replace("{name}", name).replace("{id}", run_id if "/runs/" in pattern else "s")
+        codes = []
+        for body in bodies(operation):
+            count = 0
+            while count == 0 or memory.left == NONE:  # until it needs no more than there are
+                assert daemon.process.poll() is None, (method, path, body, count - 1, daemon.messages()[-5:])
+                daemon.wait_ready()
+                memory.left = count
+                reply = ask(daemon, method, path, body)
+                if reply:
+                    codes.append(check(document, method, path, reply))
+                count += 1
+            memory.left = NONE
+        assert "internal" in codes, (method, path, codes)
+    assert daemon.get("/health").status == 200
+    wait_for("all to be over", lambda: daemon.load("a") == (0, 0))
