@@ -131,7 +131,7 @@ static void say(struct chat *chat, const char *text)
 /* A line that is no text: empty, or a word of ours. */
 static bool is_word(const char *line)
 {
-	return line[0] == '/' && line[1] != '/' && !strchr(line, ' ');
+	return line[0] == '/' && line[1] != '/' && !strpbrk(line, " \n");
 }
 
 static void talk(struct chat *chat)

@@ -17,6 +17,8 @@
 
 #define HISTORY_LENGTH 1000
 #define LINE_MAX_BYTES (1u << 20)
+#define PASTE_BEGINS   "\033[200~"
+#define PASTE_ENDS     L"\033[201~"
 
 struct prompt {
 	const char *text; /* borrowed */
@@ -64,6 +66,42 @@ static int read_character(EditLine *edit, wchar_t *ret)
 	}
 }
 
+/*
+ * What is pasted is one text, whatever line ends are in it: Enter sends it, or the first line of some
+ * code would go to the agent alone, and each other line after it. The terminal puts it between
+ * PASTE_BEGINS, which is bound to this, and PASTE_ENDS. Of other control characters only tabs are taken.
+ */
+static unsigned char paste(EditLine *edit, int key)
+{
+	static const wchar_t ends[] = PASTE_ENDS;
+	size_t matched = 0; /* of ends */
+	bool after_cr = false;
+	wchar_t text[2] = { 0 };
+	(void)key;
+	while (el_wgetc(edit, &text[0]) == 1) {
+		matched = text[0] == ends[matched] ? matched + 1 : text[0] == ends[0];
+		if (!ends[matched])
+			return CC_REFRESH;
+		bool is_lf_of_crlf = after_cr && text[0] == '\n';
+		after_cr = text[0] == '\r';
+		if (after_cr)
+			text[0] = '\n';
+		if (matched || is_lf_of_crlf ||
+		    (text[0] < ' ' && text[0] != '\n' && text[0] != '\t'))
+			continue;
+		if (el_winsertstr(edit, text) < 0)
+			return CC_ERROR;
+	}
+	return CC_EOF;
+}
+
+/* Whether the terminal is to say what is pasted. */
+static void ask_for_pastes(bool wanted)
+{
+	fputs(wanted ? "\033[?2004h" : "\033[?2004l", stdout);
+	fflush(stdout);
+}
+
 /* The folder is made, only for its owner. */
 static char *history_file(void)
 {
@@ -105,6 +143,8 @@ static void open_editor(struct prompt *prompt)
 	el_set(prompt->edit, EL_HIST, history, prompt->history);
 	el_set(prompt->edit, EL_GETCFN, read_character);
 	el_set(prompt->edit, EL_BIND, "^R", "em-inc-search-prev", NULL);
+	el_set(prompt->edit, EL_ADDFN, "paste", "Take what is pasted", paste);
+	el_set(prompt->edit, EL_BIND, PASTE_BEGINS, "paste", NULL);
 	el_source(prompt->edit, NULL); /* the user's own ~/.editrc */
 }
 
@@ -154,7 +194,9 @@ static const char *edit_line(struct prompt *prompt, int *ret_length)
 	prompt->interrupted = 0;
 	prompt->decoding = (mbstate_t){ 0 };
 	el_resize(prompt->edit); /* the window may have changed meanwhile */
+	ask_for_pastes(true);
 	const char *line = el_gets(prompt->edit, ret_length);
+	ask_for_pastes(false);
 	return line && *ret_length > 0 ? line : NULL;
 }
 

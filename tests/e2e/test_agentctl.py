@@ -500,6 +500,24 @@ def test_chat(ctl, terminal, tmp_path):
     assert again.wait() == 0
 
 
+def test_chat_takes_what_is_pasted_as_one_text(ctl, terminal):
+    """Bug: each line of what was pasted was said on its own. Now Enter says all of it, and the history has it whole."""
+    text = "say one\n\tand two\nthree"
+    chat = terminal("chat", daemon=ctl.actor)
+    chat.wait_text(r"> $")
+    assert b"\x1b[?2004h" in chat.raw  # the terminal is to say what is pasted
+    chat.send(f"\x1b[200~{text}\x1b[201~")
+    chat.wait_text(r"three$")
+    assert ctl.actor.get("/runs").json["runs"] == []
+    chat.send("\r")
+    assert one_run(ctl.actor, "succeeded")["input"] == text
+    chat.wait_text(r"> $")
+    chat.send("\x1b[A\r")
+    wait_for("it to be said again", lambda: [run["input"] for run in ctl.actor.get("/runs").json["runs"]] == [text, text])
+    chat.say("/quit")
+    assert chat.wait() == 0 and b"\x1b[?2004l" in chat.raw
+
+
 def test_interrupting_chat(ctl, terminal):
     """Ctrl-C during an answer cancels the run and comes back to the prompt, where it clears the line."""
     chat = terminal("chat", "actor", daemon=ctl.actor)
