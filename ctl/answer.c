@@ -10,12 +10,32 @@
 
 #define EVENT_COLUMNS 100 /* of one that goes to a file */
 
+void answer_wait(struct answer *answer)
+{
+	if (!say_style(stdout, STYLE_DIM)[0])
+		return;
+	printf("%s…%s", say_style(stdout, STYLE_DIM), say_style(stdout, STYLE_NONE));
+	fflush(stdout);
+	answer->waits = true;
+}
+
+/* Takes the sign away, and a "^C" behind it. True: there was one. */
+static bool stop_waiting(struct answer *answer)
+{
+	bool waited = answer->waits;
+	if (waited)
+		fputs("\r\033[K", stdout);
+	answer->waits = false;
+	return waited;
+}
+
 static void say_piece(struct answer *answer, const json_t *text)
 {
 	const char *bytes = json_string_value(text);
 	size_t n = json_string_length(text);
 	if (!n)
 		return;
+	stop_waiting(answer);
 	say_text(stdout, bytes, n, true);
 	fflush(stdout);
 	answer->mid_line = bytes[n - 1] != '\n';
@@ -35,6 +55,7 @@ static void say_line(struct answer *answer, const char *text)
 {
 	struct buf line = { 0 };
 	size_t columns = text_columns(STDERR_FILENO);
+	stop_waiting(answer);
 	break_line(answer);
 	text_add_harmless(&line, text, strlen(text), false);
 	size_t n = text_fit(line.data, line.length, columns > 3 ? columns - 3 : EVENT_COLUMNS);
@@ -85,7 +106,9 @@ void answer_on_event(void *arg, const struct follow_event *event)
 
 void answer_end(struct answer *answer, bool interrupted)
 {
-	if (answer->mid_line)
+	if (stop_waiting(answer))
+		fflush(stdout);
+	else if (answer->mid_line)
 		putchar('\n');
 	else if (interrupted && isatty(STDIN_FILENO) && isatty(STDERR_FILENO))
 		fputs("\n", stderr);

@@ -10,7 +10,11 @@ struct answer {
 	bool text;   /* show the text as it comes */
 	bool events; /* show what else is reported */
 	bool mid_line;
+	bool waits; /* a sign of that stands on the line */
 };
+
+/* Shows that something is awaited, on a terminal that can take it back, until there is more to show. */
+void answer_wait(struct answer *answer);
 
 /* For a follow_view; `arg` is a struct answer. */
 void answer_on_event(void *arg, const struct follow_event *event);

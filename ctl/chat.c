@@ -119,6 +119,7 @@ static void say(struct chat *chat, const char *text)
 	struct follow_view view = { answer_on_event, &answer };
 	struct follow follow;
 	json_t *body = run_body(&request);
+	answer_wait(&answer);
 	follow_run(chat->client, body, &view, &follow);
 	json_decref(body);
 	answer_end(&answer, follow.interrupted);

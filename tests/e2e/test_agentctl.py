@@ -69,7 +69,8 @@ class Terminal:
 
     @property
     def text(self):
-        return re.sub(r"\x1b\[[?0-9;]*[A-Za-z]", "", self.raw.decode(errors="replace")).replace("\r", "")
+        text = re.sub(r"[^\n]*\r\x1b\[K", "", self.raw.decode(errors="replace"))  # a line that was taken back
+        return re.sub(r"\x1b\[[?0-9;]*[A-Za-z]", "", text).replace("\r", "")
 
     def _read(self):
         if select.select([self.fd], [], [], 0.02)[0]:
@@ -498,6 +499,23 @@ def test_chat(ctl, terminal, tmp_path):
     again.wait_text(r"\n0\n")
     again.say("/quit")
     assert again.wait() == 0
+
+
+def test_chat_shows_that_it_waits(ctl, terminal):
+    """A silent agent is not mistaken for a dead terminal; the sign goes with the first word, or with Ctrl-C."""
+    chat = terminal("chat", daemon=ctl.actor)
+    chat.say("hang")
+    chat.wait_text(r"hang\n…$")
+    wait_for("the run", lambda: ctl.actor.load("actor") == (1, 0))
+    chat.send("\x03")
+    chat.wait_text(r"hang\nagentctl: cancelled\n> $")
+    chat.say("say hello")
+    chat.wait_text(r"say hello\nhello\n> $")
+    chat.say("/quit")
+    plain = terminal("chat", daemon=ctl.actor, NO_COLOR="1")
+    plain.say("say hello")
+    plain.wait_text(r"say hello\nhello\n> $")
+    assert "…" not in plain.raw.decode()
 
 
 def test_chat_takes_what_is_pasted_as_one_text(ctl, terminal):
