@@ -126,7 +126,8 @@ def test_every_route(page, daemon):
         line.click()
     wait_for("all to be open", lambda: len(page.all("details.route form")) == len(wanted))
     assert page.complaints() == []
-    assert "[object" not in page.all("main")[0].text and "undefined" not in page.all("main")[0].text
+    text = page.all("main")[0].text
+    assert "[object" not in text and "undefined" not in text and "any, always" not in text
 
 
 def test_talks_to_its_daemon_only(page):
@@ -166,6 +167,30 @@ def test_stream(page, tmp_path):
     page.done()
     assert page.texts(".answer") == ["one two"]
     assert page.texts(".events b") == ["run.started", "run.delta", "run.delta", "run.finished"]
+    assert page.complaints() == []
+
+
+def test_ids_of_answers_are_offered(page, daemon):
+    """What an answer had need not be copied by hand: runs, sessions and agents are offered where they are asked for."""
+    page.open("run").send()
+    page.done()
+    run = json.loads(page.texts(".output pre")[0])
+    page.all("input[value='text/event-stream']", page.route)[0].click()
+    page.send({"input": "x", "session_id": "mine"}).done()
+
+    def offered(operation):
+        return page.driver.execute_script("""
+            const route = shown.get(arguments[0]);
+            route.open = true;
+            return new Promise(done => route.addEventListener("toggle", () => setTimeout(() =>
+                done([...route.querySelector("form input[required]").list.options].map(option => option.value)))));
+            """, operation)
+    runs = [run["run_id"] for run in daemon.get("/runs").json["runs"]]
+    assert run["run_id"] in runs and offered("getRun") == runs
+    assert offered("getSession") == ["mine", run["session_id"]]
+    assert offered("getAgent") == ["echo"]
+    page.open("listAgents").send().done()
+    assert sorted(offered("getAgent")) == ["actor", "echo", "two"]
     assert page.complaints() == []
 
 
