@@ -1,4 +1,5 @@
 """GET /docs: the page that shows the API and tries it, in a real browser (headless Chromium)."""
+import hashlib
 import json
 import shutil
 
@@ -223,3 +224,18 @@ def test_credentials(page):
     curl = page.texts("form > pre")[0]
     assert curl == f"curl '{page.origin}/runs?session_id=it%27s' \\\n  -H \"X-API-Key: $AGENTD_API_KEY\""
     assert KEY not in page.all("body")[0].text
+
+
+def test_credentials_are_found_by_who_is_refused(chromium, agentd):
+    """A 401 leads to where they are filled in; the next try has them."""
+    daemon = agentd("""
+        http: { listen: [ "127.0.0.1:0" ], docs: true, auth: k }
+        auth: { k: { type: api_key, keys: [ "sha256:%s" ] } }
+        agents: { echo: { plugin: echo } }
+    """ % hashlib.sha256(KEY.encode()).hexdigest())
+    page = Page(chromium, daemon).open("run")
+    assert page.send().done().startswith("401 Unauthorized")
+    next(button for button in page.all("button", page.route) if button.text == "Fill in credentials").click()
+    page.driver.switch_to.active_element.send_keys(KEY)
+    assert page.send().done().startswith("200 OK")
+    page.all("header details button")[0].click()  # forgets it: the browser is everybody's here
