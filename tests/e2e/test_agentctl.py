@@ -134,18 +134,37 @@ def one_run(daemon, status=None):
 
 # What all commands have in common.
 
-def test_json_is_one_document(ctl):
+def test_json_is_one_document(agentd, tmp_path):
     """--json: every command that succeeds prints one JSON document, and nothing else, on stdout."""
-    run = json.loads(ctl("run", "--json", "say hi", "--session", "s").stdout)
+    daemon = agentd("""
+        agents: { actor: { plugin: PLUGIN(actor) } }
+        events: { e: { input: "say x" } }
+        cron: { c: { schedule: "0 0 29 2 *", input: "say x" } }
+    """).wait_ready()
+    done = set()
+
+    def ask(*arguments, input=""):
+        result = subprocess.run([CTL, *arguments, "--json"], input=input, capture_output=True, text=True, cwd=tmp_path,
+                                env=environment(tmp_path, daemon), timeout=30 * SLOW)
+        assert result.returncode == OK, (arguments, result)
+        document = json.loads(result.stdout)
+        assert isinstance(document, dict), arguments
+        done.add(max((name for name in names if " ".join(arguments).startswith(name)), key=len, default=None))
+        return document
+    names = []
+    names = [command["name"] for command in ask("help")["commands"]]
+    run = ask("run", "say hi", "--session", "s")
     assert run["content"] == "hi" and run["status"] == "succeeded"
-    for arguments in (["status"], ["runs"], ["runs", "show", run["run_id"]], ["runs", "events", run["run_id"]],
-                      ["sessions"], ["sessions", "show", "s"], ["run", "--background", "say x"], ["help"],
-                      ["help", "run"], ["key", "new"], ["completion", "bash"], ["doctor"], ["--version"],
-                      ["new", "agent", "fresh"], ["sessions", "delete", "s", "--yes"]):
-        done = ctl(*arguments, "--json")
-        assert done.returncode == OK, (arguments, done)
-        assert isinstance(json.loads(done.stdout), dict), arguments
-    assert json.loads(ctl("key", "hash", "--json", input="x").stdout)["hash"].startswith("sha256:")
+    hangs = ask("run", "--background", "hang")["run_id"]
+    for arguments in (["status"], ["runs"], ["runs", "show", run["run_id"]], ["runs", "events", run["run_id"]], ["cancel", hangs],
+                      ["sessions"], ["sessions", "show", "s"], ["sessions", "delete", "s", "--yes"], ["triggers"],
+                      ["cron", "next", "@daily"], ["cron", "run", "c"], ["cron", "pause", "c"], ["cron", "resume", "c"],
+                      ["emit", "e"], ["restart", "actor"], ["key", "new"], ["new", "agent", "fresh"],
+                      ["try", plugin("echo"), "x"], ["doctor"], ["completion", "bash"], ["help", "run"]):
+        ask(*arguments)
+    assert ask("key", "hash", input="x")["hash"].startswith("sha256:")
+    assert ask("--version")
+    assert set(names) - done == {"chat"}  # which is for people, and says so
 
 
 def test_json_of_what_goes_wrong(ctl, local):
