@@ -77,6 +77,16 @@ static void put_ms(char out[32], uint64_t us)
 	out[n + 4] = '\0';
 }
 
+/* Its address; of a proxy, if there is one in between. NULL: a unix socket. */
+static const char *client_of(const struct http_request *request)
+{
+	char *address = NULL;
+	ev_uint16_t port;
+	if (!http_is_local(request))
+		evhttp_connection_get_peer(request->conn->evcon, &address, &port);
+	return address;
+}
+
 void request_log(const struct http_request *request, int status)
 {
 	const struct conn *conn = request->conn;
@@ -89,6 +99,7 @@ void request_log(const struct http_request *request, int status)
 	put_number(bytes, request->bytes);
 	put_ms(ms, clock_monotonic_us() - request->started_us);
 	struct log_field fields[] = {
+		{ "client", client_of(request), false },
 		{ "status", code, true },
 		{ "bytes", bytes, true },
 		{ "ms", ms, true },

@@ -8,6 +8,7 @@ import time
 
 import pytest
 from conftest import SANITIZED, SLOW, assert_problem, wait_for
+from credentials import Control
 
 UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 HEALTH = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -427,7 +428,7 @@ def test_file_in_the_way_of_a_unix_socket(unix):
 # The access log.
 
 def test_access_log(agentd):
-    """Each request is a line with its method, target, status, bytes, time, request id and run id."""
+    """Each request is a line with its client, method, target, status, bytes, time, request id and run id."""
     daemon = agentd("agents: { a: { plugin: PLUGIN(actor) } }").wait_ready()
 
     def line_of(reply):
@@ -435,7 +436,7 @@ def test_access_log(agentd):
         return wait_for("the log line", lambda: next((x for x in daemon.log if x.get("request_id") == name), None))
     ok = daemon.run("say x")
     line = line_of(ok)
-    assert line["message"] == "POST /run" and line["level"] == "info"
+    assert line["message"] == "POST /run" and line["level"] == "info" and line["client"] == "127.0.0.1"
     assert (line["status"], line["bytes"], line["run_id"]) == (200, len(ok.body), ok.json["run_id"])
     assert 0 < line["ms"] < 10000 * SLOW
     failed = daemon.request("POST", "/agents/a/run?x=1", {"input": "fail"})
@@ -448,6 +449,11 @@ def test_access_log(agentd):
     line = line_of(streamed)
     assert line["status"] == 200 and line["bytes"] == len(streamed.body)
     assert line["run_id"].encode() in streamed.body
+    assert "client" not in line_of(Control(daemon).get("/agents"))  # a socket has no address
+    connection = daemon.start_run("hang")
+    wait_for("it to run", lambda: daemon.load("a") == (1, 0))
+    connection.close()
+    assert wait_for("word of it", lambda: next((x for x in daemon.log if x.get("status") == 499), None))["client"] == "127.0.0.1"
 
 
 def test_access_log_off(agentd):
