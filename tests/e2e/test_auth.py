@@ -75,7 +75,7 @@ def test_a_key_is_taken(daemon, headers):
     ({"Cookie": f"X-API-Key={KEY}"}, "does not say who", False),
     ({"X-Other": KEY}, "does not say who", False),
 ], ids=lambda v: str(v)[:40])
-def test_a_key_is_refused(daemon, headers, says, sent):
+def test_a_key_is_refused(daemon, headers, says, sent):  # defect 18 of the original
     """401 says why; error="invalid_token" is there if something was sent, and only then."""
     assert_refused(daemon.get("/agents", headers=headers), says, sent)
 
@@ -380,7 +380,7 @@ PLAIN = "my-plain-key-0123456789"
     f"keys: [ {{ key: {PLAIN} }} ]", f"keys: [ [ {PLAIN} ] ]", f"keys: [ {{ hash: [ {PLAIN} ] }} ]", f"keys: [ {{ ci: {PLAIN} }} ]",
     f"keys: [ {{ {PLAIN} }} ]"])
 @pytest.mark.parametrize("argument", ["-t", "--print-config", None])
-def test_a_plain_key_in_the_config_is_refused_and_not_shown(check, lines, argument):
+def test_a_plain_key_in_the_config_is_refused_and_not_shown(check, lines, argument):  # defect 18 of the original
     """A key belongs to who has it: the config has its hash. What is in its place is not printed into a log."""
     result = check(keys(lines) + GOOD, argument)
     assert result.returncode == 78 and PLAIN not in result.stderr + result.stdout, result
@@ -405,6 +405,12 @@ def test_listening_beyond_this_machine(check, listen, auth, code):
     """With auth it is fine, without it is refused."""
     text = f'http: {{ listen: [ "{listen}" ], auth: {auth} }}\n' + keys(f'keys: [ "{HASH}" ]') + GOOD
     assert check(text).returncode == code
+
+
+def test_listening_by_default(check):
+    """Defect 16 of the original: it bound every address without auth. Nothing said is this machine only."""
+    text = check(GOOD, "--print-config").stdout
+    assert 'listen: [ "127.0.0.1:8000" ]' in text, text
 
 
 def test_print_config(check):

@@ -57,7 +57,7 @@ def test_health(echo):
     assert (reply.status, reply.json) == (200, {"status": "ok", "agent": "hello"})
 
 
-def test_ready(agentd):
+def test_ready(agentd):  # defect 15 of the original
     """/ready is 503, with the names, until every agent is READY; /health is 200 all the while."""
     daemon = agentd("""
         agents: { a: { plugin: echo }, b: { plugin: PLUGIN(actor), start: never },

@@ -49,6 +49,23 @@ def test_runs_are_counted_by_how_they_ended(actor):
     assert 0 < found["agentd_run_duration_seconds_sum", "actor"][0] < 100
 
 
+def test_runs_are_counted_by_what_made_them(agentd):
+    """An event's, a schedule's and a webhook's runs are told apart."""
+    daemon = agentd("""
+        agents: { actor: { plugin: PLUGIN(actor) } }
+        events: { e: { input: "say x" } }
+        cron: { c: { schedule: "0 0 29 2 *", input: "fail x" } }
+        webhooks: { w: { path: /w, input: "{{ body.do }}" } }
+    """).wait_ready()
+    assert daemon.request("POST", "/events/e").status == daemon.request("POST", "/cron/c/run").status == 202
+    assert daemon.request("POST", "/w", {"do": "say x"}).status == 200
+
+    def counted():
+        return {key[2:]: count for key, count in metrics(daemon).items() if key[0] == "agentd_runs_total" and count != [0]}
+    expected = {("event(e)", "succeeded"): [1], ("cron(0 0 29 2 *)", "failed"): [1], ("POST /w", "succeeded"): [1]}
+    wait_for("all to be counted", lambda: counted() == expected)
+
+
 def test_a_slow_run_is_in_its_bucket(actor):
     """`le` is the upper end of a bucket, in seconds."""
     actor.run("timer 300")

@@ -161,7 +161,7 @@ def document(daemon):
 
 @pytest.mark.parametrize("path", ["/openapi.json", "/docs"])
 @pytest.mark.parametrize("option", ["", ", docs: false"])
-def test_off_by_default(agentd, path, option):
+def test_off_by_default(agentd, path, option):  # defect 14 of the original
     """Without http.docs: true there is neither the document nor the page, by any method."""
     daemon = agentd('http: { listen: [ "127.0.0.1:0" ]%s }\nagents: { a: { plugin: echo } }' % option)
     for method in ("GET", "POST", "OPTIONS"):
