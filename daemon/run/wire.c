@@ -121,7 +121,11 @@ static int receive_delta(struct run *run, const struct frame *frame)
 	if (!run->ended) {
 		size_t before = run->content.length;
 		buf_add_utf8(&run->content, &run->tail, frame->body, frame->length);
-		if (run->content.failed || run->content.length > (size_t)limits->content) {
+		if (run->content.failed) {
+			run_end(run, RUN_FAILED, RUN_NO_MEMORY, "out of memory");
+			return 0;
+		}
+		if (run->content.length > (size_t)limits->content) {
 			run_end(run, RUN_FAILED, RUN_AGENT_FAILED,
 			    "the answer is longer than limits.content");
 			return 0;
@@ -298,10 +302,20 @@ static void take_content(struct run *run, struct frame_text content)
 		run_emit(run, RUN_EVENT_DELTA, none, run_content(run));
 }
 
+static void finish_without_memory(struct run *run)
+{
+	run_leave_worker(run);
+	run_end(run, RUN_FAILED, RUN_NO_MEMORY, "out of memory");
+}
+
 static void finish_done(
     struct run *run, struct frame_text content, struct frame_text usage, struct run_memory *memory)
 {
 	take_content(run, content);
+	if (run->content.failed) {
+		finish_without_memory(run);
+		return;
+	}
 	if (usage.n > (size_t)agent_settings(run->agent)->instance.limits.event)
 		complain(run, "the usage is longer than limits.event; it is left out");
 	else if (usage.n && !(run->usage = compact(usage, NULL)))
@@ -349,10 +363,11 @@ static int receive_finish(struct run *run, const struct frame *frame)
 	}
 	if (run->ended) {
 		run_leave_worker(run); /* its place is free at last */
+	} else if (got == -ENOMEM) {
+		finish_without_memory(run);
 	} else if (got < 0) {
-		const char *why = got == -EINVAL  ? "a message of its result has no known role"
-				  : got == -E2BIG ? "its result has more than 1000 messages"
-						  : "out of memory";
+		const char *why = got == -EINVAL ? "a message of its result has no known role"
+						 : "its result has more than 1000 messages";
 		finish_not_done(run, AGENTD_FAILED, (struct frame_text){ why, strlen(why) });
 	} else if (status == AGENTD_DONE) {
 		finish_done(run, content, usage, &memory);

@@ -3,10 +3,13 @@ import http.client
 import json
 import mmap
 import struct
+import time
 
+import jwt
 import pytest
 
 from conftest import BUILD, SANITIZED, wait_for
+from credentials import CONFIG as AUTH_CONFIG, KEYS, as_, user_of
 from stored import background, wait_status
 from test_openapi import Document, Witness, answers_of, parse
 
@@ -45,10 +48,10 @@ def memory(tmp_path):
     return Memory(tmp_path / "memory")
 
 
-def ask(daemon, method, path, body):
+def ask(daemon, method, path, body, headers=None):
     """The reply; None: the connection was closed before its end."""
     try:
-        return daemon.request(method, path, body)
+        return daemon.request(method, path, body, headers)
     except (http.client.RemoteDisconnected, http.client.IncompleteRead, ConnectionResetError):
         return None
 
@@ -62,9 +65,12 @@ def check(document, method, path, reply):
     content = response.get("content", {None: {"schema": {}}})
     assert media in content, said
     Witness(document).check_body(media, content[media]["schema"], reply)
+    told = [reply.json] if reply.status == 200 and media == "application/json" else []
     if media == "text/event-stream":
-        ids = [event.id for event in parse(reply.body)]
-        assert ids == list(range(1, len(ids) + 1)), said
+        events = parse(reply.body)
+        assert [event.id for event in events] == list(range(1, len(events) + 1)), said
+        told = [event.data for event in events]
+    assert {one["content"] for one in told if "content" in one} <= {"ab"}, said
     code = reply.json["code"] if media == "application/problem+json" else None
     assert code is None or code in answers_of(response), said
     return code
@@ -103,3 +109,26 @@ def test_each_allocation_of_each_route(agentd, memory):
         assert "internal" in codes, (method, path, codes)
     assert daemon.get("/health").status == 200
     wait_for("all to be over", lambda: daemon.load("a") == (0, 0))
+
+
+def test_it_lets_nobody_in(agentd, memory):
+    """Whichever allocation fails while auth is asked: who is not known stays outside, and who is known is not another."""
+    text = AUTH_CONFIG.replace("\nagents:", '\n  sso: { type: jwt, algorithms: [ HS256 ], secret: "%s" }\n'
+                               "  any: { type: composite, of: [ keys, sso ] }\nagents:" % ("s" * 32), 1)
+    daemon = agentd(text.replace("auth: keys", "auth: any"), env=memory.env)
+    as_(daemon, "root").wait_ready()
+    claims = {"sub": "ann", "exp": time.time() + 600}
+    forged, good = jwt.encode(claims, "x" * 32), jwt.encode(claims, "s" * 32)
+    for headers, known in (({}, None), ({"X-API-Key": "unknown"}, None), ({"Authorization": f"Bearer {forged}"}, None),
+                           ({"Authorization": f"Bearer {good}"}, "ann"), ({"X-API-Key": KEYS["bob"]}, user_of("bob"))):
+        statuses, count = set(), 0
+        while count == 0 or memory.left == NONE:
+            memory.left = count
+            reply = ask(daemon, "POST", "/run", '{"input":"request"}', headers)
+            count += 1
+            if reply:
+                statuses.add(reply.status)
+                assert reply.status != 200 or f"user_id={known}\n" in reply.json["content"]
+        memory.left = NONE
+        assert daemon.process.poll() is None
+        assert {500, 200 if known else 401} <= statuses <= ({200, 500, 503} if known else {401, 500}), (headers, statuses)
