@@ -477,8 +477,10 @@ def test_sessions(ctl, terminal):
 
 def test_restart(ctl):
     """`restart` asks for it, and takes what the server says."""
+    before = ctl.actor.agent("actor")["generation"]
     done = ctl("restart", "actor")
-    assert (done.returncode, done.stdout) == (OK, "actor: restarting\n") or "Not Found" in done.stderr
+    assert (done.returncode, done.stdout) == (OK, "actor: restarting\n")
+    wait_for("new processes", lambda: ctl.actor.agent("actor")["generation"] == before + 1)
     assert ctl("restart", "nobody").returncode == REFUSED
 
 
