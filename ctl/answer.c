@@ -104,6 +104,13 @@ void answer_on_event(void *arg, const struct follow_event *event)
 	}
 }
 
+void answer_on_note(void *arg)
+{
+	struct answer *answer = arg;
+	stop_waiting(answer);
+	break_line(answer);
+}
+
 void answer_end(struct answer *answer, bool interrupted)
 {
 	if (stop_waiting(answer))

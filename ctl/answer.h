@@ -18,6 +18,8 @@ void answer_wait(struct answer *answer);
 
 /* For a follow_view; `arg` is a struct answer. */
 void answer_on_event(void *arg, const struct follow_event *event);
+/* Likewise: something else is about to be said, on a line of its own. */
+void answer_on_note(void *arg);
 /* Ends the line that the text, or the terminal's own "^C", left open. */
 void answer_end(struct answer *answer, bool interrupted);
 /* The whole text of an answer that was not shown as it came. */

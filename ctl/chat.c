@@ -116,7 +116,9 @@ static void say(struct chat *chat, const char *text)
 		.length = strlen(text),
 	};
 	struct answer answer = { .text = true, .events = true };
-	struct follow_view view = { answer_on_event, &answer };
+	struct follow_view view = {
+		.on_event = answer_on_event, .on_note = answer_on_note, .arg = &answer
+	};
 	struct follow follow;
 	json_t *body = run_body(&request);
 	answer_wait(&answer);

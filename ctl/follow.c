@@ -143,6 +143,8 @@ static void go_on_until_over(struct state *state)
 		uint64_t before = state->sse.id;
 		if (!wait_a_little(state, try))
 			return;
+		if (try == 1 && state->view && state->view->on_note)
+			state->view->on_note(state->view->arg);
 		if (try == 1)
 			say_note("%s; trying again", client_failure(state->client));
 		char *path = client_path("/runs/", state->follow->run_id, "/events");

@@ -19,6 +19,8 @@ struct follow_event {
 struct follow_view {
 	void (*on_event)(void *arg, const struct follow_event *event);
 	void *arg;
+	void (*on_note)(
+	    void *arg); /* before follow says something itself; NULL: that disturbs nothing */
 };
 
 enum follow_end {

@@ -37,7 +37,9 @@ int run_once(struct client *client, const struct run_request *request, bool stre
 	bool json = say_is_json();
 	struct answer answer = { .text = streams && !json,
 		.events = isatty(STDERR_FILENO) && !json };
-	struct follow_view view = { answer_on_event, &answer };
+	struct follow_view view = {
+		.on_event = answer_on_event, .on_note = answer_on_note, .arg = &answer
+	};
 	struct follow follow;
 	json_t *body = run_body(request);
 	interrupt_open();

@@ -166,7 +166,8 @@ int runs_events(struct client *client, const struct arguments *arguments)
 {
 	size_t count = 0;
 	bool json = say_is_json();
-	struct follow_view view = { json ? print_event_json : print_event, &count };
+	struct follow_view view = { .on_event = json ? print_event_json : print_event,
+		.arg = &count };
 	struct follow follow;
 	interrupt_open();
 	if (json)

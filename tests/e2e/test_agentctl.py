@@ -539,6 +539,15 @@ def test_chat_shows_that_it_waits(ctl, terminal):
     assert "…" not in plain.raw.decode()
 
 
+def test_chat_says_on_a_line_of_its_own_that_agentd_is_gone(ctl, terminal):
+    """Bug: that stood behind the last word of the answer, as if the agent had said it."""
+    chat = terminal("chat", daemon=ctl.actor)
+    chat.say("hang")
+    wait_for("the run", lambda: ctl.actor.load("actor") == (1, 0))
+    ctl.actor.process.kill()
+    chat.wait_text(r"hang\nagentctl: .*; trying again\n")
+
+
 def test_chat_takes_what_is_pasted_as_one_text(ctl, terminal):
     """Bug: each line of what was pasted was said on its own. Now Enter says all of it, and the history has it whole."""
     text = "say one\n\tand two\nthree"
