@@ -143,7 +143,8 @@ static void open_editor(struct prompt *prompt)
 	el_set(prompt->edit, EL_HIST, history, prompt->history);
 	el_set(prompt->edit, EL_GETCFN, read_character);
 	el_set(prompt->edit, EL_BIND, "^R", "em-inc-search-prev", NULL);
-	el_set(prompt->edit, EL_ADDFN, "paste", "Take what is pasted", paste);
+	/* Wide: el_set would copy the two texts, and never free them. */
+	el_wset(prompt->edit, EL_ADDFN, L"paste", L"Take what is pasted", paste);
 	el_set(prompt->edit, EL_BIND, PASTE_BEGINS, "paste", NULL);
 	el_source(prompt->edit, NULL); /* the user's own ~/.editrc */
 }
