@@ -8,6 +8,7 @@
 #include <sysexits.h>
 
 #include "daemon/http/route.h"
+#include "daemon/plugin_print.h"
 #include "daemon/proc/probe.h"
 #include "daemon/trigger/webhook.h"
 
@@ -210,40 +211,6 @@ void plugins_free(struct image **images, size_t count)
 	free(images);
 }
 
-static void show_option(const struct schema_row *row)
-{
-	printf("  %-20s %s", row->key, schema_type_name(row->type));
-	if (row->choices)
-		printf(": %s", row->choices);
-	if (row->required)
-		printf(", required");
-	else if (row->fallback && row->type != AGENTD_SECRET)
-		printf(", default %s", row->fallback[0] ? row->fallback : "\"\"");
-	if (row->min || row->max)
-		printf(", from %lld to %lld", (long long)row->min, (long long)row->max);
-	printf("\n%s%s%s", row->help && row->help[0] ? "      " : "", row->help ? row->help : "",
-	    row->help && row->help[0] ? "\n" : "");
-}
-
-static void show_trigger(const struct agentd_trigger *trigger)
-{
-	static const char *const names[] = {
-		[AGENTD_WEBHOOK] = "webhook", [AGENTD_CRON] = "cron", [AGENTD_EVENT] = "event"
-	};
-	printf("  %-20s %s", trigger->name, names[trigger->type]);
-	if (trigger->type == AGENTD_WEBHOOK)
-		printf(" %s %s%s", trigger->method ? trigger->method : "POST",
-		    trigger->path ? trigger->path : "(no path)",
-		    trigger->flags & AGENTD_NO_AUTH ? ", without auth" : "");
-	else if (trigger->type == AGENTD_CRON)
-		printf(" %s, %s", trigger->schedule ? trigger->schedule : "(no schedule)",
-		    trigger->zone ? trigger->zone : "UTC");
-	else
-		printf(" %s", trigger->event ? trigger->event : trigger->name);
-	printf("%s%s\n", trigger->session ? ", session " : "",
-	    trigger->session ? trigger->session : "");
-}
-
 int plugins_show(struct event_base *base, const char *path, int host_fd)
 {
 	static const struct supervision supervision = {
@@ -261,16 +228,7 @@ int plugins_show(struct event_base *base, const char *path, int host_fd)
 		image_unref(trial.image);
 		return EX_CONFIG;
 	}
-	const struct descriptor *plugin = image_descriptor(trial.image);
-	printf("%s %s: %s\nkind: agent, ABI %u\n", plugin->name, plugin->version, plugin->summary,
-	    AGENTD_ABI);
-	printf(plugin->options.count ? "options:\n" : "no options\n");
-	for (size_t i = 0; i < plugin->options.count; i++)
-		show_option(&plugin->options.rows[i]);
-	if (plugin->trigger_count)
-		printf("triggers:\n");
-	for (size_t i = 0; i < plugin->trigger_count; i++)
-		show_trigger(&plugin->triggers[i]);
+	plugin_print(image_descriptor(trial.image));
 	image_unref(trial.image);
 	return 0;
 }
