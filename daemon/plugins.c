@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "daemon/conf/tables.h"
 #include "daemon/http/route.h"
 #include "daemon/plugin_print.h"
 #include "daemon/proc/probe.h"
@@ -83,44 +84,6 @@ static bool needs_options(const struct schema *schema, struct buf *names)
 	return names->length > 0;
 }
 
-/* What a dropped-in plugin brings must not keep agentd from starting: its first mistake. False: none. */
-static bool has_bad_triggers(struct settings *settings, size_t i, const struct descriptor *plugin,
-    char *mistake, size_t size, struct conf_errors *notes)
-{
-	struct conf_errors *errors = conf_errors_new();
-	size_t first = settings->trigger_count;
-	if (!errors)
-		return false;
-	settings_read_triggers(settings, i, plugin->triggers, plugin->trigger_count, errors, notes);
-	webhooks_check(settings, first, route_is_taken, errors);
-	bool bad = conf_errors_count(errors) > 0;
-	if (bad)
-		snprintf(mistake, size, "%s", conf_errors_get(errors, 0));
-	conf_errors_free(errors);
-	return bad;
-}
-
-/* A plugin of the drop-in folder: whether it is served, or else a note that says why not. */
-static bool is_served(
-    struct settings *settings, size_t i, const struct trial *trial, struct conf_errors *notes)
-{
-	char mistake[512] = "";
-	struct buf names = { 0 };
-	if (trial->error[0])
-		conf_error_at(notes, NULL, 0, 0, "%s is not served: %s", trial->path, trial->error);
-	else if (needs_options(&image_descriptor(trial->image)->options, &names))
-		conf_error_at(notes, NULL, 0, 0,
-		    "%s is available, and not served: it needs options (%.*s); name it in a "
-		    "section of agents",
-		    trial->path, (int)names.length, names.data);
-	else if (has_bad_triggers(
-		     settings, i, image_descriptor(trial->image), mistake, sizeof(mistake), notes))
-		conf_error_at(notes, NULL, 0, 0, "%s is not served: %s", trial->path, mistake);
-	bool served = !trial->error[0] && !names.length && !mistake[0];
-	buf_done(&names);
-	return served;
-}
-
 /* One trial for each file, with the limits of the first that has it. Returns how many there are. */
 static size_t try_all(
     struct event_base *base, const struct settings *settings, int host_fd, struct trial *trials)
@@ -141,36 +104,145 @@ static size_t try_all(
 	return count;
 }
 
-static void take(struct settings *settings, size_t i, const struct trial *trial,
+/* By the number that a plugin has it; INSTANCE_KINDS: one that is not known here. */
+static enum instance_kind kind_of(const struct descriptor *plugin)
+{
+	static const enum instance_kind kinds[] = { [0] = INSTANCE_KINDS,
+		[AGENTD_AGENT] = INSTANCE_AGENT,
+		[AGENTD_INTERFACE] = INSTANCE_INTERFACE,
+		[AGENTD_HOOK] = INSTANCE_HOOK };
+	return plugin->kind < sizeof(kinds) / sizeof(kinds[0]) ? kinds[plugin->kind]
+							       : INSTANCE_KINDS;
+}
+
+/* What it is, and where it belongs. */
+static void reject_kind(const struct instance_settings *instance, const struct descriptor *plugin,
+    struct conf_errors *errors)
+{
+	const struct conf_node *at = conf_get(instance->section, "plugin");
+	const struct settings_kind *kind =
+	    kind_of(plugin) < INSTANCE_KINDS ? &settings_kinds[kind_of(plugin)] : NULL;
+	if (!kind)
+		conf_error(errors, at, "%s is of kind %u, which this agentd does not know",
+		    instance->plugin_path, plugin->kind);
+	else
+		conf_error(errors, at,
+		    at->line ? "%s is %s: it belongs in the section %s"
+			     : "%s is %s: it needs a config, where it belongs in the section %s",
+		    instance->plugin_path, kind->a_word, kind->key);
+}
+
+/* What a plugin says about itself against what its section says. */
+static void take(struct settings *settings, size_t i, const struct descriptor *plugin,
+    struct conf_errors *errors, struct conf_errors *notes)
+{
+	enum instance_kind kind = settings_instance_at(settings, i)->kind;
+	settings_read_options(settings, i, &plugin->options, errors);
+	if (kind == INSTANCE_AGENT)
+		settings_read_triggers(
+		    settings, i, plugin->triggers, plugin->trigger_count, errors, notes);
+	else if (kind == INSTANCE_INTERFACE)
+		settings_read_platform(settings, i, plugin->name, errors);
+}
+
+/* One that a section names. */
+static void take_named(struct settings *settings, size_t i, const struct trial *trial,
     struct conf_errors *errors, struct conf_errors *notes)
 {
 	const struct instance_settings *instance = settings_instance_at(settings, i);
-	if (trial->error[0]) {
+	if (trial->error[0])
 		report(instance, trial, errors);
-		return;
-	}
-	const struct descriptor *plugin = image_descriptor(trial->image);
-	settings_read_options(settings, i, &plugin->options, errors);
-	if (!instance->dropped_in) /* else is_served has */
-		settings_read_triggers(
-		    settings, i, plugin->triggers, plugin->trigger_count, errors, notes);
+	else if (kind_of(image_descriptor(trial->image)) != instance->kind)
+		reject_kind(instance, image_descriptor(trial->image), errors);
+	else
+		take(settings, i, image_descriptor(trial->image), errors, notes);
 }
 
-/* Those whose plugins load, and what is not served of the drop-in folder goes. */
+/* The drop-in folder. What is wrong with a file in it must not keep agentd from starting. */
+
+/* Whether it could be served, or else a note that says why not. */
+static bool can_serve(const struct trial *trial, struct conf_errors *notes)
+{
+	struct buf names = { 0 };
+	const struct descriptor *plugin = trial->error[0] ? NULL : image_descriptor(trial->image);
+	enum instance_kind kind = plugin ? kind_of(plugin) : INSTANCE_KINDS;
+	if (!plugin)
+		conf_error_at(notes, NULL, 0, 0, "%s is not served: %s", trial->path, trial->error);
+	else if (kind == INSTANCE_KINDS)
+		conf_error_at(notes, NULL, 0, 0,
+		    "%s is not served: it is of kind %u, which this agentd does not know",
+		    trial->path, plugin->kind);
+	else if (kind == INSTANCE_HOOK)
+		conf_error_at(notes, NULL, 0, 0,
+		    "%s is available: it is a hook; name it in a section of hooks, and that in an "
+		    "interface's",
+		    trial->path);
+	else if (needs_options(&plugin->options, &names))
+		conf_error_at(notes, NULL, 0, 0,
+		    "%s is available, and not served: it needs options (%.*s); name it in a "
+		    "section of %s",
+		    trial->path, (int)names.length, names.data, settings_kinds[kind].key);
+	else
+		return true;
+	buf_done(&names);
+	return false;
+}
+
+/* Takes it, or drops it with its first mistake as a note. */
+static void serve(struct settings *settings, size_t i, const struct trial *trial,
+    struct conf_errors *errors, struct conf_errors *notes)
+{
+	size_t first = settings->trigger_count;
+	take(settings, i, image_descriptor(trial->image), errors, notes);
+	webhooks_check(settings, first, route_is_taken, errors);
+	if (conf_errors_count(errors) == 0)
+		return;
+	conf_error_at(
+	    notes, NULL, 0, 0, "%s is not served: %s", trial->path, conf_errors_get(errors, 0));
+	settings_drop(settings, i);
+}
+
+/* Agents, as far as their sections know. What is an interface becomes one. */
+static void sort_drop_in(
+    struct settings *settings, size_t i, const struct trial *trial, struct conf_errors *notes)
+{
+	struct conf_errors *errors = conf_errors_new();
+	if (!errors)
+		return;
+	if (!can_serve(trial, notes))
+		settings_drop(settings, i);
+	else if (kind_of(image_descriptor(trial->image)) == INSTANCE_AGENT)
+		serve(settings, i, trial, errors, notes);
+	else if (settings_turn_drop_in(settings, i, errors))
+		serve(settings, settings->agent_count + settings->interface_count - 1, trial,
+		    errors, notes);
+	conf_errors_free(errors);
+}
+
+/* In the order of their names: of two that want the same path the first has it. */
+static void sort_drop_ins(
+    struct settings *settings, struct trial *trials, size_t count, struct conf_errors *notes)
+{
+	for (size_t i = 0, before; i < settings->agent_count;
+	     i += settings->agent_count == before) {
+		before = settings->agent_count;
+		const struct instance_settings *instance = &settings->agents[i].instance;
+		const struct trial *trial = find_trial(trials, count, instance->plugin_path);
+		if (instance->dropped_in && trial)
+			sort_drop_in(settings, i, trial, notes);
+	}
+}
+
 static void take_all(struct settings *settings, struct trial *trials, size_t count,
     struct conf_errors *errors, struct conf_errors *notes)
 {
-	for (size_t i = 0; i < settings_instance_count(settings);) {
+	for (size_t i = 0; i < settings_instance_count(settings); i++) {
 		const struct instance_settings *instance = settings_instance_at(settings, i);
 		const struct trial *trial = find_trial(trials, count, instance->plugin_path);
-		if (trial && instance->dropped_in && !is_served(settings, i, trial, notes)) {
-			settings_drop(settings, i);
-			continue;
-		}
-		if (trial)
-			take(settings, i, trial, errors, notes);
-		i++;
+		if (trial && !instance->dropped_in)
+			take_named(settings, i, trial, errors, notes);
 	}
+	sort_drop_ins(settings, trials, count, notes);
 }
 
 static struct image **collect(const struct settings *settings, struct trial *trials, size_t count)

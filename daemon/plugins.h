@@ -12,8 +12,8 @@ struct event_base;
 
 /*
  * Loads the plugin of every instance, each file once, and checks its options. Runs the loop
- * until all have answered. A plugin of the drop-in folder that cannot be loaded, or that needs
- * options, is dropped from the settings with a note; any other that cannot is an error. Returns an
+ * until all have answered. One that is of another kind than its section is an error. A plugin of
+ * the drop-in folder that cannot be served is dropped from the settings with a note. Returns an
  * image for each, in the order of settings_instance_at, NULL where there is none; NULL only when memory is out.
  */
 struct image **plugins_load(struct event_base *base, struct settings *settings, int host_fd,

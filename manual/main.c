@@ -34,6 +34,8 @@ static size_t print_escaped(const char *text, size_t length)
 			fputs(i == 0 ? "\\(oq" : "\\(cq", stdout);
 		else if (text[i] == '\\')
 			fputs("\\e", stdout);
+		else if (text[i] == '.' && i + 1 < length && text[i + 1] == ' ')
+			fputs(".\\&", stdout); /* it ends no sentence of the page's */
 		else
 			putchar(text[i]);
 	}
@@ -135,7 +137,10 @@ static void print_row(const struct schema_row *row)
 		puts("Required.");
 	} else if (row->fallback) {
 		fputs("Default: ", stdout);
+		const char *quote = strchr(row->fallback, ' ') ? "\\(dq" : "";
+		fputs(quote, stdout);
 		print_escaped(row->fallback, strlen(row->fallback));
+		fputs(quote, stdout);
 		puts(".");
 	}
 	print_range(row);
@@ -175,6 +180,7 @@ static const struct schema *find_schema(const char *name)
 	} others[] = {
 		{ "top", &settings_top },
 		{ "limits", &settings_limits },
+		{ "process", &settings_process },
 		{ "auth api_key", &settings_api_key },
 		{ "auth key", &settings_auth_key },
 		{ "auth jwt", &settings_jwt },

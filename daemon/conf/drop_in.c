@@ -10,6 +10,7 @@
 
 #include "daemon/conf/file.h"
 #include "daemon/conf/list.h"
+#include "daemon/conf/tables.h"
 
 static int is_plugin_file(const struct dirent *entry)
 {
@@ -38,12 +39,15 @@ static bool is_named(const struct settings *settings, const char *path)
 	return false;
 }
 
-static bool is_taken(const struct settings *settings, const char *name)
+/* What has the name already: "an agent"; NULL: nothing has. */
+static const char *who_has(const struct settings *settings, const char *name)
 {
-	for (size_t i = 0; i < settings_instance_count(settings); i++)
-		if (strcmp(settings_instance_at(settings, i)->name, name) == 0)
-			return true;
-	return false;
+	for (size_t i = 0; i < settings_instance_count(settings); i++) {
+		const struct instance_settings *instance = settings_instance_at(settings, i);
+		if (strcmp(instance->name, name) == 0)
+			return settings_kinds[instance->kind].a_word;
+	}
+	return NULL;
 }
 
 static int take_file(const struct settings *settings, const char *path, const char *name,
@@ -57,9 +61,10 @@ static int take_file(const struct settings *settings, const char *path, const ch
 		    path);
 		return 0;
 	}
-	if (is_taken(settings, name)) {
+	const char *taken = who_has(settings, name);
+	if (taken) {
 		conf_error_at(notes, NULL, 0, 0,
-		    "%s is not served: there is an agent \"%s\" with another plugin", path, name);
+		    "%s is not served: there is %s \"%s\" with another plugin", path, taken, name);
 		return 0;
 	}
 	int r = list_add(list, name, strlen(name));

@@ -345,6 +345,66 @@ const struct provider_settings *providers_for_http(const struct settings *settin
 	return NULL;
 }
 
+/* An allowlist, or a composite of which one is a part. */
+static bool can_serve_chat(const struct provider_settings *provider)
+{
+	bool can = provider->type == AUTH_ALLOWLIST;
+	for (size_t i = 0; i < provider->part_count; i++)
+		can = can || can_serve_chat(provider->parts[i]);
+	return can || provider->part_count < provider->of.count; /* that is the mistake */
+}
+
+const struct provider_settings *providers_for_chat(const struct settings *settings,
+    const char *name, const struct conf_node *at, struct conf_errors *errors)
+{
+	const struct provider_settings *provider = resolve(settings, name, at, errors);
+	if (!provider || can_serve_chat(provider))
+		return provider;
+	conf_error(errors, at, "\"%s\" (%s) can never know who writes in a chat: an allowlist can",
+	    name, types[provider->type].name);
+	return NULL;
+}
+
+static bool names_platform(const struct provider_settings *provider, const char *platform)
+{
+	const struct schema_list *platforms = &provider->platforms;
+	for (size_t i = 0; i < platforms->count; i++)
+		if (strcmp(platforms->items[i], platform) == 0)
+			return true;
+	return false;
+}
+
+bool providers_knows_platform(const struct provider_settings *provider, const char *platform)
+{
+	bool knows = provider->type == AUTH_ALLOWLIST &&
+		     (!provider->platforms.count || names_platform(provider, platform));
+	for (size_t i = 0; i < provider->part_count; i++)
+		knows = knows || providers_knows_platform(provider->parts[i], platform);
+	return knows;
+}
+
+size_t providers_that_name(const struct provider_settings *provider, const char *platform,
+    const struct provider_settings **ret)
+{
+	size_t count = 0;
+	if (provider->type == AUTH_ALLOWLIST && names_platform(provider, platform))
+		ret[count++] = provider;
+	for (size_t i = 0; i < provider->part_count; i++)
+		count += providers_that_name(provider->parts[i], platform, ret + count);
+	return count;
+}
+
+static bool is_named_in_chat(
+    const struct settings *settings, const struct provider_settings *provider)
+{
+	for (size_t i = 0; i < settings->interface_count; i++) {
+		const char *word = settings->interfaces[i].auth_word;
+		if (word && strcmp(word, provider->name) == 0)
+			return true;
+	}
+	return false;
+}
+
 static bool is_used(const struct settings *settings)
 {
 	for (size_t i = 0; i < settings->trigger_count; i++)
@@ -356,7 +416,8 @@ static bool is_used(const struct settings *settings)
 void providers_note_unused(const struct settings *settings, struct conf_errors *notes)
 {
 	for (size_t i = 0; !is_used(settings) && i < settings->provider_count; i++)
-		if (can_serve_http(&settings->providers[i])) {
+		if (can_serve_http(&settings->providers[i]) &&
+		    !is_named_in_chat(settings, &settings->providers[i])) {
 			conf_error(notes, settings->providers[i].section,
 			    "nothing uses it: name it with http.auth, or say http.auth: none");
 			return;

@@ -13,6 +13,15 @@ void providers_note_unused(const struct settings *settings, struct conf_errors *
 /* The provider of a name that is given at a place, for requests over HTTP. NULL after an error. */
 const struct provider_settings *providers_for_http(const struct settings *settings,
     const char *name, const struct conf_node *at, struct conf_errors *errors);
+/* The same for messages of chats: an allowlist, or a composite that has one. */
+const struct provider_settings *providers_for_chat(const struct settings *settings,
+    const char *name, const struct conf_node *at, struct conf_errors *errors);
+/* Whether somebody of that platform could be known to it. */
+bool providers_knows_platform(const struct provider_settings *provider, const char *platform);
+/* The allowlists of a provider that name the platform: itself, or its parts. Returns how many; `ret` has room
+ * for one, and for each of its parts. */
+size_t providers_that_name(const struct provider_settings *provider, const char *platform,
+    const struct provider_settings **ret);
 /* The names that are referred to, once all agents are known. */
 void providers_settle(const struct settings *settings, struct conf_errors *errors);
 void providers_free(struct settings *settings);

@@ -336,8 +336,8 @@ struct settings *settings_read(
 	find_store(settings, errors);
 	find_control(settings, errors);
 	conf_triggers_read(settings, errors);
-	providers_note_unused(settings, notes);
 	instances_read(settings, errors, notes);
+	providers_note_unused(settings, notes);
 	return settings;
 }
 

@@ -85,13 +85,13 @@ struct host_limits {
 	bool allow_unix, allow_files;          /* what the sandbox of the process leaves open */
 };
 
-enum instance_kind { INSTANCE_AGENT, INSTANCE_KINDS };
+enum instance_kind { INSTANCE_AGENT, INSTANCE_INTERFACE, INSTANCE_HOOK, INSTANCE_KINDS };
 
 /* What the sections of plugins have in common, whatever their kind. The first member of each. */
 struct instance_settings {
 	enum instance_kind kind;
 	char *name;
-	char *label;       /* "agent NAME", as the log says it */
+	char *label;       /* "agent NAME", "interface NAME", "hook NAME", as the log says it */
 	char *plugin;      /* as the config has it */
 	char *plugin_path; /* the file; NULL if it was not found */
 	struct schema_list allow;
@@ -109,6 +109,35 @@ struct agent_settings {
 	char *on_disconnect_word, *on_busy_word;
 	bool cancel_on_disconnect;
 	enum on_busy on_busy;
+};
+
+/* Where the platform of an interface calls. */
+struct interface_path {
+	char *method, *path;
+};
+
+struct interface_settings {
+	struct instance_settings instance;
+	char *agent;    /* its name */
+	char *platform; /* its plugin's name; NULL before settings_read_platform */
+	char *auth_word;
+	/* Who may write to it: whoever one of these knows, the first that does. None: it is open. */
+	const struct provider_settings **auth;
+	size_t auth_count;
+	bool open;
+	struct schema_list hooks; /* names of hooks, in the order in which they are called */
+	int64_t session_ttl_ms, max_session_history;
+	int64_t max_concurrent_requests, rate_limit_messages_per_minute; /* 0: no limit */
+	int64_t max_attempts;                                            /* of a reply */
+	char *error_message;
+	bool typing_indicator;
+	struct interface_path *paths;
+	size_t path_count;
+};
+
+struct hook_settings {
+	struct instance_settings instance;
+	int64_t timeout_ms;
 };
 
 enum trigger_kind { TRIGGER_WEBHOOK, TRIGGER_CRON, TRIGGER_EVENT, TRIGGER_KINDS };
@@ -179,6 +208,10 @@ struct settings {
 	bool log_access;
 	struct agent_settings *agents;
 	size_t agent_count;
+	struct interface_settings *interfaces;
+	size_t interface_count;
+	struct hook_settings *hooks;
+	size_t hook_count;
 	struct trigger_settings
 	    *triggers; /* those of a kind in the order of the config, then of plugins */
 	size_t trigger_count;
@@ -195,8 +228,8 @@ struct settings *settings_read(
 struct settings *settings_ref(struct settings *settings);
 void settings_unref(struct settings *settings);
 
-/* Whatever has a plugin, in one order: the agents in theirs. Borrowed, and where it is only until one is
- * dropped. */
+/* Whatever has a plugin, in one order: agents, interfaces, hooks. Borrowed, and where it is only until one
+ * is dropped. */
 size_t settings_instance_count(const struct settings *settings);
 const struct instance_settings *settings_instance_at(const struct settings *settings, size_t i);
 
@@ -204,14 +237,22 @@ const struct instance_settings *settings_instance_at(const struct settings *sett
 void settings_read_options(struct settings *settings, size_t instance, const struct schema *schema,
     struct conf_errors *errors);
 
+/* Which platform an interface speaks: who may write to it is known then. */
+void settings_read_platform(
+    struct settings *settings, size_t instance, const char *platform, struct conf_errors *errors);
+
 /* Makes triggers of those that one agent's plugin brings, and of what `agents.NAME.triggers` says of them
  * (conf/brought.c). `notes`: those that are left out, since they need the store. */
 void settings_read_triggers(struct settings *settings, size_t agent,
     const struct agentd_trigger *rows, size_t count, struct conf_errors *errors,
     struct conf_errors *notes);
 
-/* Takes out an agent that was dropped in, with the triggers that its plugin brings. Those behind it move up. */
-void settings_drop(struct settings *settings, size_t agent);
+/* An agent that was dropped in turns out to be an interface: the last of them, from now on. False: memory is
+ * out. */
+bool settings_turn_drop_in(struct settings *settings, size_t agent, struct conf_errors *errors);
+/* Takes out an agent or an interface that was dropped in, with the triggers that its plugin brings. Those
+ * behind it move up. */
+void settings_drop(struct settings *settings, size_t instance);
 /* The default agent, and whether there is any; and whether HTTP is on. */
 void settings_settle(struct settings *settings, struct conf_errors *errors);
 

@@ -22,8 +22,9 @@ static const struct schema_row top_rows[] = {
 	SECTION("cron", "what is run at its time, by name"),
 	SECTION("webhooks", "what other services call, by name"),
 	SECTION("events", "what events make runs, by name"),
-	LATER("interfaces"), LATER("hooks"), LATER("identity"),
-	LATER("dev"),
+	SECTION("interfaces", "the chats of people, by name"),
+	SECTION("hooks", "what looks at the messages of interfaces, by name"),
+	LATER("identity"), LATER("dev"),
 };
 
 static const struct schema_row http_rows[] = {
@@ -78,8 +79,12 @@ static const struct schema_row log_rows[] = {
 	{ "access", AGENTD_BOOL, false, "true", NULL, 0, 0, "a line for each HTTP request", AT(settings, log_access) },
 };
 
+/* Of every plugin. */
+#define PLUGIN_ROW { "plugin", AGENTD_STRING, true, NULL, NULL, 0, 0, "a name in plugins.path, or a path to a .so", AT(instance_settings, plugin) }
+#define ALLOW_ROW  { "allow", AGENTD_LIST, false, NULL, "unix|files", 0, 0, "what its sandbox leaves open: unix sockets; files that are hidden from plugins", AT(instance_settings, allow) }
+
 static const struct schema_row agent_rows[] = {
-	{ "plugin", AGENTD_STRING, true, NULL, NULL, 0, 0, "a name in plugins.path, or a path to a .so", AT(instance_settings, plugin) },
+	PLUGIN_ROW,
 	{ "timeout", AGENTD_DURATION, false, "2m", NULL, 1, INT32_MAX, "longest running time of a run", AT(agent_settings, timeout_ms) },
 	{ "queue_timeout", AGENTD_DURATION, false, "30s", NULL, 1, INT32_MAX, "longest wait of a run before it starts", AT(agent_settings, queue_timeout_ms) },
 	{ "concurrency", AGENTD_INT, false, "64", NULL, 1, 100000, "runs at once", AT(agent_settings, concurrency) },
@@ -89,9 +94,35 @@ static const struct schema_row agent_rows[] = {
 	{ "on_busy", AGENTD_STRING, false, "enqueue", "enqueue|reject|interrupt", 0, 0, "what a second message to a busy session does", AT(agent_settings, on_busy_word) },
 	{ "on_disconnect", AGENTD_STRING, false, "cancel", "cancel|continue", 0, 0, "what a run does when its client leaves", AT(agent_settings, on_disconnect_word) },
 	{ "history", AGENTD_INT, false, "50", NULL, 0, 100000, "messages of the session handed over with a run", AT(agent_settings, history) },
-	{ "allow", AGENTD_LIST, false, NULL, "unix|files", 0, 0, "what its sandbox leaves open: unix sockets; files that are hidden from plugins", AT(instance_settings, allow) },
+	ALLOW_ROW,
 	SECTION("limits", "bounds of the process and its runs"),
 	SECTION("triggers", "the triggers that its plugin brings, by name, with the keys below that are to be otherwise"),
+};
+
+#define DAY_MS INT64_C(86400000)
+
+static const struct schema_row interface_rows[] = {
+	PLUGIN_ROW,
+	{ "agent", AGENTD_STRING, false, NULL, NULL, 0, 0, "who answers; without it, the default agent", AT(interface_settings, agent) },
+	{ "auth", AGENTD_STRING, false, NULL, NULL, 0, 0, "who may write: a name of the section auth, of an allowlist or a composite with one; without it, the allowlists of http.auth that name its platform", AT(interface_settings, auth_word) },
+	{ "open", AGENTD_BOOL, false, "false", NULL, 0, 0, "everybody may write, without auth", AT(interface_settings, open) },
+	{ "hooks", AGENTD_LIST, false, NULL, NULL, 0, 0, "names of the section hooks, in the order in which they are called", AT(interface_settings, hooks) },
+	{ "session_ttl", AGENTD_DURATION, false, "1h", NULL, 1, 3650 * DAY_MS, "a chat that has been silent for longer begins a new session", AT(interface_settings, session_ttl_ms) },
+	{ "max_session_history", AGENTD_INT, false, "50", NULL, 0, 100000, "messages of the session handed over with a run", AT(interface_settings, max_session_history) },
+	{ "max_concurrent_requests", AGENTD_INT, false, "10", NULL, 1, 100000, "messages that are answered at once", AT(interface_settings, max_concurrent_requests) },
+	{ "rate_limit_messages_per_minute", AGENTD_INT, false, "30", NULL, 0, 1000000, "messages of one user; 0: no limit", AT(interface_settings, rate_limit_messages_per_minute) },
+	{ "max_attempts", AGENTD_INT, false, "10", NULL, 1, 1000, "tries to send a reply, before it is set aside", AT(interface_settings, max_attempts) },
+	{ "error_message", AGENTD_STRING, false, "Sorry, something went wrong. Please try again.", NULL, 0, 0, "what is answered if a run fails", AT(interface_settings, error_message) },
+	{ "typing_indicator", AGENTD_BOOL, false, "true", NULL, 0, 0, "show in the chat that an answer is being worked on", AT(interface_settings, typing_indicator) },
+	ALLOW_ROW,
+	SECTION("limits", "bounds of the process"),
+};
+
+static const struct schema_row hook_rows[] = {
+	PLUGIN_ROW,
+	{ "timeout", AGENTD_DURATION, false, "10s", NULL, 1, 3600000, "time for a decision; without one, the message has failed", AT(hook_settings, timeout_ms) },
+	ALLOW_ROW,
+	SECTION("limits", "bounds of the process"),
 };
 
 /* The providers of `auth`, by their type. */
@@ -173,9 +204,14 @@ static const struct schema_row event_rows[] = {
 	TRIGGER_ROWS,
 };
 
+#define PROCESS_ROWS \
+	{ "memory", AGENTD_SIZE, false, "0", NULL, 0, INT64_MAX, "data of the process; 0: no limit", AT(host_limits, memory) }, \
+	{ "files", AGENTD_INT, false, "256", NULL, 16, 1 << 20, "open files of the process", AT(host_limits, files) }
+
+static const struct schema_row process_rows[] = { PROCESS_ROWS };
+
 static const struct schema_row limits_rows[] = {
-	{ "memory", AGENTD_SIZE, false, "0", NULL, 0, INT64_MAX, "data of the process; 0: no limit", AT(host_limits, memory) },
-	{ "files", AGENTD_INT, false, "256", NULL, 16, 1 << 20, "open files of the process", AT(host_limits, files) },
+	PROCESS_ROWS,
 	{ "content", AGENTD_SIZE, false, "16M", NULL, 1, 24 << 20, "an answer", AT(host_limits, content) },
 	{ "delta", AGENTD_SIZE, false, "64K", NULL, 1, 128 << 10, "one delta", AT(host_limits, delta) },
 	{ "event", AGENTD_SIZE, false, "64K", NULL, 1, 128 << 10, "one event", AT(host_limits, event) },
@@ -192,7 +228,10 @@ static const struct schema plugins_schema = TABLE(plugins_rows);
 static const struct schema supervision_schema = TABLE(supervision_rows);
 static const struct schema log_schema = TABLE(log_rows);
 static const struct schema agent_schema = TABLE(agent_rows);
+static const struct schema interface_schema = TABLE(interface_rows);
+static const struct schema hook_schema = TABLE(hook_rows);
 const struct schema settings_limits = TABLE(limits_rows);
+const struct schema settings_process = TABLE(process_rows);
 const struct schema settings_api_key = TABLE(api_key_rows);
 const struct schema settings_auth_key = TABLE(auth_key_rows);
 const struct schema settings_jwt = TABLE(jwt_rows);
@@ -213,7 +252,10 @@ const struct settings_section settings_sections[] = {
 const size_t settings_section_count = sizeof(settings_sections) / sizeof(settings_sections[0]);
 
 const struct settings_kind settings_kinds[INSTANCE_KINDS] = {
-	[INSTANCE_AGENT] = { "agents", "agent", &agent_schema, &settings_limits },
+	[INSTANCE_AGENT] = { "agents", "agent", "an agent", &agent_schema, &settings_limits },
+	[INSTANCE_INTERFACE] = { "interfaces", "interface", "an interface", &interface_schema,
+	    &settings_process },
+	[INSTANCE_HOOK] = { "hooks", "hook", "a hook", &hook_schema, &settings_process },
 };
 
 const struct settings_trigger_section settings_triggers[TRIGGER_KINDS] = {

@@ -12,15 +12,15 @@ struct settings_section {
 	size_t at;
 };
 
-extern const struct schema settings_top, settings_limits, settings_api_key, settings_auth_key,
-    settings_jwt, settings_allowlist, settings_composite;
+extern const struct schema settings_top, settings_limits, settings_process, settings_api_key,
+    settings_auth_key, settings_jwt, settings_allowlist, settings_composite;
 extern const struct settings_section settings_sections[];
 extern const size_t settings_section_count;
 
 /* The sections of plugins, by their kind. */
 struct settings_kind {
-	const char *key;  /* of the section in which they are */
-	const char *word; /* what one of them is called */
+	const char *key;           /* of the section in which they are */
+	const char *word, *a_word; /* what one of them is called */
 	const struct schema
 	    *schema; /* of one's struct, which begins with struct instance_settings */
 	const struct schema *limits; /* of struct host_limits */

@@ -9,6 +9,7 @@
 #include "daemon/base/cron_expr.h"
 #include "daemon/base/template.h"
 #include "daemon/conf/http_path.h"
+#include "daemon/conf/instances.h"
 #include "daemon/conf/providers.h"
 #include "daemon/conf/tables.h"
 #include "daemon/conf/tree.h"
@@ -240,24 +241,11 @@ void conf_triggers_read(struct settings *settings, struct conf_errors *errors)
 	}
 }
 
-/* The agent that it names, or the default one. */
-static void settle(
-    const struct settings *settings, struct trigger_settings *trigger, struct conf_errors *errors)
-{
-	if (trigger->agent && !settings_find_agent(settings, trigger->agent))
-		settings_say_no_agent(
-		    settings, node_of(trigger->section, "agent"), trigger->agent, errors);
-	else if (!trigger->agent && settings->default_agent)
-		trigger->agent = strdup(settings->default_agent->instance.name);
-	else if (!trigger->agent)
-		conf_error(errors, trigger->section,
-		    "agent is required: there are several, and no default_agent");
-}
-
 void conf_triggers_settle(struct settings *settings, struct conf_errors *errors)
 {
 	for (size_t i = 0; i < settings->trigger_count; i++)
-		settle(settings, &settings->triggers[i], errors);
+		settings_settle_agent(
+		    settings, settings->triggers[i].section, &settings->triggers[i].agent, errors);
 }
 
 static void trigger_done(struct trigger_settings *trigger)

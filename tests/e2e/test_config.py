@@ -100,8 +100,7 @@ def test_a_mistake_has_one_line_that_says_where_and_what(check, config, error):
 
 
 LATER = [  # (path, lines)
-    ("interfaces", "interfaces: { t: { plugin: telegram } }"),
-    ("hooks", "hooks: { log: { plugin: log } }"), ("identity", 'identity: { ann: [ "telegram:1" ] }'),
+    ("identity", 'identity: { ann: [ "telegram:1" ] }'),
     ("cron.m.deliver", 'cron: { m: { schedule: "0 9 * * *", deliver: { interface: t } } }'),
     ("dev", "dev: { watch: true }"),
 ]
