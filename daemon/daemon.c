@@ -95,16 +95,6 @@ static struct principal *daemon_admit(void *arg, const struct ucred *peer, const
 	return auth_ask_peer(daemon->auth, peer, &who, ret_why) == AUTH_KNOWN ? who : NULL;
 }
 
-/* Something to do, also where nobody can ask for it. */
-static bool daemon_has_schedule(const struct daemon *daemon)
-{
-	const struct cron_entry *entry;
-	for (size_t i = 0; (entry = cron_at(daemon->cron, i)); i++)
-		if (cron_trigger(entry)->settings->enabled)
-			return true;
-	return false;
-}
-
 /* One that the config names has to work; without the usual one, agentctl alone is missing. */
 static int daemon_listen_control(struct daemon *daemon)
 {
@@ -119,7 +109,9 @@ static int daemon_listen_control(struct daemon *daemon)
 	    "cannot open the control socket %s: %s%s", control->socket, strerror(-error),
 	    control->is_given ? "" : "; agentctl cannot reach this agentd (see control.socket)");
 	bool is_only = strcmp(daemon->settings->http.enabled_word, "false") == 0;
-	return control->is_given || (is_only && !daemon_has_schedule(daemon)) ? EX_UNAVAILABLE : 0;
+	return control->is_given || (is_only && !settings_work_alone(daemon->settings))
+		   ? EX_UNAVAILABLE
+		   : 0;
 }
 
 static int daemon_listen(struct daemon *daemon)

@@ -37,10 +37,29 @@ static void show_trigger(const struct agentd_trigger *trigger)
 	    trigger->session ? trigger->session : "");
 }
 
+static void show_path(const struct agentd_path *path)
+{
+	const char *method = path->method && *path->method ? path->method : "POST";
+	if (path->path && path->path[0] == '$')
+		printf("  %s, where the option %s says", method, path->path + 1);
+	else
+		printf("  %s %s", method, path->path ? path->path : "/");
+	printf("%s%s\n", path->when && *path->when ? ", if " : "", path->when ? path->when : "");
+}
+
+/* The kinds by the ABI's numbers. */
+static const char *kind_name(uint32_t kind)
+{
+	static const char *const names[] = {
+		[AGENTD_AGENT] = "agent", [AGENTD_INTERFACE] = "interface", [AGENTD_HOOK] = "hook"
+	};
+	return kind < sizeof(names) / sizeof(names[0]) && names[kind] ? names[kind] : "unknown";
+}
+
 void plugin_print(const struct descriptor *plugin)
 {
-	printf("%s %s: %s\nkind: agent, ABI %u\n", plugin->name, plugin->version, plugin->summary,
-	    AGENTD_ABI);
+	printf("%s %s: %s\nkind: %s, ABI %u\n", plugin->name, plugin->version, plugin->summary,
+	    kind_name(plugin->kind), AGENTD_ABI);
 	printf(plugin->options.count ? "options:\n" : "no options\n");
 	for (size_t i = 0; i < plugin->options.count; i++)
 		show_option(&plugin->options.rows[i]);
@@ -48,4 +67,8 @@ void plugin_print(const struct descriptor *plugin)
 		printf("triggers:\n");
 	for (size_t i = 0; i < plugin->trigger_count; i++)
 		show_trigger(&plugin->triggers[i]);
+	if (plugin->path_count)
+		printf("paths:\n");
+	for (size_t i = 0; i < plugin->path_count; i++)
+		show_path(&plugin->paths[i]);
 }

@@ -141,8 +141,11 @@ static void take(struct settings *settings, size_t i, const struct descriptor *p
 	if (kind == INSTANCE_AGENT)
 		settings_read_triggers(
 		    settings, i, plugin->triggers, plugin->trigger_count, errors, notes);
-	else if (kind == INSTANCE_INTERFACE)
+	if (kind == INSTANCE_INTERFACE) {
 		settings_read_platform(settings, i, plugin->name, errors);
+		settings_read_paths(
+		    settings, i, plugin->paths, plugin->path_count, route_is_taken, errors);
+	}
 }
 
 /* One that a section names. */

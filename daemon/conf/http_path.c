@@ -46,3 +46,27 @@ bool http_path_is_ours(const char *path, bool (*is_taken)(const char *path))
 		plain[n - 1] = '\0';
 	return is_taken(path) || is_taken(plain);
 }
+
+static bool has(const char *its_method, const char *its_path, const char *method, const char *path)
+{
+	return its_method && its_path && strcmp(its_method, method) == 0 &&
+	       http_path_is_same(its_path, path);
+}
+
+const char *http_path_owner(const struct settings *settings, const char *method, const char *path,
+    const struct trigger_settings *before)
+{
+	const struct trigger_settings *end =
+	    before ? before : settings->triggers + settings->trigger_count;
+	for (const struct trigger_settings *trigger = settings->triggers; trigger < end; trigger++)
+		if (trigger->kind == TRIGGER_WEBHOOK &&
+		    has(trigger->webhook.method, trigger->webhook.path, method, path))
+			return trigger->label;
+	for (size_t i = 0; i < settings->interface_count; i++) {
+		const struct interface_settings *interface = &settings->interfaces[i];
+		for (size_t j = 0; j < interface->path_count; j++)
+			if (has(interface->paths[j].method, interface->paths[j].path, method, path))
+				return interface->instance.label;
+	}
+	return NULL;
+}

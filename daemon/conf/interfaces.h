@@ -1,5 +1,6 @@
 /*
- * interfaces: what an interface's section has that an agent's has not: who may write, which hooks look at it.
+ * interfaces: what an interface's section has that an agent's has not: who may write, where its platform calls, which
+ * hooks look at it.
  * Private to daemon/conf; what it makes is in settings.h.
  */
 #ifndef AGENTD_CONF_INTERFACES_H

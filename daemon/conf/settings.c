@@ -153,17 +153,37 @@ bool settings_name_is_good(const char *name)
 	return name_is_good(name, strlen(name));
 }
 
-/* Whether HTTP is on is known once all triggers are: who only keeps times and hears events needs no port,
- * unless the config names one. What `auto` comes to is false, or stays. */
+static bool has_trigger(const struct settings *settings, enum trigger_kind kind)
+{
+	for (size_t i = 0; i < settings->trigger_count; i++)
+		if (settings->triggers[i].kind == kind && settings->triggers[i].enabled)
+			return true;
+	return false;
+}
+
+/* Something that others call at a path of its own. */
+static bool has_path(const struct settings *settings)
+{
+	for (size_t i = 0; i < settings->interface_count; i++)
+		if (settings->interfaces[i].path_count)
+			return true;
+	return has_trigger(settings, TRIGGER_WEBHOOK);
+}
+
+bool settings_work_alone(const struct settings *settings)
+{
+	return settings->interface_count || has_trigger(settings, TRIGGER_CRON);
+}
+
+/* Whether HTTP is on is known once all triggers and paths are: who only chats, keeps times and hears events
+ * needs no port, unless the config names one. What `auto` comes to is false, or stays. */
 static void settle_http(struct settings *settings, struct conf_errors *errors)
 {
 	const struct conf_node *http = conf_get(settings->tree, "http");
 	const struct conf_node *enabled = conf_get(http, "enabled");
-	size_t of_kind[TRIGGER_KINDS] = { 0 };
-	for (size_t i = 0; i < settings->trigger_count; i++)
-		of_kind[settings->triggers[i].kind] += settings->triggers[i].enabled;
 	if (strcmp(settings->http.enabled_word, "auto") == 0 && !conf_get(http, "listen") &&
-	    !of_kind[TRIGGER_WEBHOOK] && (of_kind[TRIGGER_CRON] || of_kind[TRIGGER_EVENT])) {
+	    !has_path(settings) &&
+	    (settings_work_alone(settings) || has_trigger(settings, TRIGGER_EVENT))) {
 		char *word = strdup("false");
 		if (!word)
 			return;
@@ -171,7 +191,7 @@ static void settle_http(struct settings *settings, struct conf_errors *errors)
 		settings->http.enabled_word = word;
 	}
 	if (strcmp(settings->http.enabled_word, "false") == 0 && !settings->control.socket &&
-	    !of_kind[TRIGGER_CRON])
+	    !settings_work_alone(settings))
 		conf_error(errors,
 		    enabled ? enabled
 			    : settings_place(conf_get(settings->tree, "control"), "socket", 0),

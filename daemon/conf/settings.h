@@ -241,6 +241,11 @@ void settings_read_options(struct settings *settings, size_t instance, const str
 void settings_read_platform(
     struct settings *settings, size_t instance, const char *platform, struct conf_errors *errors);
 
+/* Where its platform calls an interface, as its plugin says and its options have it, once these are read.
+ * `is_taken`: whether a path is agentd's own. */
+void settings_read_paths(struct settings *settings, size_t instance, const struct agentd_path *rows,
+    size_t count, bool (*is_taken)(const char *path), struct conf_errors *errors);
+
 /* Makes triggers of those that one agent's plugin brings, and of what `agents.NAME.triggers` says of them
  * (conf/brought.c). `notes`: those that are left out, since they need the store. */
 void settings_read_triggers(struct settings *settings, size_t agent,
@@ -255,6 +260,9 @@ bool settings_turn_drop_in(struct settings *settings, size_t agent, struct conf_
 void settings_drop(struct settings *settings, size_t instance);
 /* The default agent, and whether there is any; and whether HTTP is on. */
 void settings_settle(struct settings *settings, struct conf_errors *errors);
+
+/* Whether something makes runs where nobody can ask for them: an interface, or a schedule that is on. */
+bool settings_work_alone(const struct settings *settings);
 
 /* A tree for `agentd [--listen ADDR] PLUGIN…`. NULL: memory is out. */
 struct conf_node *settings_tree_for(

@@ -69,14 +69,11 @@ static void read_path(
 static void check_collisions(const struct settings *settings,
     const struct trigger_settings *trigger, struct conf_errors *errors)
 {
-	for (const struct trigger_settings *other = settings->triggers; other < trigger; other++)
-		if (other->kind == TRIGGER_WEBHOOK && trigger->webhook.path &&
-		    other->webhook.path &&
-		    http_path_is_same(trigger->webhook.path, other->webhook.path) &&
-		    strcmp(trigger->webhook.method, other->webhook.method) == 0)
-			conf_error(errors, node_of(trigger->section, "path"),
-			    "%s %s is that of %s already", trigger->webhook.method,
-			    trigger->webhook.path, other->label);
+	const char *method = trigger->webhook.method, *path = trigger->webhook.path;
+	const char *owner = path ? http_path_owner(settings, method, path, trigger) : NULL;
+	if (owner)
+		conf_error(errors, node_of(trigger->section, "path"), "%s %s is that of %s already",
+		    method, path, owner);
 }
 
 /* Field names of HTTP (RFC 9110, section 5.1). */

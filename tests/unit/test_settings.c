@@ -25,12 +25,17 @@
 	"  both: { type: composite, of: [ keys, dc, tg ] }, web: { type: composite, of: [ keys ] } }\n"
 
 struct fixture {
+	const struct agentd_path *paths; /* of all interfaces */
+	size_t path_count;
 	struct conf_errors *errors, *notes;
 	struct settings *settings;
 };
 
 static const struct schema_row option_rows[] = {
 	{ .key = "token", .type = AGENTD_SECRET },
+	{ .key = "at", .type = AGENTD_STRING, .fallback = "hook/telegram" },
+	{ .key = "nowhere", .type = AGENTD_STRING },
+	{ .key = "count", .type = AGENTD_INT },
 	{ .key = "mode",
 	    .type = AGENTD_STRING,
 	    .fallback = "polling",
@@ -48,7 +53,12 @@ static void clear(struct fixture *f)
 	settings_unref(f->settings);
 	conf_errors_free(f->notes);
 	conf_errors_free(f->errors);
-	*f = (struct fixture){ 0 };
+	*f = (struct fixture){ .paths = f->paths, .path_count = f->path_count };
+}
+
+static bool is_taken(const char *path)
+{
+	return strcmp(path, "/run") == 0;
 }
 
 static int teardown(void **state)
@@ -68,8 +78,10 @@ static void read_config(struct fixture *f, const char *config)
 	f->settings = settings_read(tree, f->errors, f->notes);
 	for (size_t i = 0; i < settings_instance_count(f->settings); i++) {
 		settings_read_options(f->settings, i, &options, f->errors);
-		if (settings_instance_at(f->settings, i)->kind == INSTANCE_INTERFACE)
-			settings_read_platform(f->settings, i, "telegram", f->errors);
+		if (settings_instance_at(f->settings, i)->kind != INSTANCE_INTERFACE)
+			continue;
+		settings_read_platform(f->settings, i, "telegram", f->errors);
+		settings_read_paths(f->settings, i, f->paths, f->path_count, is_taken, f->errors);
 	}
 	settings_settle(f->settings, f->errors);
 }
@@ -143,7 +155,7 @@ static void test_defaults_of_an_interface(void **state)
 	assert_true(t->typing_indicator);
 	assert_int_equal(t->instance.limits.files, 32);
 	assert_int_equal(t->instance.limits.memory, 0);
-	assert_string_equal(t->instance.options[1].text, "polling");
+	assert_string_equal(t->instance.options[4].text, "polling");
 	assert_int_equal(hook->timeout_ms, 10000);
 	assert_int_equal(hook->instance.limits.files, 256);
 }
@@ -169,7 +181,7 @@ static void test_an_interface_says_otherwise(void **state)
 	assert_false(t->typing_indicator);
 	assert_true(t->instance.limits.allow_unix);
 	assert_int_equal(t->instance.limits.memory, 64 << 20);
-	assert_string_equal(t->instance.options[1].text, "webhook");
+	assert_string_equal(t->instance.options[4].text, "webhook");
 	assert_int_equal(((struct fixture *)*state)->settings->hooks[0].timeout_ms, 5000);
 }
 
@@ -364,6 +376,129 @@ static void test_a_drop_in_that_is_an_interface(void **state)
 	assert_string_equal(settings_instance_at(f->settings, 2)->label, "hook log");
 }
 
+#define ONE(options) AGENT "interfaces:\n  t: { plugin: /dev/null, open: true" options " }\n"
+
+/* As the plugin says, or as an option of it says, or only if one does. */
+static void test_paths_of_an_interface(void **state)
+{
+	static const struct {
+		struct agentd_path row;
+		const char *config, *method, *path; /* path NULL: it has none */
+	} rows[] = {
+		{ { "GET", "/x/y", NULL }, ONE(""), "GET", "/x/y" },
+		{ { NULL, "x", NULL }, ONE(""), "POST", "/x" },
+		{ { "", "/x", "" }, ONE(""), "POST", "/x" },
+		{ { "PUT", "$at", NULL }, ONE(""), "PUT", "/hook/telegram" },
+		{ { "POST", "$at", NULL }, ONE(", at: /mine"), "POST", "/mine" },
+		{ { "POST", "/x", "mode=webhook" }, ONE(""), NULL, NULL },
+		{ { "POST", "/x", "mode=polling" }, ONE(""), "POST", "/x" },
+		{ { "POST", "/x", "mode=webhook" }, ONE(", mode: webhook"), "POST", "/x" },
+		{ { "POST", "$nowhere", "mode=webhook" }, ONE(""), NULL, NULL },
+	};
+	struct fixture *f = *state;
+	for (size_t i = 0; i < LENGTH(rows); i++) {
+		f->paths = &rows[i].row;
+		f->path_count = 1;
+		const struct interface_settings *t = read_good(f, rows[i].config);
+		assert_int_equal(t->path_count, rows[i].path ? 1 : 0);
+		if (!rows[i].path)
+			continue;
+		assert_string_equal(t->paths[0].method, rows[i].method);
+		assert_string_equal(t->paths[0].path, rows[i].path);
+	}
+}
+
+static void test_mistakes_of_paths(void **state)
+{
+	static const struct {
+		struct agentd_path row;
+		struct mistake mistake;
+	} rows[] = {
+		{ { "POST", "/run", NULL },
+		    { ONE(""),
+			"agent.conf:3: interfaces.t.plugin: /run is a path of agentd's own API" } },
+		{ { "POST", "$at", NULL },
+		    { ONE(", at: RUN/"),
+			"agent.conf:3: interfaces.t.at: /RUN/ is a path of agentd's own" } },
+		{ { "POST", "$at", NULL },
+		    { ONE(", at: /a/../b"),
+			"agent.conf:3: interfaces.t.at: the plugin wants \"/a/../b\" "
+			"called: a path has no . or .. in it" } },
+		{ { "POST", "$nowhere", NULL },
+		    { ONE(""),
+			"agent.conf:3: interfaces.t: nowhere is needed: it is the path at which" } },
+		{ { "POST", "$what", NULL },
+		    { ONE(""),
+			"agent.conf:3: interfaces.t.plugin: the plugin has a path that depends on "
+			"its option \"what\", and no such option" } },
+		{ { "POST", "$count", NULL },
+		    { ONE(", count: 3"),
+			"agent.conf:3: interfaces.t.plugin: the plugin has a path that "
+			"depends on its option \"count\"" } },
+		{ { "POST", "/x", "wen=1" },
+		    { ONE(""),
+			"agent.conf:3: interfaces.t.plugin: the plugin has a path that depends on "
+			"its option \"wen\"" } },
+		{ { "BREW", "/x", NULL },
+		    { ONE(""),
+			"agent.conf:3: interfaces.t.plugin: the plugin wants /x called by the "
+			"method \"BREW\"" } },
+		{ { "POST", "/x", NULL },
+		    { ONE("") "webhooks: { w: { path: /X/ } }\n",
+			"agent.conf:3: interfaces.t.plugin: POST /x is that of webhooks.w already" } },
+		{ { "POST", "/x", NULL },
+		    { ONE("") "  u: { plugin: /dev/null, open: true }\n",
+			"agent.conf:4: interfaces.u.plugin: POST /x is that of interface t already" } },
+	};
+	struct fixture *f = *state;
+	for (size_t i = 0; i < LENGTH(rows); i++) {
+		f->paths = &rows[i].row;
+		f->path_count = 1;
+		assert_mistakes(f, &rows[i].mistake, 1);
+	}
+}
+
+/* A webhook that an agent's plugin brings is read after the paths of an interface may have been. */
+static void test_a_webhook_at_the_path_of_an_interface(void **state)
+{
+	static const struct agentd_path path = { "POST", "/x", NULL };
+	static const struct agentd_trigger rows[] = {
+		{ .type = AGENTD_WEBHOOK, .name = "other", .path = "/x", .method = "GET" },
+		{ .type = AGENTD_WEBHOOK, .name = "push", .path = "/x" },
+	};
+	struct fixture *f = *state;
+	f->paths = &path;
+	f->path_count = 1;
+	read_good(f, ONE(""));
+	settings_read_triggers(f->settings, 0, rows, LENGTH(rows), f->errors, f->notes);
+	assert_int_equal(conf_errors_count(f->errors), 1);
+	assert_begins(conf_errors_get(f->errors, 0),
+	    "agent.conf:1: agents.a.triggers.push.path: POST /x is that of interface t already");
+}
+
+/* Who only chats needs no port, unless it is named, or a platform calls. */
+static void test_http_of_interfaces(void **state)
+{
+	static const struct agentd_path path = { "POST", "/x", "mode=webhook" };
+	static const struct {
+		const char *config, *enabled;
+	} rows[] = {
+		{ AGENT, "auto" }, { AGENT "hooks: { log: { plugin: /dev/null } }\n", "auto" },
+		{ ONE(""), "false" }, { ONE(", mode: webhook"), "auto" },
+		{ ONE("") "http: { listen: [ \"127.0.0.1:1\" ] }\n", "auto" },
+		{ ONE("") "http: { enabled: true }\n", "true" },
+		{ ONE("") "webhooks: { w: { path: /y } }\n", "auto" },
+		{ ONE("") "control: { socket: none }\n", "false" }, /* it is not for nothing */
+	};
+	struct fixture *f = *state;
+	f->paths = &path;
+	f->path_count = 1;
+	for (size_t i = 0; i < LENGTH(rows); i++) {
+		read_good(f, rows[i].config);
+		assert_string_equal(f->settings->http.enabled_word, rows[i].enabled);
+	}
+}
+
 /* What nothing uses is worth a note; an interface's auth is used. */
 static void test_auth_that_an_interface_uses(void **state)
 {
@@ -398,6 +533,10 @@ int main(void)
 		TEST(test_names_are_shared),
 		TEST(test_no_plugin_claims_a_key_of_agentds),
 		TEST(test_a_drop_in_that_is_an_interface),
+		TEST(test_paths_of_an_interface),
+		TEST(test_mistakes_of_paths),
+		TEST(test_a_webhook_at_the_path_of_an_interface),
+		TEST(test_http_of_interfaces),
 		TEST(test_auth_that_an_interface_uses),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
