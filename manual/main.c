@@ -181,6 +181,7 @@ static const struct schema *find_schema(const char *name)
 		{ "top", &settings_top },
 		{ "limits", &settings_limits },
 		{ "process", &settings_process },
+		{ "deliver", &settings_deliver },
 		{ "auth api_key", &settings_api_key },
 		{ "auth key", &settings_auth_key },
 		{ "auth jwt", &settings_jwt },

@@ -158,6 +158,15 @@ const struct agent_settings *settings_find_agent(const struct settings *settings
 	return NULL;
 }
 
+const struct interface_settings *settings_find_interface(
+    const struct settings *settings, const char *name)
+{
+	for (size_t i = 0; i < settings->interface_count; i++)
+		if (strcmp(settings->interfaces[i].instance.name, name) == 0)
+			return &settings->interfaces[i];
+	return NULL;
+}
+
 void settings_say_no_agent(const struct settings *settings, const struct conf_node *at,
     const char *name, struct conf_errors *errors)
 {

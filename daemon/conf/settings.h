@@ -175,6 +175,9 @@ struct trigger_settings {
 		enum overlap overlap;
 		int64_t max_lateness_ms; /* 0: any */
 		int64_t retries, retry_backoff_ms;
+		struct {
+			char *interface, *chat; /* both are NULL: its answer goes nowhere */
+		} deliver;
 	} cron;
 	char *event; /* which; several triggers may have the same */
 };
@@ -273,6 +276,9 @@ void settings_print(const struct settings *settings, FILE *out);
 
 /* The agent of that name; NULL: there is none. */
 const struct agent_settings *settings_find_agent(const struct settings *settings, const char *name);
+/* The interface of that name; NULL: there is none. */
+const struct interface_settings *settings_find_interface(
+    const struct settings *settings, const char *name);
 /* An error at a place that names an agent which there is not. */
 void settings_say_no_agent(const struct settings *settings, const struct conf_node *at,
     const char *name, struct conf_errors *errors);

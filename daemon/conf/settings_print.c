@@ -196,6 +196,8 @@ static void print_trigger(struct buf *out, int indent, const struct trigger_sett
 	if (trigger->brought)
 		shown.agent = NULL; /* that is said by where it stands */
 	print_section(out, indent, trigger->name, settings_triggers[trigger->kind].schema, &shown);
+	if (trigger->kind == TRIGGER_CRON)
+		print_section(out, indent + 2, "deliver", &settings_deliver, trigger);
 }
 
 static void print_triggers(struct buf *out, const struct settings *settings)

@@ -195,8 +195,13 @@ static const struct schema_row cron_rows[] = {
 	{ "overlap", AGENTD_STRING, false, "skip", "skip|queue|allow", 0, 0, "what becomes of a time while the run before is going on", AT(trigger_settings, cron.overlap_word) },
 	{ "retries", AGENTD_INT, false, "0", NULL, 0, 100, "how often a run that fails is tried again", AT(trigger_settings, cron.retries) },
 	{ "retry_backoff", AGENTD_DURATION, false, "30s", NULL, 1, INT32_MAX, "until the first of these; it doubles, up to an hour", AT(trigger_settings, cron.retry_backoff_ms) },
-	LATER("deliver"),
+	SECTION("deliver", "where its answer goes, with the keys below; without it, nowhere"),
 	TRIGGER_ROWS,
+};
+
+static const struct schema_row deliver_rows[] = {
+	{ "interface", AGENTD_STRING, true, NULL, NULL, 0, 0, "a name of the section interfaces", AT(trigger_settings, cron.deliver.interface) },
+	{ "chat", AGENTD_STRING, true, NULL, NULL, 0, 0, "the id of the chat, as its platform has it", AT(trigger_settings, cron.deliver.chat) },
 };
 
 static const struct schema_row event_rows[] = {
@@ -239,6 +244,7 @@ const struct schema settings_allowlist = TABLE(allowlist_rows);
 const struct schema settings_composite = TABLE(composite_rows);
 static const struct schema webhook_schema = TABLE(webhook_rows);
 static const struct schema cron_schema = TABLE(cron_rows);
+const struct schema settings_deliver = TABLE(deliver_rows);
 static const struct schema event_schema = TABLE(event_rows);
 
 const struct settings_section settings_sections[] = {

@@ -12,8 +12,8 @@ struct settings_section {
 	size_t at;
 };
 
-extern const struct schema settings_top, settings_limits, settings_process, settings_api_key,
-    settings_auth_key, settings_jwt, settings_allowlist, settings_composite;
+extern const struct schema settings_top, settings_limits, settings_process, settings_deliver,
+    settings_api_key, settings_auth_key, settings_jwt, settings_allowlist, settings_composite;
 extern const struct settings_section settings_sections[];
 extern const size_t settings_section_count;
 

@@ -152,6 +152,15 @@ static void check_name(const struct settings *settings, const struct trigger_set
 			    other->label);
 }
 
+static void read_deliver(struct trigger_settings *trigger, struct conf_errors *errors)
+{
+	const struct conf_node *section = conf_get(trigger->section, "deliver");
+	if (section)
+		settings_read_table(&settings_deliver, section, trigger, errors);
+	if (trigger->cron.deliver.chat && !trigger->cron.deliver.chat[0])
+		conf_error(errors, node_of(section, "chat"), "must be the id of a chat");
+}
+
 static void read_cron(
     struct settings *settings, struct trigger_settings *trigger, struct conf_errors *errors)
 {
@@ -162,6 +171,7 @@ static void read_cron(
 	check_zone(trigger, errors);
 	trigger->cron.misfire = (enum misfire)choice_of(trigger->cron.misfire_word, misfires);
 	trigger->cron.overlap = (enum overlap)choice_of(trigger->cron.overlap_word, overlaps);
+	read_deliver(trigger, errors);
 	if (!settings->store.enabled)
 		conf_error(errors, trigger->section,
 		    "cron needs the store, which is off (store.enabled: false)");
@@ -238,16 +248,39 @@ void conf_triggers_read(struct settings *settings, struct conf_errors *errors)
 	}
 }
 
+static const char *interface_name_at(const void *arg, size_t i)
+{
+	const struct settings *settings = arg;
+	return i < settings->interface_count ? settings->interfaces[i].instance.name : NULL;
+}
+
+static void settle_deliver(const struct settings *settings, const struct trigger_settings *trigger,
+    struct conf_errors *errors)
+{
+	const char *name = trigger->cron.deliver.interface;
+	if (!name || settings_find_interface(settings, name))
+		return;
+	const char *near = schema_nearest(name, interface_name_at, settings);
+	conf_error(errors, node_of(conf_get(trigger->section, "deliver"), "interface"),
+	    "there is no interface \"%s\"%s%s%s", name, near ? "; did you mean \"" : "",
+	    near ? near : "", near ? "\"?" : "");
+}
+
 void conf_triggers_settle(struct settings *settings, struct conf_errors *errors)
 {
-	for (size_t i = 0; i < settings->trigger_count; i++)
-		settings_settle_agent(
-		    settings, settings->triggers[i].section, &settings->triggers[i].agent, errors);
+	for (size_t i = 0; i < settings->trigger_count; i++) {
+		struct trigger_settings *trigger = &settings->triggers[i];
+		settings_settle_agent(settings, trigger->section, &trigger->agent, errors);
+		if (trigger->kind == TRIGGER_CRON)
+			settle_deliver(settings, trigger, errors);
+	}
 }
 
 static void trigger_done(struct trigger_settings *trigger)
 {
 	schema_release(settings_triggers[trigger->kind].schema, trigger);
+	if (trigger->kind == TRIGGER_CRON)
+		schema_release(&settings_deliver, trigger);
 	free(trigger->label);
 }
 

@@ -8,7 +8,7 @@
 #include "daemon/conf/settings.h"
 
 void conf_triggers_read(struct settings *settings, struct conf_errors *errors);
-/* Their agents, once all agents are known. */
+/* Their agents, and where answers go, once all of these are known. */
 void conf_triggers_settle(struct settings *settings, struct conf_errors *errors);
 void conf_triggers_free(struct settings *settings);
 

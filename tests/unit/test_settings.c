@@ -499,6 +499,51 @@ static void test_http_of_interfaces(void **state)
 	}
 }
 
+#define CRON(options) ONE("") "cron:\n  m:\n    schedule: \"@daily\"\n    deliver: " options "\n"
+
+static void test_where_the_answer_of_a_schedule_goes(void **state)
+{
+	static const struct mistake rows[] = {
+		{ CRON("{ interface: t }"),
+		    "agent.conf:7: cron.m.deliver: the required option \"chat\" is missing" },
+		{ CRON("{ chat: \"1\" }"),
+		    "agent.conf:7: cron.m.deliver: the required option \"interface\" is missing" },
+		{ CRON("t"), "agent.conf:7: cron.m.deliver: expected a section" },
+		{ CRON("{ interface: t, chat: \"\" }"),
+		    "agent.conf:7: cron.m.deliver.chat: must be the id of a chat" },
+		{ CRON("{ interface: t, chat: x, caht: x }"),
+		    "agent.conf:7: cron.m.deliver.caht: unknown option; did you mean \"chat\"?" },
+		{ CRON("\n      chat: x\n      interface: tt"),
+		    "agent.conf:9: cron.m.deliver.interface: there is no interface \"tt\"; did you mean "
+		    "\"t\"?" },
+		{ CRON("{ interface: a, chat: x }"),
+		    "agent.conf:7: cron.m.deliver.interface: there is no interface \"a\"" },
+	};
+	struct fixture *f = *state;
+	assert_mistakes(f, rows, LENGTH(rows));
+	read_good(f, CRON("{ interface: t, chat: 12345 }"));
+	assert_string_equal(f->settings->triggers[0].cron.deliver.interface, "t");
+	assert_string_equal(f->settings->triggers[0].cron.deliver.chat, "12345");
+	read_good(f, ONE("") "cron: { m: { schedule: \"@daily\" } }\n");
+	assert_null(f->settings->triggers[0].cron.deliver.interface);
+}
+
+/* One that a plugin brings may go somewhere too. */
+static void test_where_the_answer_of_a_brought_schedule_goes(void **state)
+{
+	static const struct agentd_trigger row = {
+		.type = AGENTD_CRON, .name = "m", .schedule = "@daily"
+	};
+	struct fixture *f = *state;
+	read_good(f,
+	    "agents: { a: { plugin: /dev/null, triggers: { m: { deliver: { interface: t, chat: x "
+	    "} } } } }\ninterfaces: { t: { plugin: /dev/null, open: true } }\n");
+	settings_read_triggers(f->settings, 0, &row, 1, f->errors, f->notes);
+	settings_settle(f->settings, f->errors);
+	assert_int_equal(conf_errors_count(f->errors), 0);
+	assert_string_equal(f->settings->triggers[0].cron.deliver.chat, "x");
+}
+
 /* What nothing uses is worth a note; an interface's auth is used. */
 static void test_auth_that_an_interface_uses(void **state)
 {
@@ -537,6 +582,8 @@ int main(void)
 		TEST(test_mistakes_of_paths),
 		TEST(test_a_webhook_at_the_path_of_an_interface),
 		TEST(test_http_of_interfaces),
+		TEST(test_where_the_answer_of_a_schedule_goes),
+		TEST(test_where_the_answer_of_a_brought_schedule_goes),
 		TEST(test_auth_that_an_interface_uses),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
