@@ -12,6 +12,7 @@
 #include "daemon/base/buf.h"
 #include "daemon/base/id.h"
 #include "daemon/conf/file.h"
+#include "daemon/conf/identity.h"
 #include "daemon/conf/instances.h"
 #include "daemon/conf/list.h"
 #include "daemon/conf/providers.h"
@@ -356,6 +357,7 @@ struct settings *settings_read(
 	find_store(settings, errors);
 	find_control(settings, errors);
 	conf_triggers_read(settings, errors);
+	identity_read(settings, errors);
 	instances_read(settings, errors, notes);
 	providers_note_unused(settings, notes);
 	return settings;
@@ -372,6 +374,7 @@ void settings_unref(struct settings *settings)
 	if (!settings || --settings->refs)
 		return;
 	instances_free(settings);
+	identity_free(settings);
 	list_done(&settings->hidden);
 	providers_free(settings);
 	conf_triggers_free(settings);

@@ -140,6 +140,14 @@ struct hook_settings {
 	int64_t timeout_ms;
 };
 
+/* A user of a platform who is a user of agentd's. */
+struct identity_settings {
+	const char *user_id;          /* borrowed from the tree */
+	const char *platform_user_id; /* likewise */
+	char *platform;
+	const struct conf_node *node; /* borrowed from the tree: where it is said */
+};
+
 enum trigger_kind { TRIGGER_WEBHOOK, TRIGGER_CRON, TRIGGER_EVENT, TRIGGER_KINDS };
 
 enum misfire { MISFIRE_ONCE, MISFIRE_SKIP, MISFIRE_ALL };
@@ -215,6 +223,8 @@ struct settings {
 	size_t interface_count;
 	struct hook_settings *hooks;
 	size_t hook_count;
+	struct identity_settings *identities;
+	size_t identity_count;
 	struct trigger_settings
 	    *triggers; /* those of a kind in the order of the config, then of plugins */
 	size_t trigger_count;

@@ -257,6 +257,27 @@ static void print_instances(struct buf *out, const struct settings *settings)
 	}
 }
 
+static void print_identities(struct buf *out, const struct settings *settings)
+{
+	const char *last = NULL; /* the links of one user stand together */
+	for (size_t i = 0; i < settings->identity_count; i++) {
+		const struct identity_settings *link = &settings->identities[i];
+		if (!last)
+			buf_add_str(out, "identity:\n");
+		if (!last || strcmp(link->user_id, last) != 0) {
+			buf_add_str(out, last ? " ]\n  " : "  ");
+			buf_add_json_str(out, link->user_id);
+			buf_add_str(out, ": [ ");
+		} else {
+			buf_add_str(out, ", ");
+		}
+		print_text(out, link->node->text);
+		last = link->user_id;
+	}
+	if (last)
+		buf_add_str(out, " ]\n");
+}
+
 void settings_print(const struct settings *settings, FILE *file)
 {
 	struct buf out = { 0 };
@@ -266,6 +287,7 @@ void settings_print(const struct settings *settings, FILE *file)
 		    (const char *)settings + settings_sections[i].at);
 	print_providers(&out, settings);
 	print_instances(&out, settings);
+	print_identities(&out, settings);
 	print_triggers(&out, settings);
 	fwrite(out.data ? out.data : "", 1, out.length, file);
 	buf_done(&out);

@@ -24,7 +24,8 @@ static const struct schema_row top_rows[] = {
 	SECTION("events", "what events make runs, by name"),
 	SECTION("interfaces", "the chats of people, by name"),
 	SECTION("hooks", "what looks at the messages of interfaces, by name"),
-	LATER("identity"), LATER("dev"),
+	SECTION("identity", "who is the same user on several platforms"),
+	LATER("dev"),
 };
 
 static const struct schema_row http_rows[] = {

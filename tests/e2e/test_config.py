@@ -100,7 +100,6 @@ def test_a_mistake_has_one_line_that_says_where_and_what(check, config, error):
 
 
 LATER = [  # (path, lines)
-    ("identity", 'identity: { ann: [ "telegram:1" ] }'),
     ("dev", "dev: { watch: true }"),
 ]
 

@@ -104,10 +104,12 @@ def test_print_config_shows_interfaces(built, check):
     config = AGENT + f"hooks: {{ w: {{ plugin: {built}/watcher.so }} }}\n" \
         "auth: { staff: { type: allowlist, users: [ x ] } }\n" \
         f"interfaces:\n  t: {{ plugin: {built}/bot.so, auth: staff, hooks: [ w ], bot_token: hush }}\n" \
+        "identity: { ann: [ 'telegram:1', 'discord:2' ], b@x: 'telegram:$${x' }\n" \
         "cron: { m: { schedule: '@daily', deliver: { interface: t, chat: '12' } } }\n"
     printed = check(config, "--print-config").stdout
     assert "hush" not in printed and 'bot_token: "***"' in printed
     assert 'session_ttl: 1h' in printed and 'timeout: 10s' in printed and 'hooks: [ "w" ]' in printed
+    assert 'identity:\n  "ann": [ "telegram:1", "discord:2" ]\n  "b@x": [ "telegram:$${x" ]\n' in printed
     assert '    deliver:\n      interface: "t"\n      chat: "12"\n' in printed
     assert check(printed, "--print-config").stdout == printed
 

@@ -544,6 +544,62 @@ static void test_where_the_answer_of_a_brought_schedule_goes(void **state)
 	assert_string_equal(f->settings->triggers[0].cron.deliver.chat, "x");
 }
 
+static void test_identities(void **state)
+{
+	static const struct {
+		const char *user, *platform, *id;
+	} expected[] = { { "ann", "telegram", "12345" }, { "ann", "discord", "999" },
+		{ "apikey_12", "signal", "+49:1 2" }, { "bob@x", "telegram", "12346" } };
+	static const struct mistake rows[] = {
+		{ AGENT "identity: ann\n", "agent.conf:2: identity: must be a section of users" },
+		{ AGENT "identity:\n  ann: telegram\n",
+		    "agent.conf:3: identity.ann: expected PLATFORM:ID, such as \"telegram:12345\"" },
+		{ AGENT "identity:\n  ann: [ \"telegram:\" ]\n",
+		    "agent.conf:3: identity.ann[0]: expected PLATFORM:ID" },
+		{ AGENT "identity:\n  ann: [ \"a:1\", \":1\" ]\n",
+		    "agent.conf:3: identity.ann[1]: expected PLATFORM:ID" },
+		{ AGENT "identity:\n  ann: [ \"a b:1\" ]\n",
+		    "agent.conf:3: identity.ann[0]: expected PLATFORM:ID" },
+		{ AGENT "identity:\n  ann: { telegram: 1 }\n",
+		    "agent.conf:3: identity.ann: expected PLATFORM:ID" },
+		{ AGENT "identity:\n  ann: [ [ x ] ]\n",
+		    "agent.conf:3: identity.ann[0]: expected PLATFORM:ID" },
+		{ AGENT
+		    "identity:\n  ann:\n    - telegram:1\n  bob:\n    - discord:1\n    - telegram:1\n",
+		    "agent.conf:7: identity.bob[1]: \"telegram:1\" is that of \"ann\" already, at "
+		    "agent.conf:4" },
+		{ AGENT "identity: { ann: [ \"t:1\", \"t:1\" ] }\n",
+		    "agent.conf:2: identity.ann[1]: \"t:1\" is that of \"ann\" already, at agent.conf:2" },
+	};
+	struct fixture *f = *state;
+	assert_mistakes(f, rows, LENGTH(rows));
+	read_good(f, AGENT "identity:\n  ann: [ \"telegram:12345\", \"discord:999\" ]\n"
+			   "  apikey_12: \"signal:+49:1 2\"\n  nobody:\n  bob@x: telegram:12346\n");
+	assert_int_equal(f->settings->identity_count, LENGTH(expected));
+	for (size_t i = 0; i < LENGTH(expected); i++) {
+		assert_string_equal(f->settings->identities[i].user_id, expected[i].user);
+		assert_string_equal(f->settings->identities[i].platform, expected[i].platform);
+		assert_string_equal(f->settings->identities[i].platform_user_id, expected[i].id);
+	}
+}
+
+/* Ids have a length, here as in the ABI. */
+static void test_ids_have_a_length(void **state)
+{
+	struct fixture *f = *state;
+	for (int n = 256; n <= 257; n++) {
+		char id[300], text[700];
+		memset(id, 'x', (size_t)n);
+		id[n] = '\0';
+		snprintf(text, sizeof(text), AGENT "identity: { ann: \"t:%s\" }\n", id);
+		read_config(f, text);
+		assert_int_equal(conf_errors_count(f->errors), n > 256);
+		snprintf(text, sizeof(text), AGENT "identity: { %s: \"t:1\" }\n", id);
+		read_config(f, text);
+		assert_int_equal(conf_errors_count(f->errors), n > 256);
+	}
+}
+
 /* What nothing uses is worth a note; an interface's auth is used. */
 static void test_auth_that_an_interface_uses(void **state)
 {
@@ -584,6 +640,8 @@ int main(void)
 		TEST(test_http_of_interfaces),
 		TEST(test_where_the_answer_of_a_schedule_goes),
 		TEST(test_where_the_answer_of_a_brought_schedule_goes),
+		TEST(test_identities),
+		TEST(test_ids_have_a_length),
 		TEST(test_auth_that_an_interface_uses),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
