@@ -184,8 +184,9 @@ static int say_who(struct client *client)
 	int code = client_call(client, "GET", "/agents", NULL, &reply);
 	if (code)
 		return code;
-	json_array_foreach(json_object_get(reply.json, "agents"), i, agent) buf_addf(
-	    &names, "%s%s", i ? ", " : "", json_string_value(json_object_get(agent, "name")));
+	json_array_foreach (json_object_get(reply.json, "agents"), i, agent)
+		buf_addf(&names, "%s%s", i ? ", " : "",
+		    json_string_value(json_object_get(agent, "name")));
 	buf_add(&names, "", 1);
 	code = say_usage("chat", "name an agent: %s", names.data);
 	buf_done(&names);

@@ -113,8 +113,7 @@ static void offer_names(const struct arguments *arguments, enum word word)
 		return;
 	client_set_timeout(client, PATIENCE_MS);
 	if (client_exchange(client, "GET", sources[word].path, NULL, &reply) == 0) {
-		json_array_foreach(json_object_get(reply.json, sources[word].list), i, row)
-		{
+		json_array_foreach (json_object_get(reply.json, sources[word].list), i, row) {
 			const char *name =
 			    json_string_value(json_object_get(row, sources[word].name));
 			if (name && is_plain(name))

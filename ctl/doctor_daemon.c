@@ -135,7 +135,8 @@ static void check_agents(struct client *client)
 		doctor_say(VERDICT_FAIL, "agents", NULL, "%s", problem);
 		free(problem);
 	}
-	json_array_foreach(json_object_get(reply.json, "agents"), i, agent) check_agent(agent);
+	json_array_foreach (json_object_get(reply.json, "agents"), i, agent)
+		check_agent(agent);
 	reply_done(&reply);
 }
 

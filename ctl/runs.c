@@ -61,7 +61,8 @@ static void print_list(const json_t *runs)
 	size_t columns = text_columns(STDOUT_FILENO);
 	size_t i;
 	json_t *run;
-	json_array_foreach(runs, i, run) add_row(table, run, !columns || columns >= COLUMNS_WIDE);
+	json_array_foreach (runs, i, run)
+		add_row(table, run, !columns || columns >= COLUMNS_WIDE);
 	if (i)
 		table_print(table, stdout);
 	else

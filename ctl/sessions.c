@@ -33,8 +33,7 @@ static void print_list(const json_t *sessions)
 	struct table *table = table_new(headings);
 	size_t i;
 	json_t *session;
-	json_array_foreach(sessions, i, session)
-	{
+	json_array_foreach (sessions, i, session) {
 		table_add(table, text_of(session, "session_id"));
 		table_add(table, text_of(session, "agent"));
 		add_age(table, text_of(session, "updated_at"));

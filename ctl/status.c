@@ -42,8 +42,7 @@ static void add_processes(struct table *table, json_t *agent, const struct metri
 	uint64_t bytes = 0;
 	size_t i;
 	json_t *pid;
-	json_array_foreach(json_object_get(agent, "pids"), i, pid)
-	{
+	json_array_foreach (json_object_get(agent, "pids"), i, pid) {
 		buf_addf(&pids, "%s%lld", i ? "," : "", (long long)json_integer_value(pid));
 		bytes += metrics_memory(metrics, json_integer_value(pid));
 	}
@@ -99,7 +98,8 @@ static void print_table(const char *what, json_t *list, const struct metrics *me
 	struct table *table = table_new(headings);
 	size_t i;
 	json_t *row;
-	json_array_foreach(list, i, row) add_row(table, row, metrics);
+	json_array_foreach (list, i, row)
+		add_row(table, row, metrics);
 	putchar('\n');
 	table_print(table, stdout);
 	table_free(table);
@@ -120,8 +120,7 @@ static void print_server(
 	printf(": %s", say_style(stdout, good ? STYLE_GREEN : STYLE_YELLOW));
 	say_word(stdout, status ? status : "not known whether it is ready");
 	fputs(say_style(stdout, STYLE_NONE), stdout);
-	json_array_foreach(json_object_get(ready, "not_ready"), i, name)
-	{
+	json_array_foreach (json_object_get(ready, "not_ready"), i, name) {
 		fputs(i ? ", " : ": ", stdout);
 		say_word(stdout, json_string_value(name) ? json_string_value(name) : "?");
 	}
@@ -132,11 +131,10 @@ static void add_memory(json_t *list, const struct metrics *metrics)
 {
 	size_t i, j;
 	json_t *row, *pid;
-	json_array_foreach(list, i, row)
-	{
+	json_array_foreach (list, i, row) {
 		uint64_t bytes = 0;
-		json_array_foreach(json_object_get(row, "pids"), j, pid) bytes +=
-		    metrics_memory(metrics, json_integer_value(pid));
+		json_array_foreach (json_object_get(row, "pids"), j, pid)
+			bytes += metrics_memory(metrics, json_integer_value(pid));
 		json_object_set_new(
 		    row, "memory_bytes", bytes ? json_integer((json_int_t)bytes) : json_null());
 	}

@@ -32,8 +32,7 @@ static void print_triggers(const json_t *list)
 	size_t i, found = 0;
 	json_t *trigger;
 	for (size_t kind = 0; kind < sizeof(kinds) / sizeof(kinds[0]); kind++) {
-		json_array_foreach(json_object_get(list, kinds[kind]), i, trigger)
-		{
+		json_array_foreach (json_object_get(list, kinds[kind]), i, trigger) {
 			table_add(table, text_of(trigger, "source"));
 			table_add(table, text_of(trigger, "name"));
 			table_add(table, text_of(trigger, "agent"));
@@ -159,8 +158,7 @@ int emit_run(struct client *client, const struct arguments *arguments)
 	if (say_is_json()) {
 		say_json_text(reply.body.data, reply.body.length);
 	} else {
-		json_array_foreach(json_object_get(reply.json, "run_ids"), i, id)
-		{
+		json_array_foreach (json_object_get(reply.json, "run_ids"), i, id) {
 			say_word(stdout, json_string_value(id));
 			putchar('\n');
 		}

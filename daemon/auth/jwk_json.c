@@ -82,8 +82,7 @@ static bool is_to_verify(const json_t *entry)
 	operations = json_object_get(entry, "key_ops");
 	if (!operations)
 		return true;
-	json_array_foreach(operations, i, operation)
-	{
+	json_array_foreach (operations, i, operation) {
 		text = json_string_value(operation);
 		if (text && strcmp(text, "verify") == 0)
 			return true;
@@ -142,8 +141,7 @@ static int read_keys(const json_t *keys, struct jwk_set *set, char *reason, size
 	const json_t *entry;
 	const char *why, *first = NULL;
 	size_t i, first_at = 0;
-	json_array_foreach(keys, i, entry)
-	{
+	json_array_foreach (keys, i, entry) {
 		int error = read_key(&set->keys[set->count], entry, &why);
 		if (error == -ENOMEM)
 			return error;

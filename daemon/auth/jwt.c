@@ -229,8 +229,7 @@ static enum jwt_verdict check_audience(
 		found = found || is_audience(rules, aud);
 	else if (aud && !json_is_array(aud))
 		return refuse(broken, ret_why);
-	json_array_foreach(aud, i, name)
-	{
+	json_array_foreach (aud, i, name) {
 		if (!json_is_string(name))
 			return refuse(broken, ret_why);
 		found = found || is_audience(rules, name);

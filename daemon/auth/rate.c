@@ -34,11 +34,11 @@ struct rates *rates_new(void)
 static void sweep(struct rates *rates, uint64_t now_us)
 {
 	struct bucket *bucket, *next;
-	HASH_ITER(hh, rates->buckets, bucket, next)
-	if (bucket->full_at_us <= now_us) {
-		HASH_DEL(rates->buckets, bucket);
-		free(bucket);
-	}
+	HASH_ITER (hh, rates->buckets, bucket, next)
+		if (bucket->full_at_us <= now_us) {
+			HASH_DEL(rates->buckets, bucket);
+			free(bucket);
+		}
 	rates->sweep_at = 2 * (size_t)HASH_COUNT(rates->buckets) + SWEEP_LEAST;
 }
 

@@ -129,8 +129,7 @@ void attachments_put(struct frame_writer *writer, struct frame_text json)
 	json_t *array = parse(json), *one;
 	size_t i;
 	frame_put_u32(writer, (uint32_t)json_array_size(array));
-	json_array_foreach(array, i, one)
-	{
+	json_array_foreach (array, i, one) {
 		frame_put_u32(writer, type_of(json_string_value(json_object_get(one, "type"))));
 		frame_put_u64(writer, (uint64_t)json_integer_value(json_object_get(one, "bytes")));
 		put_member(writer, one, "name");
@@ -145,8 +144,7 @@ void attachments_paths(struct frame_text json, void (*each)(void *arg, const cha
 {
 	json_t *array = parse(json), *one;
 	size_t i;
-	json_array_foreach(array, i, one)
-	{
+	json_array_foreach (array, i, one) {
 		const char *path = json_string_value(json_object_get(one, "path"));
 		if (path)
 			each(arg, path);

@@ -160,8 +160,7 @@ static int write_together(struct db *db, struct job_queue *jobs)
 {
 	struct job *job;
 	int error = db_exec(db, DB_BEGIN);
-	STAILQ_FOREACH(job, jobs, link)
-	{
+	STAILQ_FOREACH (job, jobs, link) {
 		if (is_failure(error))
 			break;
 		error = job->error = job->work(job, db);
