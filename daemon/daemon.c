@@ -14,6 +14,7 @@
 
 #include "daemon/auth/auth.h"
 #include "daemon/base/log.h"
+#include "daemon/chat/chats.h"
 #include "daemon/http/api.h"
 #include "daemon/http/route.h"
 #include "daemon/http/server.h"
@@ -48,6 +49,7 @@ struct daemon {
 	struct triggers *triggers;
 	struct cron *cron;
 	struct emitter *emitter;
+	struct chats *chats;
 	struct api api;
 	struct http_server *http;
 	struct notify *notify;
@@ -245,9 +247,19 @@ struct daemon_loading {
 	int error;
 };
 
-static void on_cron_loaded(void *arg, int error)
+static void on_loaded(void *arg, int error)
 {
 	*(struct daemon_loading *)arg = (struct daemon_loading){ .done = true, .error = error };
+}
+
+/* Answers of schedules that go to a chat. */
+static void daemon_on_deliver(void *arg, const struct trigger *trigger, const char *run_id,
+    store_done_fn done, void *done_arg)
+{
+	struct daemon *daemon = arg;
+	const char *interface = trigger->settings->cron.deliver.interface;
+	const char *chat = trigger->settings->cron.deliver.chat;
+	chats_deliver(daemon->chats, interface, chat, run_id, done, done_arg);
 }
 
 /* After the runs: those of schedules may be going on again. */
@@ -258,11 +270,13 @@ static int daemon_load_cron(struct daemon *daemon)
 		.store = daemon->store,
 		.runs = daemon->runs,
 		.triggers = daemon->triggers,
+		.deliver = daemon_on_deliver,
+		.arg = daemon,
 	};
 	struct daemon_loading loading = { 0 };
 	if (!(daemon->cron = cron_new(&setup)))
 		return EX_OSERR;
-	cron_load(daemon->cron, on_cron_loaded, &loading);
+	cron_load(daemon->cron, on_loaded, &loading);
 	while (!loading.done)
 		event_base_loop(daemon->base, EVLOOP_ONCE);
 	if (loading.error == 0)
@@ -278,6 +292,42 @@ static void daemon_on_emit(void *arg, struct agent *agent, struct frame_text eve
 	struct daemon *daemon = arg;
 	emitter_take(
 	    daemon->emitter, agent_settings(agent)->instance.label, event, json, done, done_arg);
+}
+
+static void daemon_on_chat_emit(void *arg, const char *from, struct frame_text event,
+    struct frame_text json, void (*done)(void *arg), void *done_arg)
+{
+	struct daemon *daemon = arg;
+	emitter_take(daemon->emitter, from, event, json, done, done_arg);
+}
+
+/* After the runs: those of messages may be going on again. */
+static int daemon_load_chats(struct daemon *daemon, const struct daemon_setup *given)
+{
+	struct chats_setup setup = {
+		.base = daemon->base,
+		.settings = daemon->settings,
+		.images = given->images + daemon->settings->agent_count,
+		.host_fd = given->host_fd,
+		.store = daemon->store,
+		.runs = daemon->runs,
+		.registry = daemon->registry,
+		.auth = daemon->auth,
+		.spool = daemon->spool,
+		.changed = daemon_on_change,
+		.emit = daemon_on_chat_emit,
+		.arg = daemon,
+	};
+	struct daemon_loading loading = { 0 };
+	if (!(daemon->chats = chats_new(&setup)))
+		return EX_OSERR;
+	chats_load(daemon->chats, on_loaded, &loading);
+	while (!loading.done)
+		event_base_loop(daemon->base, EVLOOP_ONCE);
+	if (loading.error == 0)
+		return 0;
+	log_error("cannot read the store: %s", strerror(-loading.error));
+	return EX_UNAVAILABLE;
 }
 
 int daemon_new(struct event_base *base, const struct daemon_setup *setup, struct daemon **ret)
@@ -317,7 +367,7 @@ int daemon_new(struct event_base *base, const struct daemon_setup *setup, struct
 		goto fail;
 	error = EX_OSERR;
 	daemon->auth = setup->auth;
-	if ((error = daemon_start_auth(daemon)))
+	if ((error = daemon_start_auth(daemon)) || (error = daemon_load_chats(daemon, setup)))
 		goto fail;
 	error = EX_OSERR;
 	daemon->api = (struct api){ .settings = settings,
@@ -325,6 +375,7 @@ int daemon_new(struct event_base *base, const struct daemon_setup *setup, struct
 		.registry = daemon->registry,
 		.triggers = daemon->triggers,
 		.cron = daemon->cron,
+		.chats = daemon->chats,
 		.runs = daemon->runs,
 		.store = daemon->store };
 	if (!(daemon->http = http_server_new(
@@ -366,6 +417,7 @@ void daemon_free(struct daemon *daemon)
 	if (daemon->store)
 		store_close(daemon->store); /* who waits for it is answered now */
 	http_server_free(daemon->http);
+	chats_free(daemon->chats);
 	cron_free(daemon->cron);
 	emitter_free(daemon->emitter);
 	triggers_free(daemon->triggers);
@@ -393,6 +445,24 @@ static void daemon_say_hidden(const struct settings *settings)
 	log_info("plugins cannot read %s, nor make or rename files beside it", file);
 }
 
+static void daemon_say_chats(const struct daemon *daemon)
+{
+	const struct interface *interface;
+	const struct hook *hook;
+	for (size_t i = 0; (interface = chats_interface_at(daemon->chats, i)); i++) {
+		const struct interface_settings *settings = interface_settings(interface);
+		const struct descriptor *plugin = interface_descriptor(interface);
+		log_info("%s: %s %s from %s, for agent %s%s", settings->instance.label,
+		    plugin->name, plugin->version, settings->instance.plugin_path, settings->agent,
+		    settings->open ? " (open to everybody)" : "");
+	}
+	for (size_t i = 0; (hook = chats_hook_at(daemon->chats, i)); i++) {
+		const struct descriptor *plugin = hook_descriptor(hook);
+		log_info("%s: %s %s from %s", hook_settings(hook)->instance.label, plugin->name,
+		    plugin->version, hook_settings(hook)->instance.plugin_path);
+	}
+}
+
 static void daemon_say_triggers(const struct daemon *daemon)
 {
 	const struct trigger *trigger;
@@ -415,6 +485,7 @@ static void daemon_banner(const struct daemon *daemon)
 		    plugin->version, agent_settings(agent)->instance.plugin_path,
 		    agent == registry_default(daemon->registry) ? " (default)" : "");
 	}
+	daemon_say_chats(daemon);
 	daemon_say_triggers(daemon);
 	daemon_say_hidden(daemon->settings);
 	if (daemon->settings->store.enabled)
@@ -435,6 +506,7 @@ int daemon_run(struct daemon *daemon)
 {
 	char status[128];
 	registry_start(daemon->registry);
+	chats_start(daemon->chats);
 	daemon_banner(daemon);
 	snprintf(status, sizeof(status), "READY=1\nSTATUS=serving %zu agents",
 	    daemon->settings->agent_count);
@@ -471,7 +543,7 @@ static void daemon_arm(struct daemon *daemon, int64_t after_ms)
 static void daemon_check_stopped(struct daemon *daemon)
 {
 	if (daemon->phase == PHASE_STOPPING && daemon->http_idle &&
-	    registry_is_down(daemon->registry))
+	    registry_is_down(daemon->registry) && chats_are_down(daemon->chats))
 		event_base_loopexit(daemon->base, NULL);
 }
 
@@ -494,6 +566,7 @@ static void daemon_on_runs_idle(void *arg)
 	/* A process gets TERM and KILL on its own timers; what is left then are readers of replies. */
 	daemon_arm(daemon,
 	    daemon->settings->supervision.drain_ms + 2 * daemon->settings->supervision.kill_ms);
+	chats_stop(daemon->chats);
 	registry_stop(daemon->registry);
 	daemon_check_stopped(daemon);
 }
@@ -506,6 +579,7 @@ static void daemon_drain(struct daemon *daemon)
 	notify_send(daemon->notify, "STOPPING=1\nSTATUS=stopping");
 	daemon->phase = PHASE_DRAINING;
 	cron_stop(daemon->cron);
+	chats_drain(daemon->chats);
 	daemon->api.draining = true;
 	daemon_arm(daemon, drain_ms);
 	http_server_drain(daemon->http, daemon_on_http_idle, daemon);

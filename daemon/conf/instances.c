@@ -14,6 +14,8 @@
 #include "daemon/conf/tree.h"
 #include "daemon/conf/triggers.h"
 
+#define EVENT_MAX (64 << 10)
+
 size_t settings_instance_count(const struct settings *settings)
 {
 	return settings->agent_count + settings->interface_count + settings->hook_count;
@@ -66,6 +68,8 @@ static void read_instance(struct settings *settings, struct instance_settings *i
 	instance->label = buf_take(&label);
 	settings_read_part(of->schema, section, instance, errors);
 	settings_read_table(of->limits, conf_get(section, "limits"), &instance->limits, errors);
+	if (!instance->limits.event) /* interfaces and hooks have no runs, but emit events, too */
+		instance->limits.event = EVENT_MAX;
 	if (instance->plugin)
 		plugin_path_find(settings, instance, errors);
 	for (size_t i = 0; i < instance->allow.count; i++) {

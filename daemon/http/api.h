@@ -18,6 +18,7 @@ struct api {
 	struct auth *auth;
 	struct registry *registry;
 	struct triggers *triggers;
+	struct chats *chats;
 	struct cron *cron;
 	struct runs *runs;
 	struct store *store;

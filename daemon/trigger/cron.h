@@ -28,6 +28,11 @@ struct cron_setup {
 	struct store *store;
 	struct runs *runs; /* recovered already */
 	const struct triggers *triggers;
+	/* Has the answer of a run that has succeeded, which is in the store, sent where `deliver` says; `done` is
+	 * called once, when that is in the store too. */
+	void (*deliver)(void *arg, const struct trigger *trigger, const char *run_id,
+	    store_done_fn done, void *done_arg);
+	void *arg;
 };
 
 /* NULL: memory is out. */

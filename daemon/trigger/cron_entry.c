@@ -18,6 +18,8 @@ struct firing {
 	int64_t due;
 	unsigned attempt;
 	struct last before; /* what was the last run until then */
+	char run_id[ID_SIZE];
+	enum run_status status; /* how it ended */
 	struct run_subscriber subscriber;
 };
 
@@ -163,8 +165,15 @@ static void firing_free(struct firing *firing)
 	free(firing);
 }
 
+static bool is_delivered(const struct cron_entry *entry)
+{
+	return entry->trigger->settings->cron.deliver.interface != NULL;
+}
+
 static void begin(struct firing *firing)
 {
+	if (is_delivered(firing->entry))
+		run_keep_spool(firing->run);
 	firing->subscriber.event = on_run_event;
 	firing->subscriber.arg = firing;
 	run_subscribe(firing->run, &firing->subscriber);
@@ -306,48 +315,81 @@ static void entry_settle(struct cron_entry *entry, enum run_status status)
 }
 
 /* One that was the last until another was made, which is on its way into the store. */
-static void settle_before(struct cron_entry *entry, const struct run *run)
+static void settle_before(struct cron_entry *entry, const struct firing *firing)
 {
-	if (!entry->writing || strcmp(entry->writing->before.run_id, run_id(run)) != 0)
+	if (!entry->writing || strcmp(entry->writing->before.run_id, firing->run_id) != 0)
 		return;
 	entry->writing->before.is_open = false;
-	entry->writing->before.status = run_status(run);
+	entry->writing->before.status = firing->status;
 }
 
-static void on_run_event(void *arg, struct run *run, const struct run_event *event)
+static void firing_end(struct firing *firing)
 {
-	struct firing *firing = arg;
 	struct cron_entry *entry = firing->entry;
-	if (event->type != RUN_EVENT_ENDED && event->type != RUN_EVENT_LEFT)
-		return;
 	entry->going--;
-	if (event->type == RUN_EVENT_ENDED && strcmp(entry->last.run_id, run_id(run)) == 0)
-		entry_settle(entry, run_status(run));
-	else if (event->type == RUN_EVENT_ENDED)
-		settle_before(entry, run);
+	if (strcmp(entry->last.run_id, firing->run_id) == 0)
+		entry_settle(entry, firing->status);
+	else
+		settle_before(entry, firing);
 	if (entry->waiting_count)
 		entry->again = 0;
 	cron_wake(entry->cron);
 	firing_free(firing);
 }
 
+/* What is on its way there is not settled yet: the next start of agentd looks after it. */
+static void on_delivered(void *arg, int error)
+{
+	struct firing *firing = arg;
+	if (error == 0) {
+		firing_end(firing);
+		return;
+	}
+	firing->entry->going--;
+	firing_free(firing);
+}
+
+/* A schedule is settled once its answer is on its way to where it is wanted. */
+static void firing_over(struct firing *firing, enum run_status status)
+{
+	const struct cron_entry *entry = firing->entry;
+	const struct cron_setup *setup = &entry->cron->setup;
+	firing->status = status;
+	if (status == RUN_SUCCEEDED && is_delivered(entry))
+		setup->deliver(setup->arg, entry->trigger, firing->run_id, on_delivered, firing);
+	else
+		firing_end(firing);
+}
+
+static void on_run_event(void *arg, struct run *run, const struct run_event *event)
+{
+	struct firing *firing = arg;
+	struct cron_entry *entry = firing->entry;
+	if (event->type == RUN_EVENT_LEFT) {
+		entry->going--;
+		firing_free(firing);
+	} else if (event->type == RUN_EVENT_ENDED) {
+		snprintf(firing->run_id, sizeof(firing->run_id), "%s", run_id(run));
+		firing_over(firing, run_status(run));
+	}
+}
+
 /* Its last run is going on again, or has ended without anybody hearing of it. */
 void entry_take_up(struct cron_entry *entry)
 {
 	struct run *live = runs_find_live(entry->cron->setup.runs, entry->last.run_id);
+	struct firing *firing = calloc(1, sizeof(*firing));
+	if (!firing)
+		return;
+	*firing = (struct firing){
+		.entry = entry, .due = entry->last.due, .attempt = entry->last.attempt
+	};
+	snprintf(firing->run_id, sizeof(firing->run_id), "%s", entry->last.run_id);
+	entry->going++;
 	if (live && !run_is_over(live)) {
-		struct firing *firing = calloc(1, sizeof(*firing));
-		if (!firing)
-			return;
-		*firing = (struct firing){
-			.entry = entry,
-			.run = run_ref(live),
-			.due = entry->last.due,
-			.attempt = entry->last.attempt,
-		};
-		entry->going++;
+		firing->run = run_ref(live);
 		begin(firing);
 	} else {
-		entry_settle(entry, entry->last.is_known ? entry->last.status : RUN_CANCELLED);
+		firing_over(firing, entry->last.is_known ? entry->last.status : RUN_CANCELLED);
 	}
 }

@@ -1,0 +1,307 @@
+/* chats: the room's parts in order, and what waits in the store when agentd starts. */
+#include "daemon/chat/chats.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/base/log.h"
+#include "daemon/chat/internal.h"
+#include "daemon/run/spool.h"
+
+#define SWEEP_MS  60000
+#define MARGIN_MS 3600000 /* files of a message are older than it, but not by more */
+
+static bool interfaces_are_down(const struct chats *chats)
+{
+	for (size_t i = 0; i < chats->interface_count; i++)
+		if (!interface_is_down(&chats->interfaces[i]))
+			return false;
+	return true;
+}
+
+/* When agentd stops, hooks stay as long as there may be a reply for them to look at. */
+static void stop_hooks(struct chats *chats)
+{
+	for (size_t i = 0; i < chats->hook_count; i++)
+		hook_stop(&chats->hooks[i]);
+}
+
+void chats_changed(struct chats *chats)
+{
+	if (chats->stopping && !chats->hooks_stopped && interfaces_are_down(chats)) {
+		chats->hooks_stopped = true;
+		stop_hooks(chats);
+	}
+	if (chats->setup.changed)
+		chats->setup.changed(chats->setup.arg);
+}
+
+void chats_note(struct chats *chats, const char *label, int error)
+{
+	if (error == -ESHUTDOWN || error == -EEXIST || error == -ENOENT)
+		return;
+	if (error < 0 && !chats->failing)
+		log_error("%s: the store: %s; messages wait until it works again", label,
+		    strerror(-error));
+	else if (error == 0 && chats->failing)
+		log_info("%s: the store works again", label);
+	chats->failing = error < 0;
+}
+
+/* Chats in which nobody has written for long begin a new session, so that the old one need not be known. */
+
+static void on_swept(void *arg, int error)
+{
+	(void)arg;
+	(void)error; /* the next time */
+}
+
+static void on_sweep(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	struct chats *chats = arg;
+	uint64_t now = clock_wall_ms();
+	for (size_t i = 0; i < chats->interface_count; i++) {
+		const struct interface *interface = &chats->interfaces[i];
+		uint64_t ttl = (uint64_t)interface->settings->session_ttl_ms;
+		store_chats_sweep(chats->setup.store, interface_name(interface),
+		    ttl < now ? now - ttl : 0, on_swept, NULL);
+	}
+}
+
+/* Making. */
+
+struct chats *chats_new(const struct chats_setup *setup)
+{
+	const struct settings *settings = setup->settings;
+	struct chats *chats = calloc(1, sizeof(*chats));
+	if (!chats)
+		return NULL;
+	chats->setup = *setup;
+	TAILQ_INIT(&chats->errands);
+	chats->oldest_wall_ms = clock_wall_ms();
+	chats->interfaces = calloc(settings->interface_count + 1, sizeof(*chats->interfaces));
+	chats->hooks = calloc(settings->hook_count + 1, sizeof(*chats->hooks));
+	chats->identities = identities_new(settings, setup->store);
+	chats->rates = rates_new();
+	chats->sweep = event_new(setup->base, -1, EV_PERSIST, on_sweep, chats);
+	int error =
+	    chats->interfaces && chats->hooks && chats->identities && chats->rates && chats->sweep
+		? 0
+		: -ENOMEM;
+	for (size_t i = 0; error == 0 && i < settings->hook_count; i++) {
+		chats->hook_count++;
+		error = hook_set_up(chats, i);
+	}
+	for (size_t i = 0; error == 0 && i < settings->interface_count; i++) {
+		chats->interface_count++;
+		error = interface_set_up(&chats->interfaces[i], chats, i);
+	}
+	if (error == 0)
+		return chats;
+	chats_free(chats);
+	return NULL;
+}
+
+void chats_free(struct chats *chats)
+{
+	if (!chats)
+		return;
+	errands_free(chats);
+	for (size_t i = 0; i < chats->interface_count; i++)
+		interface_close(&chats->interfaces[i]);
+	for (size_t i = 0; i < chats->hook_count; i++)
+		hook_close(&chats->hooks[i]);
+	if (chats->sweep)
+		event_free(chats->sweep);
+	free(chats->interfaces);
+	free(chats->hooks);
+	identities_free(chats->identities);
+	rates_free(chats->rates);
+	free(chats);
+}
+
+/* Loading: links, then replies, then messages, whose replies may be among those. */
+
+struct loading {
+	struct chats *chats;
+	void (*done)(void *arg, int error);
+	void *arg;
+	size_t strays; /* of interfaces that there are no more */
+};
+
+static void loading_end(struct loading *loading, int error)
+{
+	struct chats *chats = loading->chats;
+	if (error == 0 && loading->strays)
+		log_warn("%zu messages and replies of interfaces that are not configured any more "
+			 "wait in the store",
+		    loading->strays);
+	if (error == 0)
+		spool_sweep(chats->setup.spool, chats->oldest_wall_ms - MARGIN_MS);
+	loading->done(loading->arg, error);
+	free(loading);
+}
+
+static void saw(struct chats *chats, uint64_t wall_ms)
+{
+	if (wall_ms < chats->oldest_wall_ms)
+		chats->oldest_wall_ms = wall_ms;
+}
+
+static void on_messages(void *arg, int error, const struct store_incoming *incomings, size_t count)
+{
+	struct loading *loading = arg;
+	for (size_t i = 0; error == 0 && i < count; i++) {
+		struct interface *interface =
+		    chats_interface_find(loading->chats, incomings[i].interface);
+		saw(loading->chats, incomings[i].at_wall_ms);
+		if (interface)
+			error = inbox_take_up(interface, &incomings[i]);
+		else
+			loading->strays++;
+	}
+	loading_end(loading, error);
+}
+
+static void on_replies(
+    void *arg, int error, const struct store_reply *replies, size_t count, const char *next)
+{
+	(void)next;
+	struct loading *loading = arg;
+	for (size_t i = 0; error == 0 && i < count; i++) {
+		struct interface *interface =
+		    chats_interface_find(loading->chats, replies[i].interface);
+		struct outbox_item item = { .id = replies[i].id,
+			.chat_id = replies[i].chat_id,
+			.run_id = replies[i].run_id,
+			.attempts = replies[i].attempts,
+			.parts = replies[i].parts,
+			.next_wall_ms = replies[i].next_wall_ms };
+		saw(loading->chats, replies[i].created_wall_ms);
+		if (interface)
+			error = outbox_add(interface->outbox, &item);
+		else
+			loading->strays++;
+	}
+	if (error == 0)
+		store_incoming_list(loading->chats->setup.store, on_messages, loading);
+	else
+		loading_end(loading, error);
+}
+
+static void on_links(void *arg, int error)
+{
+	struct loading *loading = arg;
+	if (error == 0)
+		store_replies_waiting(loading->chats->setup.store, on_replies, loading);
+	else
+		loading_end(loading, error);
+}
+
+void chats_load(struct chats *chats, void (*done)(void *arg, int error), void *arg)
+{
+	struct loading *loading = calloc(1, sizeof(*loading));
+	if (!loading) {
+		done(arg, -ENOMEM);
+		return;
+	}
+	*loading = (struct loading){ .chats = chats, .done = done, .arg = arg };
+	if (store_keeps_runs(chats->setup.store)) {
+		identities_load(chats->identities, on_links, loading);
+		return;
+	}
+	free(loading); /* interfaces need a store, so there are none */
+	done(arg, 0);
+}
+
+/* Its life. */
+
+void chats_start(struct chats *chats)
+{
+	struct timeval every = { .tv_sec = SWEEP_MS / 1000 };
+	chats->started = true;
+	if (chats->interface_count)
+		event_add(chats->sweep, &every);
+	for (size_t i = 0; i < chats->hook_count; i++)
+		hook_start(&chats->hooks[i]);
+	for (size_t i = 0; i < chats->interface_count; i++)
+		interface_start(&chats->interfaces[i]);
+}
+
+void chats_drain(struct chats *chats)
+{
+	chats->draining = true;
+	for (size_t i = 0; i < chats->interface_count; i++)
+		interface_drain(&chats->interfaces[i]);
+	for (size_t i = 0; i < chats->interface_count; i++)
+		inbox_drain(&chats->interfaces[i]);
+}
+
+void chats_stop(struct chats *chats)
+{
+	chats->draining = chats->stopping = true;
+	for (size_t i = 0; i < chats->interface_count; i++)
+		interface_stop(&chats->interfaces[i]);
+	chats_changed(chats);
+}
+
+bool chats_are_down(const struct chats *chats)
+{
+	for (size_t i = 0; i < chats->hook_count; i++)
+		if (!hook_is_down(&chats->hooks[i]))
+			return false;
+	return interfaces_are_down(chats);
+}
+
+/* Names. */
+
+struct interface *chats_interface_at(const struct chats *chats, size_t i)
+{
+	return i < chats->interface_count ? &chats->interfaces[i] : NULL;
+}
+
+struct interface *chats_interface_find(const struct chats *chats, const char *name)
+{
+	for (size_t i = 0; i < chats->interface_count; i++)
+		if (strcmp(interface_name(&chats->interfaces[i]), name) == 0)
+			return &chats->interfaces[i];
+	return NULL;
+}
+
+struct hook *chats_hook_at(const struct chats *chats, size_t i)
+{
+	return i < chats->hook_count ? &chats->hooks[i] : NULL;
+}
+
+struct hook *hook_find(const struct chats *chats, const char *name)
+{
+	for (size_t i = 0; i < chats->hook_count; i++)
+		if (strcmp(chats->hooks[i].settings->instance.name, name) == 0)
+			return &chats->hooks[i];
+	return NULL;
+}
+
+struct identities *chats_identities(const struct chats *chats)
+{
+	return chats->identities;
+}
+
+struct interface *chats_interface_of_path(
+    const struct chats *chats, const char *path, const char *method, bool *ret_allowed)
+{
+	struct interface *found = NULL;
+	*ret_allowed = false;
+	for (size_t i = 0; i < chats->interface_count && !*ret_allowed; i++) {
+		const struct interface_settings *settings = chats->interfaces[i].settings;
+		for (size_t j = 0; j < settings->path_count; j++)
+			if (strcmp(settings->paths[j].path, path) == 0) {
+				found = &chats->interfaces[i];
+				*ret_allowed =
+				    *ret_allowed || strcmp(settings->paths[j].method, method) == 0;
+			}
+	}
+	return found;
+}

@@ -1,0 +1,259 @@
+/*
+ * inbox: messages into the store, and out of it one after another for each who writes somewhere (a lane), up to
+ * max_concurrent_requests at once. Only their numbers wait in memory.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/base/log.h"
+#include "daemon/chat/internal.h"
+#include "daemon/chat/message.h"
+#include "daemon/run/agent.h"
+
+/* A message that no exchange has begun with. */
+struct entry {
+	int64_t seq;
+	STAILQ_ENTRY(entry) link;
+};
+
+struct lane {
+	STAILQ_HEAD(, entry) entries;
+	struct exchange *current; /* what goes on with the message before those; NULL: nothing */
+	bool is_ready;
+	TAILQ_ENTRY(lane) ready;
+	UT_hash_handle hh;
+	size_t key_length;
+	char key[]; /* the user, a NUL, the chat */
+};
+
+/* Lanes. */
+
+static struct lane *lane_get(struct interface *interface, const char *user_id, const char *chat_id)
+{
+	struct lane *lane;
+	struct buf key = { 0 };
+	buf_add(&key, user_id, strlen(user_id) + 1);
+	buf_add_str(&key, chat_id);
+	if (key.failed) {
+		buf_done(&key);
+		return NULL;
+	}
+	HASH_FIND(hh, interface->lanes, key.data, key.length, lane);
+	if (!lane && (lane = calloc(1, sizeof(*lane) + key.length))) {
+		STAILQ_INIT(&lane->entries);
+		lane->key_length = key.length;
+		memcpy(lane->key, key.data, key.length);
+		HASH_ADD_KEYPTR(hh, interface->lanes, lane->key, lane->key_length, lane);
+		if (!lane->hh.tbl) { /* memory was out */
+			free(lane);
+			lane = NULL;
+		}
+	}
+	buf_done(&key);
+	return lane;
+}
+
+static void lane_free(struct interface *interface, struct lane *lane)
+{
+	struct entry *entry;
+	while ((entry = STAILQ_FIRST(&lane->entries))) {
+		STAILQ_REMOVE_HEAD(&lane->entries, link);
+		interface->waiting--;
+		free(entry);
+	}
+	if (lane->is_ready)
+		TAILQ_REMOVE(&interface->ready, lane, ready);
+	HASH_DEL(interface->lanes, lane);
+	free(lane);
+}
+
+/* Has it wait for its turn, if there is something to do; else there is no need for it. */
+static void lane_check(struct interface *interface, struct lane *lane)
+{
+	if (lane->current || lane->is_ready)
+		return;
+	if (STAILQ_EMPTY(&lane->entries)) {
+		lane_free(interface, lane);
+		return;
+	}
+	lane->is_ready = true;
+	TAILQ_INSERT_TAIL(&interface->ready, lane, ready);
+}
+
+static int lane_add(
+    struct interface *interface, const char *user_id, const char *chat_id, int64_t seq)
+{
+	struct lane *lane = lane_get(interface, user_id, chat_id);
+	struct entry *entry = lane ? malloc(sizeof(*entry)) : NULL;
+	if (entry) {
+		entry->seq = seq;
+		STAILQ_INSERT_TAIL(&lane->entries, entry, link);
+		interface->waiting++;
+		if (lane->current)
+			exchange_interrupt(lane->current);
+	}
+	if (lane)
+		lane_check(interface, lane);
+	return entry ? 0 : -ENOMEM;
+}
+
+/* The first of the lanes that wait. False: it has to be tried again. */
+static bool begin(struct interface *interface, struct lane *lane)
+{
+	struct entry *entry = STAILQ_FIRST(&lane->entries);
+	struct exchange *exchange = exchange_new(interface, lane, entry->seq);
+	if (!exchange)
+		return false;
+	TAILQ_REMOVE(&interface->ready, lane, ready);
+	lane->is_ready = false;
+	STAILQ_REMOVE_HEAD(&lane->entries, link);
+	interface->waiting--;
+	free(entry);
+	lane->current = exchange;
+	interface->active++;
+	exchange_begin(exchange);
+	return true;
+}
+
+void inbox_pump(struct interface *interface)
+{
+	const struct chats *chats = interface->chats;
+	size_t most = (size_t)interface->settings->max_concurrent_requests;
+	while (chats->started && !chats->draining && interface->active < most &&
+	       !TAILQ_EMPTY(&interface->ready))
+		if (!begin(interface, TAILQ_FIRST(&interface->ready)))
+			return; /* memory is out: with the next message, or the next end */
+}
+
+void inbox_on_over(struct exchange *exchange)
+{
+	struct lane *lane = exchange_lane(exchange);
+	struct interface *interface = exchange_interface(exchange);
+	lane->current = NULL;
+	interface->active--;
+	exchange_free(exchange);
+	lane_check(interface, lane);
+	inbox_pump(interface);
+	interface_check_idle(interface);
+}
+
+int inbox_take_up(struct interface *interface, const struct store_incoming *incoming)
+{
+	return lane_add(interface, incoming->user_id, incoming->chat_id, incoming->seq);
+}
+
+void inbox_drain(struct interface *interface)
+{
+	struct lane *lane, *next;
+	HASH_ITER (hh, interface->lanes, lane, next)
+		if (lane->current)
+			exchange_drain(lane->current);
+}
+
+void inbox_done(struct interface *interface)
+{
+	struct lane *lane, *next;
+	HASH_ITER (hh, interface->lanes, lane, next) {
+		if (lane->current) {
+			exchange_free(lane->current);
+			lane->current = NULL;
+			interface->active--;
+		}
+		lane_free(interface, lane);
+	}
+}
+
+/* Messages on their way into the store. */
+
+struct submission {
+	struct interface *interface; /* borrowed */
+	unsigned generation;         /* of the process that waits for an answer */
+	uint64_t number;
+	struct message message;
+};
+
+static void submission_free(struct submission *submission)
+{
+	message_done(&submission->message);
+	free(submission);
+}
+
+static void answer(const struct submission *submission, int error)
+{
+	struct interface *interface = submission->interface;
+	if (child_generation(interface->child) != submission->generation ||
+	    !child_pid(interface->child))
+		return; /* it is gone; the platform gives the message to the next */
+	interface->submitting--;
+	struct frame_writer writer =
+	    child_begin(interface->child, MESSAGE_SUBMITTED, submission->number);
+	frame_put_u32(&writer, (uint32_t)-error);
+	frame_end(&writer);
+}
+
+static void on_stored(void *arg, int error, int64_t seq)
+{
+	struct submission *submission = arg;
+	struct interface *interface = submission->interface;
+	const struct message *message = &submission->message;
+	if (error == -EEXIST) {
+		message_remove_files(message); /* they came with it the first time */
+		error = 0;
+	} else if (error == 0) {
+		interface->received++;
+		/* One that cannot even wait is taken up with the next start. */
+		lane_add(interface, message->user_id, message->chat_id, seq);
+	}
+	chats_note(interface->chats, interface_label(interface), error);
+	answer(submission, error);
+	submission_free(submission);
+	inbox_pump(interface);
+}
+
+static int submission_send(struct submission *submission)
+{
+	const struct message *message = &submission->message;
+	struct interface *interface = submission->interface;
+	struct buf body = { 0 };
+	int error = message_encode(message, &body);
+	struct store_incoming incoming = {
+		.interface = interface_name(interface),
+		.key = message->key,
+		.user_id = message->user_id,
+		.chat_id = message->chat_id,
+		.body = { body.data, body.length },
+		.at_wall_ms = clock_wall_ms(),
+	};
+	if (error == 0)
+		store_incoming_add(interface->chats->setup.store, &incoming, on_stored, submission);
+	buf_done(&body);
+	return error;
+}
+
+int inbox_on_submit(struct interface *interface, const struct frame *frame)
+{
+	size_t left_out = 0;
+	if (interface->submitting >= MESSAGE_SUBMISSIONS)
+		return -EPROTO;
+	struct submission *submission = calloc(1, sizeof(*submission));
+	if (!submission)
+		return -ENOMEM;
+	*submission = (struct submission){ .interface = interface,
+		.generation = child_generation(interface->child),
+		.number = frame->run };
+	int error = message_read(frame, interface->spool, &submission->message, &left_out);
+	if (error == 0 && left_out)
+		log_warn(
+		    "%s: %zu attachments of a message are left out: each is a URL (http, https), "
+		    "or a file of host->spool",
+		    interface_label(interface), left_out);
+	interface->submitting++;
+	if (error == 0)
+		error = submission_send(submission);
+	if (error < 0) {
+		interface->submitting--;
+		submission_free(submission);
+	}
+	return error;
+}

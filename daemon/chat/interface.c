@@ -1,0 +1,356 @@
+/*
+ * interface: the process of an interface, and the frames to and from it. What is in them is inbox.c's and
+ * outbox.c's; requests to its paths are here.
+ */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "daemon/base/log.h"
+#include "daemon/chat/internal.h"
+#include "daemon/run/spool.h"
+
+#define ASK_MS    30000 /* until a request to its paths must have been answered */
+#define TYPE_MAX  128   /* bytes of a content type */
+#define CALLS_MAX 1000  /* requests at once */
+
+/* Requests to its paths. */
+
+struct interface_call {
+	struct interface *interface; /* borrowed */
+	uint64_t number;
+	struct event timer;
+	void (*done)(void *arg, const struct interface_answer *answer);
+	void *arg;
+	TAILQ_ENTRY(interface_call) link;
+};
+
+void interface_call_drop(struct interface_call *call)
+{
+	if (!call)
+		return;
+	event_del(&call->timer);
+	TAILQ_REMOVE(&call->interface->calls, call, link);
+	free(call);
+}
+
+static void call_end(struct interface_call *call, const struct interface_answer *answer)
+{
+	void (*done)(void *arg, const struct interface_answer *answer) = call->done;
+	void *arg = call->arg;
+	interface_call_drop(call);
+	done(arg, answer);
+}
+
+static void call_on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	struct interface_answer none = { .status = 503 };
+	call_end(arg, &none);
+}
+
+static size_t call_count(const struct interface *interface)
+{
+	const struct interface_call *call;
+	size_t count = 0;
+	TAILQ_FOREACH (call, &interface->calls, link)
+		count++;
+	return count;
+}
+
+struct interface_call *interface_ask(struct interface *interface,
+    const struct interface_request *request,
+    void (*done)(void *arg, const struct interface_answer *answer), void *arg)
+{
+	bool can = interface_descriptor(interface)->can & MESSAGE_CAN_HTTP;
+	struct timeval after = { .tv_sec = ASK_MS / 1000 };
+	if (!can || child_state(interface->child) != STATE_READY || !child_pid(interface->child) ||
+	    interface->chats->draining || call_count(interface) >= CALLS_MAX)
+		return NULL;
+	struct interface_call *call = calloc(1, sizeof(*call));
+	if (!call)
+		return NULL;
+	*call = (struct interface_call){
+		.interface = interface, .number = ++interface->last_call, .done = done, .arg = arg
+	};
+	event_assign(&call->timer, interface->chats->setup.base, -1, 0, call_on_timer, call);
+	event_add(&call->timer, &after);
+	TAILQ_INSERT_TAIL(&interface->calls, call, link);
+	struct frame_writer writer = child_begin(interface->child, MESSAGE_HTTP, call->number);
+	frame_put_str(&writer, request->method);
+	frame_put_str(&writer, request->path);
+	frame_put_str(&writer, request->query ? request->query : "");
+	frame_put_text(&writer, request->headers.p, request->headers.n);
+	frame_put_text(&writer, request->body.p ? request->body.p : "", request->body.n);
+	frame_end(&writer);
+	return call;
+}
+
+/* A content type that a header can hold. */
+static bool is_type(const char *type)
+{
+	for (const char *at = type; *at; at++)
+		if (*at < 0x20 || *at > 0x7e)
+			return false;
+	return *type && strlen(type) <= TYPE_MAX;
+}
+
+static int on_respond(struct interface *interface, const struct frame *frame)
+{
+	struct frame_cursor cursor = frame_fields(frame);
+	struct interface_answer answer = { .status = frame_get_u32(&cursor) };
+	char *type = frame_get_str(&cursor);
+	answer.body = frame_get_text(&cursor);
+	bool good =
+	    frame_end_fields(&cursor) == 0 && answer.status >= 200 && answer.status <= 599 && type;
+	struct interface_call *call = NULL;
+	TAILQ_FOREACH (call, &interface->calls, link)
+		if (call->number == frame->run)
+			break;
+	answer.content_type = good && is_type(type) ? type : "text/plain";
+	if (good && call) /* else nobody waits any more */
+		call_end(call, &answer);
+	free(type);
+	return good ? 0 : -EPROTO;
+}
+
+static void fail_calls(struct interface *interface)
+{
+	struct interface_answer none = { .status = 503 };
+	while (!TAILQ_EMPTY(&interface->calls))
+		call_end(TAILQ_FIRST(&interface->calls), &none);
+}
+
+/* The process. */
+
+static int interface_on_frame(void *arg, struct child *child, const struct frame *frame)
+{
+	(void)child;
+	struct interface *interface = arg;
+	switch (frame->type) {
+	case MESSAGE_EMIT:
+		return emissions_on_frame(&interface->emissions, frame);
+	case MESSAGE_SUBMIT:
+		return inbox_on_submit(interface, frame);
+	case MESSAGE_SENT:
+		return outbox_on_sent(interface->outbox, frame);
+	case MESSAGE_RESPOND:
+		return on_respond(interface, frame);
+	default:
+		return -EPROTO;
+	}
+}
+
+static void interface_on_gone(void *arg, struct child *child)
+{
+	struct interface *interface = arg;
+	emissions_forget(&interface->emissions);
+	fail_calls(interface);
+	outbox_on_gone(interface->outbox, child_last_exit(child)->reason);
+	interface->submitting = 0; /* what is on its way comes from a process that is gone */
+}
+
+static void interface_on_changed(void *arg, struct child *child)
+{
+	struct interface *interface = arg;
+	enum state state = child_state(child);
+	if (state == STATE_READY) {
+		log_info("%s: ready (pid %d, generation %u)", interface_label(interface),
+		    child_pid(child), child_generation(child));
+		if (interface->chats->draining)
+			interface_drain(interface);
+		outbox_pump(interface->outbox);
+	}
+	if (state == STATE_DOWN && interface->restarting) {
+		interface->restarting = false;
+		child_up(child);
+	}
+	interface_check_idle(interface);
+	chats_changed(interface->chats);
+}
+
+static const struct child_ops interface_child_ops = {
+	.frame = interface_on_frame,
+	.gone = interface_on_gone,
+	.changed = interface_on_changed,
+};
+
+static void interface_emit(void *arg, struct frame_text event, struct frame_text json,
+    void (*done)(void *arg), void *done_arg)
+{
+	struct interface *interface = arg;
+	const struct chats_setup *setup = &interface->chats->setup;
+	setup->emit(setup->arg, interface_label(interface), event, json, done, done_arg);
+}
+
+static int interface_make_child(struct interface *interface)
+{
+	const struct chats_setup *setup = &interface->chats->setup;
+	const struct instance_settings *instance = &interface->settings->instance;
+	struct child_setup child = {
+		.name = instance->name,
+		.label = instance->label,
+		.image = interface->image,
+		.config = &interface->config,
+		.times = &setup->settings->supervision,
+		.limits = &instance->limits,
+		.hidden = &setup->settings->hidden,
+		.generations = &interface->generations,
+		.spool = interface->spool,
+		.host_fd = setup->host_fd,
+	};
+	if (options_encode(instance, &interface->config) < 0)
+		return -ENOMEM;
+	interface->child = child_new(setup->base, &child, &interface_child_ops, interface);
+	interface->emissions.child = interface->child;
+	interface->emissions.emit = interface_emit;
+	interface->emissions.arg = interface;
+	interface->emissions.event_max = (size_t)instance->limits.event;
+	return interface->child ? 0 : -ENOMEM;
+}
+
+int interface_set_up(struct interface *interface, struct chats *chats, size_t i)
+{
+	const struct chats_setup *setup = &chats->setup;
+	interface->chats = chats;
+	interface->settings = &setup->settings->interfaces[i];
+	interface->agent = registry_find(setup->registry, interface->settings->agent);
+	interface->image = image_ref(setup->images[i]);
+	TAILQ_INIT(&interface->ready);
+	TAILQ_INIT(&interface->calls);
+	emissions_init(&interface->emissions);
+	if (asprintf(&interface->source, "interface %s", interface_name(interface)) < 0)
+		interface->source = NULL;
+	if (setup->spool)
+		interface->spool = spool_of_interface(setup->spool, interface_name(interface));
+	interface->outbox = outbox_new(interface);
+	if (!interface->source || !interface->spool || !interface->outbox)
+		return -ENOMEM;
+	return interface_make_child(interface);
+}
+
+void interface_close(struct interface *interface)
+{
+	struct interface_call *call;
+	if (!interface->chats)
+		return;
+	inbox_done(interface);
+	while ((call = TAILQ_FIRST(&interface->calls)))
+		interface_call_drop(call); /* who asked is gone */
+	outbox_free(interface->outbox);
+	emissions_forget(&interface->emissions);
+	if (interface->child)
+		child_free(interface->child);
+	image_unref(interface->image);
+	options_done(&interface->config);
+	free(interface->source);
+	free(interface->spool);
+}
+
+void interface_start(struct interface *interface)
+{
+	child_up(interface->child);
+	inbox_pump(interface);
+}
+
+void interface_drain(struct interface *interface)
+{
+	struct frame_writer writer = child_begin(interface->child, MESSAGE_STOP, 0);
+	frame_end(&writer);
+}
+
+void interface_stop(struct interface *interface)
+{
+	interface->restarting = false;
+	child_down(interface->child);
+	interface_check_idle(interface);
+}
+
+/* One that serves receives no more, sends what it has been given, and comes back. */
+void interface_restart(struct interface *interface)
+{
+	enum state state = child_state(interface->child);
+	if (interface->chats->stopping || !interface->chats->started)
+		return;
+	if (state == STATE_READY || state == STATE_DRAINING || state == STATE_STOPPING) {
+		interface->restarting = true;
+		if (state == STATE_READY)
+			interface_drain(interface);
+		child_down(interface->child);
+		interface_check_idle(interface);
+	} else {
+		child_up(interface->child);
+	}
+}
+
+bool interface_is_down(const struct interface *interface)
+{
+	return child_state(interface->child) == STATE_DOWN;
+}
+
+bool interface_is_up(const struct interface *interface)
+{
+	enum state state = child_state(interface->child);
+	return (state == STATE_READY || state == STATE_DRAINING) && child_pid(interface->child);
+}
+
+/* When agentd stops it stays for the answers that are on their way; a restart waits for what is being sent. */
+void interface_check_idle(struct interface *interface)
+{
+	bool is_last = interface->chats->stopping;
+	if (child_state(interface->child) == STATE_DRAINING && !outbox_is_busy(interface->outbox) &&
+	    !(is_last && interface->active))
+		child_idle(interface->child);
+}
+
+void interface_type(struct interface *interface, const char *chat_id)
+{
+	if (!interface_is_up(interface) || !interface->settings->typing_indicator ||
+	    !(interface_descriptor(interface)->can & MESSAGE_CAN_TYPE))
+		return;
+	struct frame_writer writer = child_begin(interface->child, MESSAGE_TYPING, 0);
+	frame_put_str(&writer, chat_id);
+	frame_end(&writer);
+}
+
+/* Showing. */
+
+const char *interface_name(const struct interface *interface)
+{
+	return interface->settings->instance.name;
+}
+
+const char *interface_label(const struct interface *interface)
+{
+	return interface->settings->instance.label;
+}
+
+const struct interface_settings *interface_settings(const struct interface *interface)
+{
+	return interface->settings;
+}
+
+const struct descriptor *interface_descriptor(const struct interface *interface)
+{
+	return image_descriptor(interface->image);
+}
+
+void interface_look(const struct interface *interface, struct interface_view *ret)
+{
+	const struct child *child = interface->child;
+	*ret = (struct interface_view){
+		.state = child_state(child),
+		.generation = child_generation(child),
+		.restarts = child_restarts(child),
+		.pid = child_pid(child),
+		.last_exit = child_last_exit(child),
+		.retry_at_wall_ms = child_retry_at_wall_ms(child),
+		.received = interface->received,
+		.answered = interface->answered,
+		.failed = interface->failed,
+		.waiting =
+		    interface->waiting + interface->active + outbox_waiting(interface->outbox),
+	};
+}

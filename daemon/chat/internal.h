@@ -1,0 +1,168 @@
+/* internal: what the files of this room share. Nothing outside daemon/chat/ includes it. */
+#ifndef AGENTD_CHAT_INTERNAL_H
+#define AGENTD_CHAT_INTERNAL_H
+
+#define HASH_NONFATAL_OOM 1
+#include <event2/event.h>
+#include <event2/event_struct.h>
+#include <sys/queue.h>
+#include <uthash.h>
+
+#include "daemon/auth/rate.h"
+#include "daemon/base/id.h"
+#include "daemon/base/message.h"
+#include "daemon/chat/chats.h"
+#include "daemon/proc/emissions.h"
+#include "daemon/proc/image.h"
+#include "daemon/proc/options.h"
+
+#define CHAT_AGAIN_MS \
+	1000 /* until what the store, or an agent's queue, has refused is tried again */
+
+struct errand;
+struct message;
+struct exchange;
+struct lane;
+struct outbox;
+
+struct chats {
+	struct chats_setup setup;
+	struct interface *interfaces;
+	size_t interface_count;
+	struct hook *hooks;
+	size_t hook_count;
+	struct identities *identities;
+	struct rates *rates;
+	struct event *sweep;
+	TAILQ_HEAD(, errand) errands;
+	uint64_t
+	    oldest_wall_ms; /* of what the store had when it was loaded: older files are nobody's */
+	bool started, draining, stopping, hooks_stopped;
+	bool failing; /* the store could not write */
+};
+
+struct interface {
+	struct chats *chats;                       /* borrowed */
+	const struct interface_settings *settings; /* borrowed */
+	struct agent *agent;                       /* borrowed */
+	char *source;                              /* of its runs */
+	char *spool;                               /* the folder of what comes in */
+	struct image *image;
+	struct buf config; /* the CONFIG frame */
+	unsigned generations;
+	struct child *child;
+	struct emissions emissions;
+	bool restarting; /* it is to come up again once it is down */
+	uint64_t received, answered, failed;
+	size_t submitting; /* messages of its process on their way into the store */
+
+	/* inbox.c */
+	struct lane *lanes;       /* by who writes where */
+	TAILQ_HEAD(, lane) ready; /* that have a message, and nothing going on */
+	size_t active;            /* exchanges */
+	size_t waiting;           /* messages that no exchange has begun with */
+
+	struct outbox *outbox;
+	TAILQ_HEAD(, interface_call) calls;
+	uint64_t last_call;
+};
+
+/* chats.c. Says once that the store does not work, and once that it does again. */
+void chats_note(struct chats *chats, const char *label, int error);
+/* Its state changed, or something of it is over. */
+void chats_changed(struct chats *chats);
+
+/* errand.c */
+void errands_free(struct chats *chats);
+
+/* interface.c */
+int interface_set_up(struct interface *interface, struct chats *chats, size_t i);
+void interface_close(struct interface *interface);
+void interface_start(struct interface *interface);
+void interface_drain(struct interface *interface); /* receives no more */
+void interface_stop(struct interface *interface);
+bool interface_is_down(const struct interface *interface);
+/* Whether replies can be sent. */
+bool interface_is_up(const struct interface *interface);
+/* Something is over: it may be that nothing keeps its process any more. */
+void interface_check_idle(struct interface *interface);
+void interface_type(struct interface *interface, const char *chat_id);
+const char *interface_label(const struct interface *interface);
+const char *interface_name(const struct interface *interface);
+
+/* inbox.c */
+int inbox_on_submit(struct interface *interface, const struct frame *frame);
+/* One that the store had. -ENOMEM. */
+int inbox_take_up(struct interface *interface, const struct store_incoming *incoming);
+void inbox_pump(struct interface *interface);
+/* The exchange is over: what waits behind it comes. It is gone when this returns. */
+void inbox_on_over(struct exchange *exchange);
+/* agentd stops: messages without a run are left for the next start. */
+void inbox_drain(struct interface *interface);
+void inbox_done(struct interface *interface);
+
+/* exchange.c. NULL: memory is out. */
+struct exchange *exchange_new(struct interface *interface, struct lane *lane, int64_t seq);
+void exchange_free(struct exchange *exchange);
+void exchange_begin(struct exchange *exchange);
+/* agentd stops: leaves it, if it waits for what may not come any more, and has no run. */
+void exchange_drain(struct exchange *exchange);
+struct lane *exchange_lane(const struct exchange *exchange);
+struct interface *exchange_interface(const struct exchange *exchange);
+/* The next message of its lane has come: with `on_busy: interrupt` its run is cancelled. */
+void exchange_interrupt(struct exchange *exchange);
+
+/* outbox.c */
+struct outbox *outbox_new(struct interface *interface);
+void outbox_free(struct outbox *outbox);
+/* A reply that is in the store. One that is known already is not added again. */
+struct outbox_item {
+	int64_t id;
+	const char *chat_id, *run_id; /* run_id: NULL, it is of none */
+	unsigned attempts, parts;
+	uint64_t next_wall_ms; /* not before */
+};
+int outbox_add(struct outbox *outbox, const struct outbox_item *item);
+void outbox_remove(struct outbox *outbox, int64_t id);
+/* Its process can be written to. */
+void outbox_pump(struct outbox *outbox);
+int outbox_on_sent(struct outbox *outbox, const struct frame *frame);
+void outbox_on_gone(struct outbox *outbox, const char *reason);
+size_t outbox_waiting(const struct outbox *outbox);
+/* Whether something is being sent, or is about to be. */
+bool outbox_is_busy(const struct outbox *outbox);
+
+/* hook.c */
+struct hook_call;
+/* What came of it: 0, AGENTD_REFUSE, or negative. Texts are absent if they are to stay as they were. */
+typedef void (*hook_fn)(
+    void *arg, int64_t verdict, struct frame_text text, struct frame_text metadata);
+int hook_set_up(struct chats *chats, size_t i);
+void hook_close(struct hook *hook);
+struct hook *hook_find(const struct chats *chats, const char *name);
+void hook_start(struct hook *hook);
+void hook_stop(struct hook *hook);
+bool hook_is_down(const struct hook *hook);
+bool hook_has(const struct hook *hook, enum message_stage stage);
+const char *hook_label(const struct hook *hook);
+/* Asks it, once it is there to be asked. `put` writes the fields behind the stage; it may be called twice. NULL:
+ * memory is out. */
+struct hook_call *hook_ask(struct hook *hook, enum message_stage stage,
+    void (*put)(void *arg, struct frame_writer *writer), hook_fn done, void *arg);
+void hook_call_drop(struct hook_call *call);
+
+struct hook {
+	struct chats *chats;                  /* borrowed */
+	const struct hook_settings *settings; /* borrowed */
+	struct image *image;
+	struct buf config;
+	unsigned generations;
+	struct child *child;
+	struct emissions emissions;
+	bool restarting;
+	uint64_t calls, last_call;
+	TAILQ_HEAD(hook_call_list, hook_call) waiting, asked;
+	size_t waiting_count;
+};
+
+#endif
