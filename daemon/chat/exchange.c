@@ -526,7 +526,7 @@ static enum auth_verdict ask(
 	enum auth_verdict verdict = settings->open ? AUTH_KNOWN : AUTH_REFUSED;
 	struct auth_request request = { .platform = settings->platform,
 		.user_id = message->user_id,
-		.username = message->user_name[0] ? message->user_name : NULL,
+		.username = message->user_name[0] == '@' ? message->user_name + 1 : NULL,
 		.chat_id = message->chat_id };
 	*ret_why = "is not on the list";
 	for (size_t i = 0; verdict != AUTH_KNOWN && i < settings->auth_count; i++)

@@ -1,7 +1,7 @@
 /*
  * hook: calls of a hook's process. A call waits until the process is there: a message that a hook has to see is
- * not let past it. If it dies with a call in it, or does not decide in time, the call is tried once more, and
- * then has failed.
+ * not let past it. A call in flight when the process dies is tried once more, alone, so that only the one that kills
+ * it has failed after that. One that is not decided in time has failed.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -10,14 +10,14 @@
 #include "daemon/base/log.h"
 #include "daemon/chat/internal.h"
 
-#define FAILURES_MAX 2
-#define EDIT_MAX     (256u << 10)
+#define DEATHS_MAX 2
+#define EDIT_MAX   (256u << 10)
 
 struct hook_call {
 	struct hook *hook; /* borrowed */
 	enum message_stage stage;
 	uint64_t number; /* while it is asked; 0: it waits */
-	unsigned failures;
+	unsigned deaths; /* of processes with it in them */
 	struct event timer;
 	void (*put)(void *arg, struct frame_writer *writer);
 	hook_fn done;
@@ -68,18 +68,11 @@ static void call_wait(struct hook_call *call, bool first)
 	hook->waiting_count++;
 }
 
-/* It was asked, and nothing came of it. */
 static void call_fail(struct hook_call *call, int error, const char *why)
 {
 	struct frame_text none = { 0 };
-	log_warn("%s: a call %s%s", hook_label(call->hook), why,
-	    call->failures + 1 < FAILURES_MAX ? "; it is tried again" : "");
-	if (++call->failures >= FAILURES_MAX) {
-		call_end(call, error, none, none);
-		return;
-	}
-	call_leave(call);
-	call_wait(call, true);
+	log_warn("%s: a call %s", hook_label(call->hook), why);
+	call_end(call, error, none, none);
 }
 
 static void call_on_timer(evutil_socket_t fd, short what, void *arg)
@@ -90,6 +83,17 @@ static void call_on_timer(evutil_socket_t fd, short what, void *arg)
 	struct hook *hook = call->hook;
 	call_fail(call, -ETIMEDOUT, "was not decided in time");
 	hook_pump(hook);
+}
+
+/* Its process died with it. */
+static void call_lost(struct hook_call *call)
+{
+	if (++call->deaths >= DEATHS_MAX) {
+		call_fail(call, -EPIPE, "has ended its process twice");
+		return;
+	}
+	call_leave(call);
+	call_wait(call, true);
 }
 
 struct hook_call *hook_ask(struct hook *hook, enum message_stage stage,
@@ -123,11 +127,19 @@ static void call_send(struct hook_call *call)
 	event_add(&call->timer, &after);
 }
 
+/* Whether the first that waits can be asked now: one that may have ended a process is asked alone. */
+static bool may_ask(const struct hook *hook)
+{
+	const struct hook_call *first = TAILQ_FIRST(&hook->waiting);
+	const struct hook_call *asked = TAILQ_FIRST(&hook->asked);
+	return first && (!asked || (!first->deaths && !asked->deaths));
+}
+
 static void hook_pump(struct hook *hook)
 {
 	enum state state = child_state(hook->child);
 	bool is_up = (state == STATE_READY || state == STATE_DRAINING) && child_pid(hook->child);
-	while (is_up && !TAILQ_EMPTY(&hook->waiting))
+	while (is_up && may_ask(hook))
 		call_send(TAILQ_FIRST(&hook->waiting));
 	if (state == STATE_DRAINING && TAILQ_EMPTY(&hook->asked))
 		child_idle(hook->child);
@@ -176,7 +188,7 @@ static void hook_on_gone(void *arg, struct child *child)
 	struct hook_call *call;
 	emissions_forget(&hook->emissions);
 	while ((call = TAILQ_LAST(&hook->asked, hook_call_list)))
-		call_fail(call, -EPIPE, "was lost, since its process ended");
+		call_lost(call);
 }
 
 static void hook_on_changed(void *arg, struct child *child)

@@ -259,8 +259,10 @@ struct agentd_incoming {
 	/* What the platform gives to no other message, such as the id of its update: a message whose
 	 * key is known is dropped. At most 256 bytes, as all ids and names here. */
 	struct agentd_text key;
-	struct agentd_text user_id;    /* who wrote it, as the platform knows them */
-	struct agentd_text user_name;  /* as people do, "@ann"; or empty */
+	struct agentd_text user_id; /* who wrote it, as the platform knows them */
+	/* As people know them; or empty. With an @ in front ("@ann") it is one that the platform gives
+	 * to nobody else, and may be what an allowlist knows them by. */
+	struct agentd_text user_name;
 	struct agentd_text chat_id;    /* where it was written, and where the answer goes */
 	struct agentd_text message_id; /* what the answer refers to; or empty */
 	struct agentd_text reply_to;   /* id of the message that it answers; or empty */

@@ -87,7 +87,7 @@ class Agentd:
         self.process = subprocess.Popen(
             command, cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.PIPE, env={**os.environ, **(env or {})})
-        self.raw, self.address = [], None
+        self.cwd, self.raw, self.address = cwd, [], None
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
 

@@ -4,6 +4,9 @@
  *
  *	say TEXT         finishes with TEXT
  *	request          finishes with all it was given, as JSON-like lines "name=value"
+ *	attached         finishes with its attachments, lines "type:name:mime type:the file's text, or the URL"
+ *	file NAME TEXT   finishes with such a file as the answer's attachment
+ *	link URL         finishes with that as the answer's attachment
  *	attempt          hangs at the first attempt, later as request
  *	traceparent      finishes with the caller's traceparent
  *	history          finishes with the session's messages, "role:content" lines
@@ -55,6 +58,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -259,6 +263,62 @@ static void say_request(struct agentd_run *run, const struct agentd_request *req
 	    (long long)(request->deadline_ms - now));
 	finish(run, text);
 	free(text);
+}
+
+static void say_attached(struct agentd_run *run, const struct agentd_request *request)
+{
+	char *text = NULL;
+	append(&text, "%zu\n", request->attachment_count);
+	for (size_t i = 0; i < request->attachment_count; i++) {
+		const struct agentd_attachment *a = (const struct agentd_attachment *)(const void
+			*)((const char *)request->attachments + i * request->attachment_size);
+		char *path = strndup(a->path.p, a->path.n), bytes[4096] = "";
+		int file = a->path.n ? open(path, O_RDONLY) : -1;
+		ssize_t n = file >= 0 ? read(file, bytes, sizeof(bytes) - 1) : 0;
+		append(&text, "%u:%.*s:%.*s:%.*s%.*s\n", a->type, (int)a->name.n, a->name.p,
+		    (int)a->mime_type.n, a->mime_type.p, (int)n, bytes, (int)a->url.n, a->url.p);
+		if (file >= 0)
+			close(file);
+		free(path);
+	}
+	finish(run, text);
+	free(text);
+}
+
+static void finish_with(struct agentd_run *run, const struct agentd_attachment *attachment)
+{
+	struct agentd_result result = { .size = sizeof(result) };
+	result.content = agentd_text("here it is", 10);
+	result.attachments = attachment;
+	result.attachment_count = 1;
+	result.attachment_size = sizeof(*attachment);
+	host->finish(run, &result);
+}
+
+static void say_file_of_answer(
+    struct agentd_run *run, const struct agentd_request *request, char *rest)
+{
+	char *name = strsep(&rest, " "), *folder = strndup(request->spool.p, request->spool.n);
+	char *path = NULL;
+	mkdir(folder, 0700);
+	append(&path, "%s/%s", folder, name);
+	int file = open(path, O_WRONLY | O_CREAT, 0600);
+	if (file >= 0 && rest && write(file, rest, strlen(rest)) > 0)
+		close(file);
+	struct agentd_attachment attachment = { .type = AGENTD_FILE,
+		.name = agentd_text(name, strlen(name)),
+		.mime_type = agentd_text("text/plain", 10),
+		.path = agentd_text(path, strlen(path)) };
+	finish_with(run, &attachment);
+	free(path);
+	free(folder);
+}
+
+static void say_link(struct agentd_run *run, const char *url)
+{
+	struct agentd_attachment attachment = { .type = AGENTD_IMAGE,
+		.url = agentd_text(url, strlen(url)) };
+	finish_with(run, &attachment);
 }
 
 static void say_history(struct agentd_run *run, const struct agentd_request *request)
@@ -504,6 +564,12 @@ static int act_now(
 	}
 	if (strcmp(act, "request") == 0)
 		say_request(run, request);
+	else if (strcmp(act, "attached") == 0)
+		say_attached(run, request);
+	else if (strcmp(act, "file") == 0)
+		say_file_of_answer(run, request, rest);
+	else if (strcmp(act, "link") == 0)
+		say_link(run, rest);
 	else if (strcmp(act, "history") == 0)
 		say_history(run, request);
 	else if (strcmp(act, "messages") == 0)
@@ -620,7 +686,8 @@ static int act_later(struct agentd_run *run, const char *name, const char *rest)
 static int actor_run(void *self, struct agentd_run *run, const struct agentd_request *request)
 {
 	(void)self;
-	char *line = strndup(request->input.p, request->input.n);
+	char *line = strndup(request->input.n ? request->input.p : "attached",
+	    request->input.n ? request->input.n : 8);
 	char *rest = line + strcspn(line, " ");
 	if (*rest)
 		*rest++ = '\0';
