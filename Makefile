@@ -56,7 +56,7 @@ DAEMON_LIBS = $(call pkg,libevent_core libevent_extra jansson sqlite3 yaml-0.1 c
 FETCH_LIBS  = $(call pkg,libcurl libseccomp)
 HOST_LIBS   = $(call pkg,libevent_core libseccomp) -ldl -pthread
 CTL_LIBS    = $(call pkg,libcurl jansson libedit libcrypto) -pthread
-TEST_LIBS   = $(DAEMON_LIBS) $(call pkg,cmocka)
+TEST_LIBS   = $(DAEMON_LIBS) $(call pkg,cmocka libcurl) -lwslay
 # PLUGIN_LIBS_NAME: what plugins/NAME is linked with. PLUGIN_SHARES_NAME: its files of plugins/common.
 PLUGIN_LIBS_exec = $(call pkg,jansson)
 PLUGIN_LIBS_unified = $(call pkg,jansson)
@@ -66,6 +66,8 @@ PLUGIN_LIBS_signal = $(call pkg,jansson libcurl) -lwslay
 PLUGIN_SHARES_telegram = backoff http split
 PLUGIN_SHARES_discord = backoff http split websocket
 PLUGIN_SHARES_signal = backoff http split websocket
+# FUZZED_OF_NAME: the files of plugins that fuzz_NAME needs.
+FUZZED_OF_telegram = plugins/common/split.c plugins/telegram/markup.c plugins/telegram/update.c
 
 # What is what. A file in a folder is part of its program: there is no list to keep.
 DAEMON_SOURCES := $(wildcard daemon/*.c daemon/*/*.c)
@@ -235,7 +237,7 @@ fuzz: lint-deps $(FUZZERS:%=run-%)
 
 run-fuzz_%: | $(BUILD)/fuzz/corpus
 	$(Q)clang-14 -std=gnu17 -D_GNU_SOURCE -I. -Iinclude -g -O1 -fsanitize=fuzzer,address,undefined \
-	    fuzz/fuzz_$*.c $(filter-out daemon/main.c,$(DAEMON_SOURCES)) $(DAEMON_LIBS) -o $(BUILD)/fuzz/$*
+	    fuzz/fuzz_$*.c $(filter-out daemon/main.c,$(DAEMON_SOURCES)) $(FUZZED_OF_$*) $(DAEMON_LIBS) -o $(BUILD)/fuzz/$*
 	$(Q)mkdir -p $(BUILD)/fuzz/corpus/$*
 	$(BUILD)/fuzz/$* -max_total_time=$(SECONDS) $(BUILD)/fuzz/corpus/$* fuzz/corpus/$*
 

@@ -5,6 +5,7 @@
  * URL in it, which may hold a token.
  *
  * The loop thread only. What a request points to is copied, but for files, which are read as it goes.
+ * Any function may be called from `data` and `done`.
  */
 #ifndef AGENTD_PLUGINS_COMMON_HTTP_H
 #define AGENTD_PLUGINS_COMMON_HTTP_H
@@ -30,9 +31,9 @@ struct http_part {
 };
 
 struct http_answer {
-	unsigned status;              /* 0: there is none, and error says why */
-	const char *error;            /* for people; NULL if there is a status */
-	struct agentd_text body;      /* empty if it went to `data` or a file */
+	unsigned status;         /* 0: there is none, and error says why */
+	const char *error;       /* for people; NULL if there is a status */
+	struct agentd_text body; /* terminated with a NUL; empty if it went to `data` or a file */
 	const struct http_call *call; /* for http_answer_header */
 };
 
@@ -44,11 +45,12 @@ struct http_request {
 	const struct http_part *parts; /* instead of a body */
 	size_t part_count;
 	int64_t connect_ms, timeout_ms; /* 0: the defaults above; timeout: of the whole */
-	size_t answer_max;              /* bytes; more is an error; 0: the default above */
+	size_t answer_max; /* bytes; more is an error; 0: the default above, of a stream no bound */
 	const char
-	    *save_to; /* a file to be made: the body of a 2xx goes there, and not into memory */
-	/* Optional: a stream. Each piece as it comes; false: stop reading until http_resume, the piece has
-	 * been taken. */
+	    *save_to; /* a file to be made: the body of a 2xx goes there, and not into memory.
+				If it fails there is no file. */
+	/* Optional: a stream. Each piece of the body of a 2xx as it comes; false: no more until
+	 * http_resume, the piece has been taken. */
 	bool (*data)(void *arg, struct agentd_text piece);
 	/* Once, and never before http_send has returned. The call is gone when it returns. */
 	void (*done)(void *arg, const struct http_answer *answer);
@@ -57,15 +59,15 @@ struct http_request {
 
 /* NULL: memory is out. `host` is borrowed. */
 struct http_client *http_client_new(const struct agentd_host *host);
-/* What is going on is given up; nobody is told. */
+/* What is going on is given up; nobody is told. NULL is fine. */
 void http_client_free(struct http_client *client);
 
 /* NULL: memory is out, and `done` is not called. */
 struct http_call *http_send(struct http_client *client, const struct http_request *request);
-/* Gives it up; `done` is not called. NULL is fine. */
+/* Gives it up; `done` is not called. Within its own `done` it changes nothing. NULL is fine. */
 void http_cancel(struct http_call *call);
 void http_resume(struct http_call *call);
-/* The last header of that name; NULL: there is none. Case does not matter. */
+/* The last header of that name; NULL: there is none. Case does not matter. Borrowed for `done`. */
 const char *http_answer_header(const struct http_answer *answer, const char *name);
 
 #endif

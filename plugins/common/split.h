@@ -7,7 +7,7 @@
 
 #include "agentd/plugin.h"
 
-/* How a platform counts. */
+/* How a platform counts. A byte that is not UTF-8 counts as one. */
 enum split_unit {
 	SPLIT_BYTES,
 	SPLIT_CODE_POINTS,
@@ -15,7 +15,12 @@ enum split_unit {
 };
 
 /* The next part of at most `most` units (at least 4), and what is left behind it, without the white space
- * at which it was cut. An empty part: nothing is left to be said. */
+ * at which it was cut; the indent of a line stays. An empty part: nothing is left to be said. Nothing left
+ * after a part: it was the last. */
 struct agentd_text split_next(struct agentd_text *rest, size_t most, enum split_unit unit);
+
+size_t split_count(struct agentd_text text, enum split_unit unit);
+/* How many bytes of it are at most so many units: whole sequences, and one at least. */
+size_t split_fit(struct agentd_text text, size_t most, enum split_unit unit);
 
 #endif
