@@ -1,0 +1,188 @@
+/* poll: ask, hand over, wait until all of it is stored, ask again. */
+#include "plugins/telegram/poll.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "plugins/telegram/trouble.h"
+
+#define ANSWER_MS 10000 /* beyond what Telegram was asked to wait */
+
+struct telegram_poll {
+	const struct agentd_host *host;       /* borrowed */
+	const struct telegram_config *config; /* borrowed */
+	struct telegram_api *api;             /* borrowed */
+	struct telegram_intake *intake;       /* borrowed */
+	struct telegram_call *call;
+	struct agentd_timer *again;
+	struct telegram_trouble trouble; /* with Telegram */
+	struct telegram_trouble storing; /* with agentd */
+	bool on;
+	int64_t offset; /* 0: whatever there is */
+	/* Of the answer that is being handed over. */
+	size_t on_the_way;
+	int64_t next, failed; /* behind all of it; the first that is not stored, or -1 */
+	int error;
+};
+
+static void poll_ask(void *arg);
+
+struct telegram_poll *telegram_poll_new(const struct agentd_host *host,
+    const struct telegram_config *config, struct telegram_api *api, struct telegram_intake *intake)
+{
+	struct telegram_poll *poll = calloc(1, sizeof(*poll));
+	if (!poll)
+		return NULL;
+	*poll =
+	    (struct telegram_poll){ .host = host, .config = config, .api = api, .intake = intake };
+	telegram_trouble_init(&poll->trouble, host, "getUpdates", config->polling_interval_ms);
+	telegram_trouble_init(
+	    &poll->storing, host, "storing messages", config->polling_interval_ms);
+	poll->again = host->timer_new(host, poll_ask, poll);
+	if (poll->again)
+		return poll;
+	free(poll);
+	return NULL;
+}
+
+void telegram_poll_free(struct telegram_poll *poll)
+{
+	if (!poll)
+		return;
+	telegram_call_cancel(poll->call);
+	poll->host->timer_free(poll->again);
+	free(poll);
+}
+
+void telegram_poll_start(struct telegram_poll *poll)
+{
+	poll->on = true;
+	poll->host->timer_set(poll->again, 0);
+}
+
+void telegram_poll_stop(struct telegram_poll *poll)
+{
+	poll->on = false;
+	telegram_call_cancel(poll->call);
+	poll->call = NULL;
+	poll->host->timer_clear(poll->again);
+}
+
+static void poll_again(struct telegram_poll *poll, uint64_t after_ms)
+{
+	if (poll->on && poll->host->timer_set(poll->again, after_ms) < 0)
+		poll->host->fail(poll->host, "memory is out");
+}
+
+/* All of an answer is stored, or will not be. */
+static void poll_settle(struct telegram_poll *poll)
+{
+	if (poll->failed < 0) {
+		telegram_trouble_over(&poll->storing);
+		poll->offset = poll->next;
+		poll_again(poll, 0);
+		return;
+	}
+	/* Those behind it that are stored come again, and are known then. */
+	poll->offset = poll->failed;
+	poll_again(poll, telegram_trouble_next_ms(&poll->storing, strerror(-poll->error), 0));
+}
+
+static void poll_note_failed(struct telegram_poll *poll, int64_t id, int error)
+{
+	if (poll->failed < 0 || id < poll->failed)
+		poll->failed = id;
+	poll->error = error;
+}
+
+static void on_stored(void *arg, int64_t id, int error)
+{
+	struct telegram_poll *poll = arg;
+	if (error < 0)
+		poll_note_failed(poll, id, error);
+	if (--poll->on_the_way == 0)
+		poll_settle(poll);
+}
+
+/* Hands over what makes sense. False: nothing did. */
+static bool poll_hand_over(struct telegram_poll *poll, const json_t *updates)
+{
+	bool any = false;
+	poll->on_the_way = 1; /* this loop */
+	poll->next = poll->offset;
+	poll->failed = -1;
+	for (size_t i = 0; i < json_array_size(updates); i++) {
+		int64_t id;
+		json_t *update = json_array_get(updates, i);
+		if (telegram_update_id(update, &id) < 0)
+			continue;
+		any = true;
+		if (id >= poll->next)
+			poll->next = id + 1;
+		int error = telegram_intake_take(poll->intake, update, on_stored, poll);
+		if (error == 0)
+			poll->on_the_way++;
+		else if (error < 0)
+			poll_note_failed(poll, id, error);
+	}
+	return any;
+}
+
+static void poll_trouble(struct telegram_poll *poll, const struct telegram_outcome *outcome)
+{
+	poll_again(poll,
+	    telegram_trouble_next_ms(&poll->trouble,
+		outcome->code == 409
+		    ? "409 another program asks for this bot's messages, or has set a webhook for it"
+		    : outcome->error,
+		outcome->retry_after_ms));
+}
+
+static void on_updates(void *arg, const struct telegram_outcome *outcome)
+{
+	struct telegram_poll *poll = arg;
+	static const struct telegram_outcome garbage = { .error =
+							     "the answer has no updates in it" };
+	poll->call = NULL;
+	if (outcome->from_api && outcome->code == 401) {
+		poll->host->fatal(
+		    poll->host, "the bot token is refused by Telegram: 401 Unauthorized");
+		return;
+	}
+	if (outcome->code != 200) {
+		poll_trouble(poll, outcome);
+		return;
+	}
+	if (!json_is_array(outcome->result) ||
+	    (!poll_hand_over(poll, outcome->result) && json_array_size(outcome->result))) {
+		poll_trouble(poll, &garbage);
+		return;
+	}
+	telegram_trouble_over(&poll->trouble);
+	/* All before the offset is forgotten there now. Without it: after a week of silence Telegram begins
+	 * with another number, which may be below it. */
+	if (!json_array_size(outcome->result))
+		poll->next = 0;
+	on_stored(poll, -1, 0);
+}
+
+json_t *telegram_allowed_updates(const struct telegram_config *config)
+{
+	return config->rules.answer_edits ? json_pack("[s,s]", "message", "edited_message")
+					  : json_pack("[s]", "message");
+}
+
+static void poll_ask(void *arg)
+{
+	struct telegram_poll *poll = arg;
+	uint64_t timeout_ms = poll->config->polling_timeout_ms;
+	json_t *body = json_pack("{s:I,s:o}", "timeout", (json_int_t)(timeout_ms / 1000),
+	    "allowed_updates", telegram_allowed_updates(poll->config));
+	if (body && poll->offset)
+		json_object_set_new(body, "offset", json_integer(poll->offset));
+	poll->call = telegram_api_call(
+	    poll->api, "getUpdates", body, (int64_t)timeout_ms + ANSWER_MS, on_updates, poll);
+	if (!poll->call)
+		poll->host->fail(poll->host, "memory is out");
+}

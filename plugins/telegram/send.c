@@ -1,0 +1,401 @@
+/*
+ * send: a job for each reply, with its parts, and the place in them. A part has more than one form: a text
+ * as markup, then plain; a file as what it is, then as a document, then, if it is a URL, as a text. The next
+ * form is tried when Telegram cannot read the one before.
+ */
+#include "plugins/telegram/send.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "plugins/telegram/markup.h"
+
+#define BEGIN_MS  50000 /* agentd waits two minutes for `sent`, and a call may take one of them */
+#define TYPING_MS 4000  /* then agentd says it again */
+
+struct part {
+	char *text;   /* of a text, plain; else NULL */
+	char *marked; /* the same with its markup; NULL: it is not sent so */
+	uint32_t type;
+	char *path, *url, *name, *mime_type; /* of a file: one of the first two; NULL: empty */
+};
+
+enum form { FORM_MARKED, FORM_PLAIN, FORM_FILE, FORM_DOCUMENT, FORM_LINK };
+
+struct job {
+	struct telegram_sender *sender; /* borrowed */
+	struct job *next, *previous;
+	uint64_t id, since_ms;
+	char *chat_id, *reply_to;
+	struct part *parts;
+	size_t count, at;
+	enum form form; /* of the part at which it is */
+	bool moved;     /* to the chat's new id, which is tried once */
+	struct telegram_call *call;
+};
+
+struct telegram_sender {
+	const struct agentd_host *host;       /* borrowed */
+	const struct telegram_config *config; /* borrowed */
+	struct telegram_api *api;             /* borrowed */
+	struct job *jobs;
+};
+
+/* How files are sent, by type and the beginning of their MIME type. The first that fits. */
+static const struct {
+	uint32_t type;
+	const char *mime_type, *method, *field;
+} ways[] = {
+	{ AGENTD_IMAGE, "image/gif", "sendAnimation", "animation" },
+	{ AGENTD_IMAGE, "image/svg", "sendDocument", "document" },
+	{ AGENTD_IMAGE, "", "sendPhoto", "photo" },
+	{ AGENTD_AUDIO, "audio/ogg", "sendVoice", "voice" },
+	{ AGENTD_AUDIO, "", "sendAudio", "audio" },
+	{ AGENTD_VIDEO, "", "sendVideo", "video" },
+	{ AGENTD_FILE, "", "sendDocument", "document" },
+};
+
+struct telegram_sender *telegram_sender_new(
+    const struct agentd_host *host, const struct telegram_config *config, struct telegram_api *api)
+{
+	struct telegram_sender *sender = calloc(1, sizeof(*sender));
+	if (sender)
+		*sender = (struct telegram_sender){ .host = host, .config = config, .api = api };
+	return sender;
+}
+
+static void job_free(struct job *job)
+{
+	telegram_call_cancel(job->call);
+	if (job->next)
+		job->next->previous = job->previous;
+	if (job->previous)
+		job->previous->next = job->next;
+	else
+		job->sender->jobs = job->next;
+	for (size_t i = 0; i < job->count; i++) {
+		struct part *part = &job->parts[i];
+		free(part->text);
+		free(part->marked);
+		free(part->path);
+		free(part->url);
+		free(part->name);
+		free(part->mime_type);
+	}
+	free(job->parts);
+	free(job->chat_id);
+	free(job->reply_to);
+	free(job);
+}
+
+void telegram_sender_free(struct telegram_sender *sender)
+{
+	while (sender && sender->jobs)
+		job_free(sender->jobs);
+	free(sender);
+}
+
+/* What becomes of a job. */
+
+static void job_end(struct job *job, uint32_t status, const char *error, uint64_t retry_after_ms)
+{
+	const struct agentd_host *host = job->sender->host;
+	struct agentd_sent sent = {
+		.size = sizeof(sent),
+		.status = status,
+		.parts = (uint32_t)job->at,
+		.retry_after_ms = retry_after_ms,
+		.error = agentd_text(error, strlen(error)),
+	};
+	host->sent(host, job->id, &sent);
+	job_free(job);
+}
+
+static void job_go_on(struct job *job);
+
+static enum form first_form(const struct part *part)
+{
+	return !part->text ? FORM_FILE : part->marked ? FORM_MARKED : FORM_PLAIN;
+}
+
+static void job_next(struct job *job)
+{
+	job->at++;
+	if (job->at < job->count)
+		job->form = first_form(&job->parts[job->at]);
+	job_go_on(job);
+}
+
+static bool says(const struct telegram_outcome *outcome, const char *what)
+{
+	return strcasestr(outcome->error, what) != NULL;
+}
+
+static bool is_empty(const struct telegram_outcome *outcome)
+{
+	return says(outcome, "text is empty") || says(outcome, "must be non-empty");
+}
+
+/* To the next form of the part. False: there is none that could help. */
+static bool job_change_form(struct job *job, const struct telegram_outcome *outcome)
+{
+	const struct part *part = &job->parts[job->at];
+	bool too_large = outcome->code == 413;
+	if (job->form == FORM_MARKED)
+		job->form = FORM_PLAIN;
+	else if (job->form == FORM_FILE && part->type != AGENTD_FILE)
+		job->form = FORM_DOCUMENT;
+	else if ((job->form == FORM_FILE || job->form == FORM_DOCUMENT) && part->url && !too_large)
+		job->form = FORM_LINK;
+	else
+		return false;
+	return true;
+}
+
+static bool job_move(struct job *job, int64_t chat_id)
+{
+	char *text;
+	if (!chat_id || job->moved || asprintf(&text, "%lld", (long long)chat_id) < 0)
+		return false;
+	free(job->chat_id);
+	job->chat_id = text;
+	job->moved = true;
+	return true;
+}
+
+static void on_sent(void *arg, const struct telegram_outcome *outcome)
+{
+	struct job *job = arg;
+	const struct agentd_host *host = job->sender->host;
+	bool is_bad = outcome->code == 400 || outcome->code == 413;
+	job->call = NULL;
+	if (outcome->code == 200)
+		job_next(job);
+	else if (telegram_is_trouble(outcome) && outcome->code != 413)
+		job_end(job, AGENTD_RETRY, outcome->error, outcome->retry_after_ms);
+	else if (outcome->code == 401)
+		host->fatal(host, "the bot token is refused by Telegram: 401 Unauthorized");
+	else if (is_bad && job->parts[job->at].text && is_empty(outcome))
+		job_next(job); /* markup around nothing */
+	else if (is_bad && (job_move(job, outcome->moved_to) ||
+			       (!says(outcome, "chat not found") && job_change_form(job, outcome))))
+		job_go_on(job);
+	else
+		job_end(job, AGENTD_REJECTED, outcome->error, 0);
+}
+
+/* One call. */
+
+/* The message that is answered, if it is the first part. NULL: none, or memory is out. */
+static json_t *reply_parameters(const struct job *job)
+{
+	char *end;
+	long long id = job->at == 0 && job->reply_to ? strtoll(job->reply_to, &end, 10) : 0;
+	return id > 0 && !*end ? json_pack("{s:I,s:b}", "message_id", (json_int_t)id,
+				     "allow_sending_without_reply", 1)
+			       : NULL;
+}
+
+static json_t *job_body(const struct job *job)
+{
+	json_t *body = json_pack("{s:s}", "chat_id", job->chat_id), *reply = reply_parameters(job);
+	if (reply)
+		json_object_set_new(body, "reply_parameters", reply);
+	return body;
+}
+
+static struct telegram_call *job_send_text(
+    struct job *job, const char *text, const char *parse_mode)
+{
+	json_t *body = job_body(job);
+	json_object_set_new(body, "text", json_string(text));
+	if (parse_mode)
+		json_object_set_new(body, "parse_mode", json_string(parse_mode));
+	return telegram_api_call(job->sender->api, "sendMessage", body, 0, on_sent, job);
+}
+
+static struct agentd_text text_of(const char *text)
+{
+	return agentd_text(text, strlen(text));
+}
+
+static struct telegram_call *job_upload(
+    struct job *job, const struct part *part, const char *method, const char *field)
+{
+	json_t *reply = reply_parameters(job);
+	char *reply_text = reply ? json_dumps(reply, JSON_COMPACT) : NULL;
+	const struct http_part parts[] = {
+		{ .name = "chat_id", .text = text_of(job->chat_id) },
+		{ .name = field,
+		    .path = part->path,
+		    .file_name = part->name ? part->name : "file",
+		    .mime_type = part->mime_type },
+		{ .name = "reply_parameters", .text = text_of(reply_text ? reply_text : "") },
+	};
+	struct telegram_call *call =
+	    telegram_api_post(job->sender->api, method, parts, reply_text ? 3 : 2, on_sent, job);
+	free(reply_text);
+	json_decref(reply);
+	return call;
+}
+
+static struct telegram_call *job_send_file(struct job *job, const struct part *part)
+{
+	const char *mime_type = part->mime_type ? part->mime_type : "";
+	uint32_t type = job->form == FORM_DOCUMENT ? AGENTD_FILE : part->type;
+	size_t way = 0;
+	while (ways[way].type != type ||
+	       strncmp(mime_type, ways[way].mime_type, strlen(ways[way].mime_type)) != 0)
+		way++;
+	if (part->path)
+		return job_upload(job, part, ways[way].method, ways[way].field);
+	json_t *body = job_body(job);
+	json_object_set_new(body, ways[way].field, json_string(part->url));
+	return telegram_api_call(job->sender->api, ways[way].method, body, 0, on_sent, job);
+}
+
+static void job_go_on(struct job *job)
+{
+	const struct agentd_host *host = job->sender->host;
+	if (job->at >= job->count) {
+		job_end(job, AGENTD_SENT, "", 0);
+		return;
+	}
+	if (host->now_ms(host) - job->since_ms > BEGIN_MS) {
+		job_end(job, AGENTD_RETRY, "it takes long, and goes on", 1);
+		return;
+	}
+	const struct part *part = &job->parts[job->at];
+	if (job->form == FORM_MARKED)
+		job->call = job_send_text(job, part->marked, job->sender->config->parse_mode);
+	else if (job->form == FORM_PLAIN || job->form == FORM_LINK)
+		job->call = job_send_text(job, part->text ? part->text : part->url, NULL);
+	else
+		job->call = job_send_file(job, part);
+	if (!job->call)
+		job_end(job, AGENTD_RETRY, "memory is out", 0);
+}
+
+/* How a job is made. */
+
+static struct part *job_add_part(struct job *job)
+{
+	struct part *parts = realloc(job->parts, (job->count + 1) * sizeof(*parts));
+	if (!parts)
+		return NULL;
+	job->parts = parts;
+	parts[job->count] = (struct part){ 0 };
+	return &parts[job->count++];
+}
+
+/* Its text without NULs, which Telegram does not take. */
+static char *copy_text(struct agentd_text text)
+{
+	char *copy = malloc(text.n + 1), *to = copy;
+	for (size_t i = 0; copy && i < text.n; i++)
+		if (text.p[i])
+			*to++ = text.p[i];
+	if (copy)
+		*to = '\0';
+	return copy;
+}
+
+static int job_add_texts(struct job *job, struct agentd_text text)
+{
+	const struct telegram_config *config = job->sender->config;
+	struct telegram_cut cut;
+	struct agentd_text plain;
+	char *marked;
+	int more;
+	telegram_cut_init(&cut, text, config->message_max, config->markup);
+	while ((more = telegram_cut_next(&cut, &plain, &marked)) > 0) {
+		struct part *part = job_add_part(job);
+		if (!part) {
+			free(marked);
+			return -ENOMEM;
+		}
+		part->marked = marked;
+		part->text = strndup(plain.p, plain.n);
+		if (!part->text)
+			return -ENOMEM;
+	}
+	return more;
+}
+
+static bool copy_field(char **ret, struct agentd_text text)
+{
+	*ret = text.n ? strndup(text.p, text.n) : NULL;
+	return *ret || !text.n;
+}
+
+static int job_add_file(struct job *job, const struct agentd_attachment *attachment)
+{
+	struct part *part = job_add_part(job);
+	if (!part)
+		return -ENOMEM;
+	part->type = attachment->type <= AGENTD_VIDEO ? attachment->type : AGENTD_FILE;
+	if (!copy_field(&part->path, attachment->path) ||
+	    !copy_field(&part->url, attachment->url) ||
+	    !copy_field(&part->name, attachment->name) ||
+	    !copy_field(&part->mime_type, attachment->mime_type))
+		return -ENOMEM;
+	if (!part->path && !part->url)
+		job->count--; /* nothing at all; name and type go with the job */
+	return 0;
+}
+
+static int job_fill(struct job *job, const struct agentd_reply *reply)
+{
+	char *text = copy_text(reply->text);
+	int error = text ? job_add_texts(job, agentd_text(text, strlen(text))) : -ENOMEM;
+	free(text);
+	for (size_t i = 0; error == 0 && i < reply->attachment_count; i++)
+		error = job_add_file(job,
+		    (const struct agentd_attachment *)(const void *)((const char *)
+									 reply->attachments +
+								     i * reply->attachment_size));
+	if (error == 0 && (!copy_field(&job->chat_id, reply->chat_id) ||
+			      !copy_field(&job->reply_to, reply->reply_to)))
+		error = -ENOMEM;
+	return error == 0 && !job->chat_id ? -EINVAL : error;
+}
+
+int telegram_send(struct telegram_sender *sender, const struct agentd_reply *reply)
+{
+	struct job *job = calloc(1, sizeof(*job));
+	if (!job)
+		return -ENOMEM;
+	*job = (struct job){
+		.sender = sender,
+		.next = sender->jobs,
+		.id = reply->id,
+		.since_ms = sender->host->now_ms(sender->host),
+		.at = reply->parts,
+	};
+	if (job->next)
+		job->next->previous = job;
+	sender->jobs = job;
+	int error = job_fill(job, reply);
+	if (error < 0) {
+		job_free(job);
+		return error;
+	}
+	if (job->at < job->count)
+		job->form = first_form(&job->parts[job->at]);
+	job_go_on(job);
+	return 0;
+}
+
+static void on_typing(void *arg, const struct telegram_outcome *outcome)
+{
+	(void)arg; /* nobody minds */
+	(void)outcome;
+}
+
+void telegram_send_typing(struct telegram_sender *sender, struct agentd_text chat_id)
+{
+	json_t *body = json_pack("{s:s%,s:s}", "chat_id", chat_id.p, chat_id.n, "action", "typing");
+	telegram_api_call(sender->api, "sendChatAction", body, TYPING_MS, on_typing, NULL);
+}
