@@ -63,9 +63,9 @@ PLUGIN_LIBS_unified = $(call pkg,jansson)
 PLUGIN_LIBS_telegram = $(call pkg,jansson libcurl)
 PLUGIN_LIBS_discord = $(call pkg,jansson libcurl) -lwslay
 PLUGIN_LIBS_signal = $(call pkg,jansson libcurl) -lwslay
-PLUGIN_SHARES_telegram = backoff http split
-PLUGIN_SHARES_discord = backoff http split websocket
-PLUGIN_SHARES_signal = backoff http split websocket
+PLUGIN_SHARES_telegram = backoff http http_call split
+PLUGIN_SHARES_discord = backoff http http_call split websocket
+PLUGIN_SHARES_signal = backoff http http_call split websocket
 # FUZZED_OF_NAME: the files of plugins that fuzz_NAME needs.
 FUZZED_OF_telegram = plugins/common/split.c plugins/telegram/markup.c plugins/telegram/update.c
 
