@@ -56,18 +56,21 @@ DAEMON_LIBS = $(call pkg,libevent_core libevent_extra jansson sqlite3 yaml-0.1 c
 FETCH_LIBS  = $(call pkg,libcurl libseccomp)
 HOST_LIBS   = $(call pkg,libevent_core libseccomp) -ldl -pthread
 CTL_LIBS    = $(call pkg,libcurl jansson libedit libcrypto) -pthread
-TEST_LIBS   = $(DAEMON_LIBS) $(call pkg,cmocka libcurl) -lwslay
+# What plugins/common is linked with, in unit tests and fuzzers.
+SHARED_LIBS = $(call pkg,libcurl) -lwslay
+TEST_LIBS   = $(DAEMON_LIBS) $(SHARED_LIBS) $(call pkg,cmocka)
 # PLUGIN_LIBS_NAME: what plugins/NAME is linked with. PLUGIN_SHARES_NAME: its files of plugins/common.
 PLUGIN_LIBS_exec = $(call pkg,jansson)
 PLUGIN_LIBS_unified = $(call pkg,jansson)
 PLUGIN_LIBS_telegram = $(call pkg,jansson libcurl)
-PLUGIN_LIBS_discord = $(call pkg,jansson libcurl) -lwslay
-PLUGIN_LIBS_signal = $(call pkg,jansson libcurl) -lwslay
+PLUGIN_LIBS_discord = $(call pkg,jansson libcurl libcrypto) -lwslay
+PLUGIN_LIBS_signal = $(call pkg,jansson libcurl libcrypto) -lwslay
 PLUGIN_SHARES_telegram = backoff http http_call split
-PLUGIN_SHARES_discord = backoff http http_call split websocket
-PLUGIN_SHARES_signal = backoff http http_call split websocket
+PLUGIN_SHARES_discord = backoff http http_call split websocket websocket_handshake
+PLUGIN_SHARES_signal = backoff http http_call split websocket websocket_handshake
 # FUZZED_OF_NAME: the files of plugins that fuzz_NAME needs.
 FUZZED_OF_telegram = plugins/common/split.c plugins/telegram/markup.c plugins/telegram/update.c
+FUZZED_OF_websocket = plugins/common/websocket_handshake.c
 
 # What is what. A file in a folder is part of its program: there is no list to keep.
 DAEMON_SOURCES := $(wildcard daemon/*.c daemon/*/*.c)
@@ -162,12 +165,15 @@ $(BUILD)/tests/preload/%.so: tests/preload/%.c | $(BUILD)/tests/preload
 $(BUILD)/tests/zoo/%.so: tests/zoo/%.c | $(BUILD)/tests/zoo
 	$(call show,LINK)$(CC) $(PLUGIN_CFLAGS) $< -o $@ -pthread
 
-$(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(BUILD)/plugins.a $(BUILD)/daemon.a | $(BUILD)/tests/unit
+# What unit tests share.
+TEST_SHARED := $(call objects,$(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c)))
+
+$(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(TEST_SHARED) $(BUILD)/plugins.a $(BUILD)/daemon.a | $(BUILD)/tests/unit
 	$(call show,LINK)$(CC) $(ALL_LDFLAGS) $^ $(TEST_LIBS) -o $@
 
 # A fuzzer's function run over its corpus, without the fuzzer.
 $(BUILD)/tests/replay/%: $(BUILD)/obj/fuzz/%.o $(BUILD)/obj/fuzz/replay.o $(BUILD)/plugins.a $(BUILD)/daemon.a | $(BUILD)/tests/replay
-	$(call show,LINK)$(CC) $(ALL_LDFLAGS) $^ $(DAEMON_LIBS) -o $@
+	$(call show,LINK)$(CC) $(ALL_LDFLAGS) $^ $(DAEMON_LIBS) $(SHARED_LIBS) -o $@
 
 $(BUILD)/plugins $(BUILD)/tests/plugins $(BUILD)/tests/preload $(BUILD)/tests/zoo $(BUILD)/tests/unit $(BUILD)/tests/replay:
 	$(Q)mkdir -p $@
