@@ -1,0 +1,521 @@
+/*
+ * gateway: asks where the gateway is, connects, says who it is, listens; and again.
+ *
+ *	OFF ─start→ ASKING ─url→ OPENING ─HELLO→ IDENTIFYING or RESUMING ─READY, RESUMED→ LISTENING
+ *	 any of these ─it ends→ WAITING ─timer→ ASKING, or OPENING when there is a session to be resumed
+ */
+#include "gateway.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "heartbeat.h"
+#include "plugins/common/backoff.h"
+#include "plugins/common/websocket.h"
+
+#define WAIT_MIN_MS     1000
+#define WAIT_MAX_MS     60000
+#define STEADY_MS       60000 /* so long it must have listened for the next wait to be a short one */
+#define IDENTIFY_GAP_MS 5000  /* Discord takes one in five seconds */
+#define RESUMES_MAX     3    /* that fail at the session's own URL; then the general one is tried */
+#define CLOSE_RESUMABLE 4000 /* any but 1000 and 1001, which end the session */
+
+#define INTENT_GUILDS          (1 << 0)
+#define INTENT_GUILD_MESSAGES  (1 << 9)
+#define INTENT_DIRECT_MESSAGES (1 << 12)
+#define INTENT_MESSAGE_CONTENT (1 << 15)
+
+enum state { OFF, WAITING, ASKING, OPENING, IDENTIFYING, RESUMING, LISTENING };
+
+struct discord_gateway {
+	struct discord_gateway_setup setup;
+	const struct agentd_host *host; /* borrowed */
+	enum state state;
+	struct agentd_timer *timer;    /* of WAITING */
+	struct agentd_timer *deadline; /* until LISTENING */
+	struct discord_heartbeat *heartbeat;
+	struct discord_call *question; /* of ASKING */
+	struct websocket *socket;
+	struct backoff backoff;
+	char *session_id, *resume_url; /* NULL: there is no session */
+	unsigned resumes;              /* that have failed in a row */
+	uint64_t identify_ms;          /* not before */
+	uint64_t listening_ms;         /* since */
+	uint64_t away_ms;              /* since; 0: it is not, or nobody has been told */
+	uint64_t asked_ms;             /* to wait so long; 0: not asked */
+	const char *dropped;           /* why we have closed the connection; NULL: we have not */
+	bool was_ready;
+	bool is_quiet; /* Discord has asked for a new connection, which is no trouble */
+};
+
+static void gateway_connect(void *arg);
+static void gateway_away(struct discord_gateway *gateway, const char *reason);
+static void on_deadline(void *arg);
+static void heartbeat_send(void *arg);
+static void heartbeat_lost(void *arg);
+
+static uint32_t chance(void)
+{
+	uint32_t bits = 0;
+	if (getrandom(&bits, sizeof(bits), 0) < 0)
+		bits = 0;
+	return bits;
+}
+
+struct discord_gateway *discord_gateway_new(const struct discord_gateway_setup *setup)
+{
+	struct discord_gateway *gateway = calloc(1, sizeof(*gateway));
+	const struct agentd_host *host = setup->host;
+	if (!gateway)
+		return NULL;
+	gateway->setup = *setup;
+	gateway->host = host;
+	gateway->backoff = (struct backoff){ .min_ms = WAIT_MIN_MS, .max_ms = WAIT_MAX_MS };
+	gateway->timer = host->timer_new(host, gateway_connect, gateway);
+	gateway->deadline = host->timer_new(host, on_deadline, gateway);
+	gateway->heartbeat = discord_heartbeat_new(host, heartbeat_send, heartbeat_lost, gateway);
+	if (!gateway->timer || !gateway->deadline || !gateway->heartbeat) {
+		discord_gateway_free(gateway);
+		return NULL;
+	}
+	return gateway;
+}
+
+static void session_forget(struct discord_gateway *gateway)
+{
+	free(gateway->session_id);
+	free(gateway->resume_url);
+	gateway->session_id = gateway->resume_url = NULL;
+	gateway->resumes = 0;
+}
+
+void discord_gateway_free(struct discord_gateway *gateway)
+{
+	if (!gateway)
+		return;
+	discord_rest_cancel(gateway->question);
+	websocket_free(gateway->socket);
+	discord_heartbeat_free(gateway->heartbeat);
+	if (gateway->timer)
+		gateway->host->timer_free(gateway->timer);
+	if (gateway->deadline)
+		gateway->host->timer_free(gateway->deadline);
+	session_forget(gateway);
+	free(gateway);
+}
+
+void discord_gateway_start(struct discord_gateway *gateway)
+{
+	if (gateway->state == OFF)
+		gateway_connect(gateway);
+}
+
+void discord_gateway_stop(struct discord_gateway *gateway)
+{
+	if (gateway->state == OFF)
+		return;
+	gateway->state = OFF;
+	gateway->host->timer_clear(gateway->timer);
+	gateway->host->timer_clear(gateway->deadline);
+	discord_heartbeat_stop(gateway->heartbeat);
+	discord_rest_cancel(gateway->question);
+	gateway->question = NULL;
+	if (gateway->socket)
+		websocket_close(gateway->socket, 1000, NULL);
+}
+
+/* Away, and back. */
+
+/* It has no connection any more. Says so, once, and waits. */
+static void gateway_away(struct discord_gateway *gateway, const char *reason)
+{
+	const struct agentd_host *host = gateway->host;
+	uint64_t now_ms = host->now_ms(host);
+	if (gateway->state == OFF)
+		return;
+	if (gateway->state == LISTENING && now_ms - gateway->listening_ms >= STEADY_MS)
+		backoff_reset(&gateway->backoff);
+	if (gateway->state == RESUMING || (gateway->state == OPENING && gateway->session_id))
+		gateway->resumes++;
+	uint64_t wait_ms = backoff_next_ms(&gateway->backoff, gateway->asked_ms, chance());
+	bool is_news = gateway->away_ms == 0 && !gateway->is_quiet;
+	if (is_news)
+		gateway->away_ms = now_ms ? now_ms : 1;
+	host->log(host, is_news ? AGENTD_LOG_WARN : AGENTD_LOG_DEBUG,
+	    "no connection to Discord: %s; the next try in %llu ms%s", reason,
+	    (unsigned long long)wait_ms, is_news ? ", and so on until it is back" : "");
+	gateway->state = WAITING;
+	gateway->is_quiet = false;
+	gateway->asked_ms = 0;
+	discord_heartbeat_stop(gateway->heartbeat);
+	host->timer_clear(gateway->deadline);
+	host->timer_set(gateway->timer, wait_ms);
+}
+
+/* It listens. */
+static void gateway_back(struct discord_gateway *gateway)
+{
+	const struct agentd_host *host = gateway->host;
+	uint64_t now_ms = host->now_ms(host);
+	gateway->state = LISTENING;
+	gateway->listening_ms = now_ms;
+	gateway->resumes = 0;
+	host->timer_clear(gateway->deadline);
+	if (gateway->away_ms)
+		host->log(host, AGENTD_LOG_INFO, "connected to Discord again, after %llu s",
+		    (unsigned long long)((now_ms - gateway->away_ms) / 1000));
+	gateway->away_ms = 0;
+	if (!gateway->was_ready)
+		host->ready(host);
+	gateway->was_ready = true;
+}
+
+/* Ends the connection so that the session can go on; gateway_away follows. */
+static void gateway_drop(struct discord_gateway *gateway, const char *reason)
+{
+	discord_heartbeat_stop(gateway->heartbeat);
+	if (gateway->socket && !gateway->dropped) {
+		gateway->dropped = reason;
+		websocket_close(gateway->socket, CLOSE_RESUMABLE, reason);
+	}
+}
+
+static void on_deadline(void *arg)
+{
+	gateway_drop(arg, "it took too long to be ready");
+}
+
+/* The connection. */
+
+/* What a close code means; those that are not here: resume. */
+static const struct close_code {
+	unsigned code;
+	bool is_fatal;
+	const char *reason; /* NULL: the session has ended, and a new one helps */
+} close_codes[] = {
+	{ 4003, false, NULL },
+	{ 4004, true, "Discord refuses the bot token (4004)" },
+	{ 4007, false, NULL },
+	{ 4009, false, NULL },
+	{ 4010, true, "Discord does not know the shard (4010)" },
+	{ 4011, true,
+	    "the bot is in so many guilds that it must be sharded, which agentd does not do (4011)" },
+	{ 4012, true, "Discord no longer speaks version 10 of its gateway (4012)" },
+	{ 4013, true, "Discord does not know the intents (4013)" },
+	{ 4014, true,
+	    "Discord does not grant the intents (4014): turn on the Message Content Intent of the bot in "
+	    "Discord's developer portal, or set intents_message_content: false" },
+};
+
+/* What follows from a code with which Discord has closed it. False: nothing more can. */
+static bool gateway_heed(struct discord_gateway *gateway, unsigned code)
+{
+	for (size_t i = 0; i < sizeof(close_codes) / sizeof(close_codes[0]); i++) {
+		if (close_codes[i].code != code)
+			continue;
+		if (close_codes[i].is_fatal) {
+			gateway->host->fatal(gateway->host, close_codes[i].reason);
+			discord_gateway_stop(gateway);
+			return false;
+		}
+		session_forget(gateway);
+	}
+	return true;
+}
+
+static void on_closed(void *arg, unsigned code, unsigned status, const char *reason)
+{
+	struct discord_gateway *gateway = arg;
+	const char *dropped = gateway->dropped;
+	char line[256];
+	websocket_free(gateway->socket);
+	gateway->socket = NULL;
+	gateway->dropped = NULL;
+	discord_heartbeat_stop(gateway->heartbeat);
+	if (gateway->state == OFF || (!dropped && !gateway_heed(gateway, code)))
+		return;
+	snprintf(line, sizeof(line), status ? "%s (status %u)" : "%s (%u)", reason,
+	    status ? status : code);
+	gateway_away(gateway, dropped ? dropped : line);
+}
+
+static void on_opened(void *arg)
+{
+	(void)arg; /* Discord speaks first */
+}
+
+static void on_message(void *arg, struct agentd_text text);
+
+/* Is that a URL which the token may be sent to? */
+static bool url_is_good(const struct discord_gateway *gateway, const char *url)
+{
+	return strncmp(url, "wss://", 6) == 0 ||
+	       (gateway->setup.may_be_plain && strncmp(url, "ws://", 5) == 0);
+}
+
+static void gateway_open(struct discord_gateway *gateway, const char *url)
+{
+	const struct agentd_host *host = gateway->host;
+	char *whole = NULL;
+	int n = (int)strlen(url);
+	gateway->state = OPENING;
+	while (n && url[n - 1] == '/')
+		n--;
+	if (url_is_good(gateway, url) && asprintf(&whole, "%.*s/?v=10&encoding=json", n, url) < 0)
+		whole = NULL;
+	if (whole)
+		gateway->socket = websocket_new(&(struct websocket_setup){
+		    .host = host,
+		    .url = whole,
+		    .connect_ms = gateway->setup.connect_ms,
+		    .opened = on_opened,
+		    .message = on_message,
+		    .closed = on_closed,
+		    .arg = gateway,
+		});
+	free(whole);
+	if (gateway->socket)
+		host->timer_set(gateway->deadline, (uint64_t)gateway->setup.connect_ms);
+	else
+		gateway_away(gateway, "Discord's gateway has no URL that can be used");
+}
+
+/* How many sessions may still begin. */
+static bool identify_is_allowed(struct discord_gateway *gateway, const json_t *limit)
+{
+	const json_t *remaining = json_object_get(limit, "remaining");
+	if (gateway->session_id || !json_is_integer(remaining) || json_integer_value(remaining) > 0)
+		return true;
+	json_int_t after_ms = json_integer_value(json_object_get(limit, "reset_after"));
+	gateway->asked_ms = after_ms > 0 ? (uint64_t)after_ms : IDENTIFY_GAP_MS;
+	return false;
+}
+
+static void on_answer(void *arg, const struct discord_answer *answer)
+{
+	struct discord_gateway *gateway = arg;
+	char line[512];
+	const char *url = json_string_value(json_object_get(answer->body, "url"));
+	gateway->question = NULL;
+	if (gateway->state != ASKING)
+		return;
+	if (answer->status != 200 || !url) {
+		snprintf(line, sizeof(line), "GET /gateway/bot: %s",
+		    answer->error ? answer->error : "no URL in the answer");
+		gateway->asked_ms = answer->retry_after_ms;
+		gateway_away(gateway, line);
+	} else if (!identify_is_allowed(
+		       gateway, json_object_get(answer->body, "session_start_limit"))) {
+		gateway_away(
+		    gateway, "the bot has begun as many sessions as Discord allows it in a day");
+	} else {
+		gateway_open(gateway, url);
+	}
+}
+
+static void gateway_ask(struct discord_gateway *gateway)
+{
+	gateway->state = ASKING;
+	gateway->question =
+	    discord_rest_send(gateway->setup.rest, &(struct discord_request){
+						       .method = "GET",
+						       .path = "/gateway/bot",
+						       .timeout_ms = gateway->setup.connect_ms,
+						       .done = on_answer,
+						       .arg = gateway,
+						   });
+	if (!gateway->question)
+		gateway_away(gateway, "memory is out");
+}
+
+/* The first try, and each that is due. */
+static void gateway_connect(void *arg)
+{
+	struct discord_gateway *gateway = arg;
+	uint64_t now_ms = gateway->host->now_ms(gateway->host);
+	uint64_t rest_ms = discord_rest_wait_ms(gateway->setup.rest, "/gateway/bot");
+	uint64_t gap_ms = !gateway->session_id && gateway->identify_ms > now_ms
+			      ? gateway->identify_ms - now_ms
+			      : 0;
+	if (gateway->session_id && gateway->resumes < RESUMES_MAX) {
+		gateway_open(gateway, gateway->resume_url);
+	} else if (rest_ms || gap_ms) {
+		gateway->state = WAITING;
+		gateway->host->timer_set(gateway->timer, rest_ms > gap_ms ? rest_ms : gap_ms);
+	} else {
+		gateway_ask(gateway);
+	}
+}
+
+/* What is said. */
+
+/* The payload is taken over; NULL is the failure of who made it. */
+static void gateway_say(struct discord_gateway *gateway, json_t *payload)
+{
+	char *text = payload ? json_dumps(payload, JSON_COMPACT) : NULL;
+	json_decref(payload);
+	int error =
+	    text ? websocket_send(gateway->socket, agentd_text(text, strlen(text))) : -ENOMEM;
+	if (text)
+		explicit_bzero(text, strlen(text)); /* the token may be in it */
+	free(text);
+	if (error < 0 && error != -ENOTCONN)
+		gateway_drop(gateway, "cannot send");
+}
+
+static void heartbeat_send(void *arg)
+{
+	struct discord_gateway *gateway = arg;
+	int64_t sequence = discord_inbox_confirmed(gateway->setup.inbox);
+	json_t *data = sequence ? json_integer(sequence) : json_null();
+	gateway_say(gateway, json_pack("{s:i, s:o}", "op", DISCORD_HEARTBEAT, "d", data));
+}
+
+static void heartbeat_lost(void *arg)
+{
+	gateway_drop(arg, "a heartbeat was not answered");
+}
+
+static void gateway_identify(struct discord_gateway *gateway)
+{
+	int intents = INTENT_GUILDS | INTENT_GUILD_MESSAGES | INTENT_DIRECT_MESSAGES |
+		      (gateway->setup.message_content ? INTENT_MESSAGE_CONTENT : 0);
+	gateway->state = IDENTIFYING;
+	gateway->identify_ms = gateway->host->now_ms(gateway->host) + IDENTIFY_GAP_MS;
+	gateway_say(
+	    gateway, json_pack("{s:i, s:{s:s, s:i, s:{s:s, s:s, s:s}}}", "op", DISCORD_IDENTIFY,
+			 "d", "token", gateway->setup.token, "intents", intents, "properties", "os",
+			 "linux", "browser", "agentd", "device", "agentd"));
+}
+
+static void gateway_resume(struct discord_gateway *gateway)
+{
+	gateway->state = RESUMING;
+	gateway_say(gateway, json_pack("{s:i, s:{s:s, s:s, s:I}}", "op", DISCORD_RESUME, "d",
+				 "token", gateway->setup.token, "session_id", gateway->session_id,
+				 "seq", (json_int_t)discord_inbox_confirmed(gateway->setup.inbox)));
+}
+
+/* What is heard. */
+
+static void on_hello(struct discord_gateway *gateway, const struct discord_event *event)
+{
+	int64_t interval_ms =
+	    json_integer_value(json_object_get(event->data, "heartbeat_interval"));
+	if (gateway->state != OPENING || interval_ms <= 0) {
+		gateway_drop(gateway, "a HELLO that is none");
+		return;
+	}
+	discord_heartbeat_start(gateway->heartbeat, interval_ms, chance());
+	if (gateway->session_id)
+		gateway_resume(gateway);
+	else
+		gateway_identify(gateway);
+}
+
+static void on_ready(struct discord_gateway *gateway, const struct discord_event *event)
+{
+	const struct agentd_host *host = gateway->host;
+	const json_t *user = json_object_get(event->data, "user");
+	const char *id = json_string_value(json_object_get(user, "id"));
+	const char *name = json_string_value(json_object_get(user, "username"));
+	const char *session = json_string_value(json_object_get(event->data, "session_id"));
+	const char *url = json_string_value(json_object_get(event->data, "resume_gateway_url"));
+	if (!id || !session || !url || !discord_is_id(agentd_text(id, strlen(id)))) {
+		gateway_drop(gateway, "a READY that is none");
+		return;
+	}
+	session_forget(gateway);
+	gateway->session_id = strdup(session);
+	gateway->resume_url = strdup(url);
+	if (!gateway->session_id || !gateway->resume_url)
+		session_forget(gateway); /* then a new one is begun after the next break */
+	struct discord_rules *rules = gateway->setup.rules;
+	snprintf(rules->self_id, sizeof(rules->self_id), "%s", id);
+	if (!gateway->was_ready)
+		host->log(host, AGENTD_LOG_INFO, "connected to Discord as %s (%s)",
+		    name ? name : "?", id);
+	gateway_back(gateway);
+}
+
+static void on_resumed(struct discord_gateway *gateway, const struct discord_event *event)
+{
+	(void)event;
+	if (gateway->state == RESUMING)
+		gateway_back(gateway);
+}
+
+static void on_dispatch(struct discord_gateway *gateway, const struct discord_event *event)
+{
+	bool is_ready = strcmp(event->name, "READY") == 0;
+	bool is_message = strcmp(event->name, "MESSAGE_CREATE") == 0;
+	if (is_ready && gateway->state == IDENTIFYING)
+		discord_inbox_begin(gateway->setup.inbox);
+	else if (gateway->state != LISTENING && gateway->state != RESUMING)
+		return;
+	int error = discord_inbox_take(
+	    gateway->setup.inbox, event->sequence, is_message ? event->data : NULL);
+	if (error < 0)
+		gateway_drop(gateway, "more messages wait than there is room for");
+	else if (is_ready && gateway->state == IDENTIFYING)
+		on_ready(gateway, event);
+	else if (strcmp(event->name, "RESUMED") == 0)
+		on_resumed(gateway, event);
+}
+
+static void on_heartbeat(struct discord_gateway *gateway, const struct discord_event *event)
+{
+	(void)event;
+	heartbeat_send(gateway); /* asked for, out of turn */
+}
+
+static void on_heartbeat_ack(struct discord_gateway *gateway, const struct discord_event *event)
+{
+	(void)event;
+	discord_heartbeat_answered(gateway->heartbeat);
+}
+
+static void on_reconnect(struct discord_gateway *gateway, const struct discord_event *event)
+{
+	(void)event;
+	gateway->is_quiet = true;
+	gateway_drop(gateway, "Discord asks for a new connection");
+}
+
+/* Discord wants a random wait from one to five seconds. */
+static void on_invalid_session(struct discord_gateway *gateway, const struct discord_event *event)
+{
+	if (!json_is_true(event->data))
+		session_forget(gateway);
+	gateway->asked_ms = 1000 + chance() % 4000;
+	gateway_drop(gateway, "Discord does not take the session");
+}
+
+static const struct op {
+	int64_t op;
+	void (*fn)(struct discord_gateway *gateway, const struct discord_event *event);
+} ops[] = {
+	{ DISCORD_DISPATCH, on_dispatch },
+	{ DISCORD_HEARTBEAT, on_heartbeat },
+	{ DISCORD_RECONNECT, on_reconnect },
+	{ DISCORD_INVALID_SESSION, on_invalid_session },
+	{ DISCORD_HELLO, on_hello },
+	{ DISCORD_HEARTBEAT_ACK, on_heartbeat_ack },
+};
+
+static void on_message(void *arg, struct agentd_text text)
+{
+	struct discord_gateway *gateway = arg;
+	struct discord_event event;
+	if (discord_event_read(text, &event) < 0) {
+		gateway_drop(gateway, "it says what is no event");
+		return;
+	}
+	for (size_t i = 0; i < sizeof(ops) / sizeof(ops[0]); i++)
+		if (ops[i].op == event.op)
+			ops[i].fn(gateway, &event);
+	json_decref(event.root);
+}
