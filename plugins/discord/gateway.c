@@ -18,7 +18,8 @@
 
 #define WAIT_MIN_MS     1000
 #define WAIT_MAX_MS     60000
-#define STEADY_MS       60000 /* so long it must have listened for the next wait to be a short one */
+#define STEADY_MS       10000 /* so long it must have listened for the next wait to be a short one */
+#define QUIET_MS        1000  /* about so long it waits when Discord asks for a new connection */
 #define IDENTIFY_GAP_MS 5000  /* Discord takes one in five seconds */
 #define RESUMES_MAX     3    /* that fail at the session's own URL; then the general one is tried */
 #define CLOSE_RESUMABLE 4000 /* any but 1000 and 1001, which end the session */
@@ -129,6 +130,18 @@ void discord_gateway_stop(struct discord_gateway *gateway)
 
 /* Away, and back. */
 
+/* How long to wait for the next try. */
+static uint64_t gateway_wait_ms(struct discord_gateway *gateway)
+{
+	bool listened = gateway->state == LISTENING;
+	uint64_t for_ms = gateway->host->now_ms(gateway->host) - gateway->listening_ms;
+	if (listened && for_ms >= STEADY_MS)
+		backoff_reset(&gateway->backoff);
+	if (listened && for_ms >= QUIET_MS && gateway->is_quiet)
+		return QUIET_MS / 2 + chance() % QUIET_MS;
+	return backoff_next_ms(&gateway->backoff, gateway->asked_ms, chance());
+}
+
 /* It has no connection any more. Says so, once, and waits. */
 static void gateway_away(struct discord_gateway *gateway, const char *reason)
 {
@@ -136,14 +149,12 @@ static void gateway_away(struct discord_gateway *gateway, const char *reason)
 	uint64_t now_ms = host->now_ms(host);
 	if (gateway->state == OFF)
 		return;
-	if (gateway->state == LISTENING && now_ms - gateway->listening_ms >= STEADY_MS)
-		backoff_reset(&gateway->backoff);
 	if (gateway->state == RESUMING || (gateway->state == OPENING && gateway->session_id))
 		gateway->resumes++;
-	uint64_t wait_ms = backoff_next_ms(&gateway->backoff, gateway->asked_ms, chance());
+	uint64_t wait_ms = gateway_wait_ms(gateway);
 	bool is_news = gateway->away_ms == 0 && !gateway->is_quiet;
 	if (is_news)
-		gateway->away_ms = now_ms ? now_ms : 1;
+		gateway->away_ms = now_ms;
 	host->log(host, is_news ? AGENTD_LOG_WARN : AGENTD_LOG_DEBUG,
 	    "no connection to Discord: %s; the next try in %llu ms%s", reason,
 	    (unsigned long long)wait_ms, is_news ? ", and so on until it is back" : "");

@@ -9,7 +9,7 @@
 #include "bucket.h"
 
 #define FILES_MAX   10
-#define ERROR_SIZE  400
+#define ERROR_SIZE  600
 #define DETAIL_SIZE 240
 #define ANSWER_MAX  (1u << 20)
 #define USER_AGENT  "User-Agent: DiscordBot (agentd, 0.1.0)" /* Discord asks for that form */
@@ -101,16 +101,16 @@ static void put_line(char *to, size_t size, const char *text)
 /* "403: Missing Permissions (50013)", with the fields that are wrong of a form that is. */
 static void put_error(char *to, size_t size, unsigned status, const json_t *body)
 {
-	char message[DETAIL_SIZE] = "", detail[DETAIL_SIZE] = "";
+	char message[DETAIL_SIZE] = "", detail[DETAIL_SIZE] = "", code[32] = "";
 	const char *said = json_string_value(json_object_get(body, "message"));
+	json_int_t number = json_integer_value(json_object_get(body, "code"));
 	char *errors = json_dumps(json_object_get(body, "errors"), JSON_COMPACT);
-	put_line(message, sizeof(message), said ? said : "");
+	put_line(message, sizeof(message), said ? said : "no reason given");
 	put_line(detail, sizeof(detail), errors ? errors : "");
+	if (number)
+		snprintf(code, sizeof(code), " (%lld)", (long long)number);
+	snprintf(to, size, "%u: %s%s%s%s", status, message, code, *detail ? " " : "", detail);
 	free(errors);
-	snprintf(to, size, "%u: %s (%lld) %s", status, *message ? message : "no reason given",
-	    (long long)json_integer_value(json_object_get(body, "code")), detail);
-	while (*to && to[strlen(to) - 1] == ' ')
-		to[strlen(to) - 1] = '\0';
 }
 
 static void learn(struct discord_call *call, const struct http_answer *http, const json_t *body)
