@@ -1,0 +1,171 @@
+/* receive: begins, again and again, with delays; never before the inbox is empty. */
+#include "receive.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "batch.h"
+#include "inbox.h"
+#include "plugins/common/backoff.h"
+#include "verdict.h"
+
+#define BACKOFF_MAX_MS 60000
+#define FAILURES_MAX   8 /* in a row: three minutes of them, from a second on */
+
+struct signal_receive {
+	struct signal_receive_setup setup;
+	struct signal_inbox *inbox;
+	void *mode; /* what its `open` returned */
+	struct agentd_timer *timer;
+	bool stopped, ready, worked; /* worked: ever */
+	bool waiting;                /* for the inbox, and then for `delay_ms` */
+	uint64_t delay_ms;
+	struct backoff backoff;
+};
+
+static void on_time(void *arg)
+{
+	struct signal_receive *receive = arg;
+	if (!receive->stopped)
+		receive->setup.mode->begin(receive->mode);
+}
+
+static void receive_later(struct signal_receive *receive, uint64_t delay_ms)
+{
+	receive->waiting = true;
+	receive->delay_ms = delay_ms;
+	if (!signal_inbox_is_empty(receive->inbox) || receive->stopped)
+		return;
+	receive->waiting = false;
+	receive->setup.host->timer_set(receive->timer, delay_ms);
+}
+
+static void on_empty(void *arg)
+{
+	struct signal_receive *receive = arg;
+	if (receive->waiting)
+		receive_later(receive, receive->delay_ms);
+}
+
+struct signal_receive *signal_receive_new(const struct signal_receive_setup *setup)
+{
+	struct signal_receive *receive = calloc(1, sizeof(*receive));
+	if (!receive)
+		return NULL;
+	receive->setup = *setup;
+	receive->backoff =
+	    (struct backoff){ .min_ms = setup->interval_ms, .max_ms = BACKOFF_MAX_MS };
+	if (receive->backoff.max_ms < setup->interval_ms)
+		receive->backoff.max_ms = setup->interval_ms;
+	receive->inbox = signal_inbox_new(setup->host, setup->api, on_empty, receive);
+	receive->mode = setup->mode->open(receive);
+	receive->timer = setup->host->timer_new(setup->host, on_time, receive);
+	if (!receive->inbox || !receive->mode || !receive->timer) {
+		signal_receive_free(receive);
+		return NULL;
+	}
+	return receive;
+}
+
+void signal_receive_free(struct signal_receive *receive)
+{
+	if (!receive)
+		return;
+	if (receive->mode)
+		receive->setup.mode->close(receive->mode);
+	signal_inbox_free(receive->inbox);
+	if (receive->timer)
+		receive->setup.host->timer_free(receive->timer);
+	free(receive);
+}
+
+void signal_receive_start(struct signal_receive *receive)
+{
+	receive_later(receive, 0);
+}
+
+void signal_receive_stop(struct signal_receive *receive)
+{
+	if (receive->stopped)
+		return;
+	receive->stopped = true;
+	receive->setup.host->timer_clear(receive->timer);
+	receive->setup.mode->stop(receive->mode);
+}
+
+const struct signal_receive_setup *signal_receive_setup(const struct signal_receive *receive)
+{
+	return &receive->setup;
+}
+
+/* One of what has come: a message, something else, or an error of the API's. */
+static void take_one(struct signal_receive *receive, const json_t *object)
+{
+	const struct agentd_host *host = receive->setup.host;
+	const char *error = json_string_value(json_object_get(object, "error"));
+	struct signal_message *message;
+	int got = signal_envelope_read(object, receive->setup.account, &message);
+	if (got > 0)
+		signal_inbox_add(receive->inbox, message);
+	else if (got == -EINVAL && error)
+		host->log(host, AGENTD_LOG_WARN, "signal-cli-rest-api says: %.300s", error);
+	else if (got < 0)
+		host->log(host, AGENTD_LOG_WARN, "something was received that is no message: %s",
+		    strerror(-got));
+}
+
+void signal_receive_take(struct signal_receive *receive, struct agentd_text bytes)
+{
+	const struct agentd_host *host = receive->setup.host;
+	struct signal_batch batch = { .rest = bytes };
+	for (json_t *object; (object = signal_batch_next(&batch));) {
+		take_one(receive, object);
+		json_decref(object);
+	}
+	if (batch.lost)
+		host->log(host, AGENTD_LOG_ERROR,
+		    "%zu of %zu bytes that were received cannot be read: if there was a message in "
+		    "them it is lost",
+		    batch.lost, bytes.n);
+}
+
+void signal_receive_ready(struct signal_receive *receive)
+{
+	if (!receive->ready && !receive->stopped)
+		receive->setup.host->ready(receive->setup.host);
+	receive->ready = true;
+}
+
+void signal_receive_worked(struct signal_receive *receive, bool again)
+{
+	const struct agentd_host *host = receive->setup.host;
+	if (receive->backoff.failures)
+		host->log(host, AGENTD_LOG_INFO, "receiving works again");
+	backoff_reset(&receive->backoff);
+	receive->worked = true;
+	if (again)
+		receive_later(receive, receive->setup.interval_ms);
+}
+
+void signal_receive_failed(
+    struct signal_receive *receive, unsigned status, const char *why, uint64_t asked_ms)
+{
+	const struct agentd_host *host = receive->setup.host;
+	char reason[SIGNAL_WHY_SIZE + 100];
+	if (receive->stopped)
+		return;
+	snprintf(reason, sizeof(reason), "cannot receive: %s", why);
+	if (!receive->worked &&
+	    (status == 401 || status == 403 || signal_verdict_unknown_account(status, why)))
+		host->fatal(host, reason);
+	/* What is in the inbox would go with this process. */
+	if (receive->backoff.failures + 1 >= FAILURES_MAX && signal_inbox_is_empty(receive->inbox))
+		host->fail(host, reason);
+	uint32_t chance = (uint32_t)host->now_ms(host) * 2654435761u;
+	uint64_t delay_ms = backoff_next_ms(&receive->backoff, asked_ms, chance);
+	host->log(
+	    host, AGENTD_LOG_WARN, "%s; again in %llu ms", reason, (unsigned long long)delay_ms);
+	receive_later(receive, delay_ms);
+}

@@ -1,0 +1,55 @@
+/*
+ * receive: how messages come, in one of two ways: asked for again and again (mode native), or pushed over a
+ * WebSocket (mode json-rpc). What both have in common is here: what comes goes into the inbox; after a failure
+ * the next try waits; a receiver that has been failing for long says so by ending the process, which agentd
+ * starts again and shows as what it is.
+ */
+#ifndef SIGNAL_RECEIVE_H
+#define SIGNAL_RECEIVE_H
+
+#include "api.h"
+#include "envelope.h"
+
+struct signal_receive;
+
+/* A way in which messages come. What `open` returns is freed with `close`; NULL: memory is out. */
+struct signal_mode {
+	const char *name;  /* as the option has it */
+	const char *modes; /* of the API that fit, as its /v1/about has them: "|a|b|" */
+	void *(*open)(struct signal_receive *receive);
+	/* Begin once more; it ends with signal_receive_worked or _failed. */
+	void (*begin)(void *self);
+	/* Receive no more. What is under way, and would be lost, may still come. */
+	void (*stop)(void *self);
+	void (*close)(void *self);
+};
+
+extern const struct signal_mode signal_mode_native, signal_mode_json_rpc;
+
+/* All borrowed. NULL: memory is out. */
+struct signal_receive_setup {
+	const struct agentd_host *host;
+	struct signal_api *api;
+	const struct signal_account *account;
+	const struct signal_mode *mode;
+	uint64_t interval_ms; /* from one time to the next, and the first delay after a failure */
+};
+
+struct signal_receive *signal_receive_new(const struct signal_receive_setup *setup);
+void signal_receive_free(struct signal_receive *receive);
+void signal_receive_start(struct signal_receive *receive);
+void signal_receive_stop(struct signal_receive *receive);
+
+/* For modes. */
+const struct signal_receive_setup *signal_receive_setup(const struct signal_receive *receive);
+/* What has come. */
+void signal_receive_take(struct signal_receive *receive, struct agentd_text bytes);
+/* It has begun to receive: the interface is ready. */
+void signal_receive_ready(struct signal_receive *receive);
+/* It works; with `again`, the next time is an interval after all that came is in the store. */
+void signal_receive_worked(struct signal_receive *receive, bool again);
+/* It does not work; the next time is later. A status of 0: there was no answer. */
+void signal_receive_failed(
+    struct signal_receive *receive, unsigned status, const char *why, uint64_t asked_ms);
+
+#endif
