@@ -137,8 +137,9 @@ static char *key_new(const char *sender, const json_t *timestamp)
 
 static char *raw_new(const json_t *received)
 {
-	size_t n = json_dumpb(received, NULL, 0, JSON_COMPACT);
-	char *raw = n && n <= RAW_MAX ? json_dumps(received, JSON_COMPACT) : strdup("");
+	char *raw = json_dumps(received, JSON_COMPACT);
+	if (raw && strlen(raw) > RAW_MAX)
+		*raw = '\0';
 	return raw;
 }
 

@@ -208,16 +208,10 @@ static void on_stored(void *arg, int error)
 	inbox_wait(inbox);
 }
 
-/* It is refused for what it is. Without its JSON it may be small enough. */
+/* It is refused for what it is, and would be again. */
 static void inbox_refused(struct signal_inbox *inbox, int error)
 {
 	struct signal_message *message = inbox->first;
-	if (error == -EMSGSIZE && *message->raw) {
-		inbox->bytes -= strlen(message->raw);
-		*message->raw = '\0';
-		inbox->host->timer_set(inbox->timer, 0);
-		return;
-	}
 	inbox->host->log(inbox->host, AGENTD_LOG_ERROR, "message %s is dropped: %s", message->key,
 	    error == -EMSGSIZE ? "it has more than 256 KiB" : strerror(-error));
 	for (size_t i = 0; i < message->attachment_count; i++)
