@@ -6,6 +6,7 @@
  * is under way is waited for when the interface stops.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -42,8 +43,8 @@ static bool on_piece(void *arg, struct agentd_text piece)
 	return true;
 }
 
-/* What has come is taken, whatever became of the rest. */
-static void native_take(struct native *native)
+/* What has come is taken, whatever became of the rest. False: nothing has come. */
+static bool native_take(struct native *native)
 {
 	char *bytes = native->bytes;
 	size_t n = native->length;
@@ -52,6 +53,7 @@ static void native_take(struct native *native)
 	if (n)
 		signal_receive_take(native->receive, agentd_text(bytes, n));
 	free(bytes);
+	return n > 0;
 }
 
 static void on_done(void *arg, const struct http_answer *answer)
@@ -59,14 +61,19 @@ static void on_done(void *arg, const struct http_answer *answer)
 	struct native *native = arg;
 	char why[SIGNAL_WHY_SIZE];
 	native->call = NULL;
-	native_take(native);
-	if (!signal_api_succeeded(answer, why))
+	bool begun = native_take(native);
+	if (!signal_api_succeeded(answer, why)) {
+		size_t n = strlen(why);
+		if (begun)
+			snprintf(why + n, sizeof(why) - n,
+			    "; what was still to come of its messages is lost");
 		signal_receive_failed(native->receive, answer->status, why,
 		    signal_verdict_retry_ms(http_answer_header(answer, "Retry-After")));
-	else if (native->full)
+	} else if (native->full) {
 		signal_receive_failed(native->receive, 0, "memory is out", 0);
-	else
+	} else {
 		signal_receive_worked(native->receive, true);
+	}
 }
 
 static void *native_open(struct signal_receive *receive)

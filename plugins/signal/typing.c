@@ -1,6 +1,7 @@
 /* typing: a list of the chats in which it is shown. Nobody minds if it fails. */
 #include "typing.h"
 
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,8 +13,9 @@ struct chat {
 	struct signal_typing *typing; /* borrowed */
 	char *id;
 	uint64_t shown_ms;
-	struct http_call
-	    *call; /* one at a time: in mode native it may take longer than four seconds */
+	/* One at a time: in mode native it may take longer than the four seconds to the next. */
+	struct http_call *call;
+	bool over; /* to be taken back once that has been answered, and not before */
 	struct chat *next;
 };
 
@@ -73,16 +75,6 @@ static void typing_forget(struct signal_typing *typing)
 	}
 }
 
-static void on_shown(void *arg, const struct http_answer *answer)
-{
-	struct chat *chat = arg;
-	char why[SIGNAL_WHY_SIZE];
-	chat->call = NULL;
-	if (!signal_api_succeeded(answer, why))
-		chat->typing->host->log(
-		    chat->typing->host, AGENTD_LOG_DEBUG, "typing is not shown: %s", why);
-}
-
 static void on_hidden(void *arg, const struct http_answer *answer)
 {
 	(void)arg;
@@ -108,6 +100,26 @@ static struct http_call *typing_send(struct signal_typing *typing, const char *m
 	return call;
 }
 
+/* Takes it back. The chat is gone then. */
+static void chat_hide(struct chat *chat)
+{
+	struct signal_typing *typing = chat->typing;
+	typing_send(typing, "DELETE", chat->id, on_hidden, NULL);
+	chat_free(typing_find(typing, agentd_text(chat->id, strlen(chat->id))));
+}
+
+static void on_shown(void *arg, const struct http_answer *answer)
+{
+	struct chat *chat = arg;
+	char why[SIGNAL_WHY_SIZE];
+	chat->call = NULL;
+	if (!signal_api_succeeded(answer, why))
+		chat->typing->host->log(
+		    chat->typing->host, AGENTD_LOG_DEBUG, "typing is not shown: %s", why);
+	if (chat->over)
+		chat_hide(chat);
+}
+
 void signal_typing_show(struct signal_typing *typing, struct agentd_text chat_id)
 {
 	typing_forget(typing);
@@ -125,6 +137,7 @@ void signal_typing_show(struct signal_typing *typing, struct agentd_text chat_id
 		*place = chat;
 		typing->count++;
 	}
+	chat->over = false;
 	chat->shown_ms = typing->host->now_ms(typing->host);
 	if (!chat->call)
 		chat->call = typing_send(typing, "PUT", chat->id, on_shown, chat);
@@ -132,9 +145,9 @@ void signal_typing_show(struct signal_typing *typing, struct agentd_text chat_id
 
 void signal_typing_hide(struct signal_typing *typing, struct agentd_text chat_id)
 {
-	struct chat **place = typing_find(typing, chat_id);
-	if (!*place)
-		return;
-	typing_send(typing, "DELETE", (*place)->id, on_hidden, NULL);
-	chat_free(place);
+	struct chat *chat = *typing_find(typing, chat_id);
+	if (chat && chat->call)
+		chat->over = true;
+	else if (chat)
+		chat_hide(chat);
 }

@@ -46,7 +46,7 @@ class SignalApi:
         self.sockets = []             # that are open
         self.plans = defaultdict(deque)
         self.clock = int(time.time() * 1000)
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), type("H", (Handler,), {"api": self}))
+        self.server = Server(("127.0.0.1", 0), type("H", (Handler,), {"api": self}))
         self.server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
         threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
@@ -107,6 +107,11 @@ class SignalApi:
     def close_sockets(self):
         for socket in list(self.sockets):
             socket.drop()
+
+
+class Server(ThreadingHTTPServer):
+    def handle_error(self, request, client_address):
+        pass  # a client that left before its answer
 
 
 class Socket:
@@ -215,7 +220,7 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         if self.half:
-            self.wfile.write(data[:-len(data) // 3])
+            self.wfile.write(data[:len(data) * 3 // 4])
             self.wfile.flush()
             self.drop()
         elif status != 204:

@@ -226,6 +226,7 @@ def test_what_was_received_outlives_a_cut_connection(signal):
     api.arrive(*(json.dumps(api.envelope(str(i))) for i in range(3)))
     wait_texts(api, "0", "1")
     daemon.wait_log("bytes that were received cannot be read")
+    daemon.wait_log("what was still to come of its messages is lost")
     api.say("and on")
     wait_texts(api, "0", "1", "and on")
 
@@ -374,6 +375,18 @@ def test_typing_is_shown_before_the_answer_and_taken_back(signal):
     assert api.sent == []
     wait_for("it to be taken back", lambda: api.typing[-1] == ("DELETE", RECIPIENT))
     assert len(api.sent) == 1
+
+
+def test_typing_that_comes_late_is_not_shown_after_the_answer(signal):
+    """It is taken back when the API has dealt with it, not before, which would leave it there."""
+    _, api = signal(agent="actor")
+    gate = threading.Event()
+    api.plan("typing", gate)
+    api.say("timer 200")
+    wait_for("the answer", lambda: len(api.sent) == 1)
+    assert api.typing == []
+    gate.set()
+    wait_for("both", lambda: api.typing == [("PUT", ANN), ("DELETE", ANN)])
 
 
 def test_typing_that_fails_harms_nothing(signal):
