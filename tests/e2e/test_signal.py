@@ -6,12 +6,14 @@ mode that could not be used (34), direct messages past a list of groups and no t
 """
 import base64
 import json
+import re
+import textwrap
 import threading
 import time
 
 import pytest
 
-from conftest import wait_for
+from conftest import BUILD, ROOT, run_agentd, wait_for
 from signal_api import ANN, BOB, CUT, GROUP, HALF, ME, RECIPIENT, SignalApi, recipient_of
 
 UUID = "7ccae375-cd51-4c82-8b1e-7be3280aa485"
@@ -485,3 +487,15 @@ def test_kill_loses_no_message_that_was_stored(signal, agentd):
     daemon.wait()
     daemon, _ = signal(server=api, agent="echo")
     wait_for("the other", lambda: sorted(api.texts()) == ["hang", "one"])
+
+
+def test_the_example_of_the_docs(tmp_path):
+    """The config passes -t, and whoever copies the container's gets one that only this machine reaches."""
+    text = (ROOT / "docs" / "interfaces.md").read_text()
+    section = text[text.index("\n## Signal\n"):]
+    config = textwrap.dedent(re.search(r"```yaml agent.conf\n(.*?)```", section, re.S).group(1))
+    (tmp_path / "agent.conf").write_text(f"{config}plugins: {{ path: [ {BUILD / 'plugins'} ] }}\n")
+    done = run_agentd("-t", "-c", "agent.conf", cwd=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    published = re.findall(r"[\d.:]*8080:8080", section)
+    assert len(published) == 2 and all(one.startswith("127.0.0.1:") for one in published)
