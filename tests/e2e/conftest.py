@@ -235,7 +235,7 @@ def agentd(tmp_path):
         command = [str(BUILD / "agentd")]
         if config is not None:
             text = textwrap.dedent(config)
-            if "http:" not in text:
+            if not re.search(r"(?m)^\s*http:", text):
                 text = HEAD + text
             text = re.sub(r"PLUGIN\((\w+)\)", lambda m: plugin(m.group(1)), text)
             (tmp_path / "agent.conf").write_text(text)
