@@ -63,8 +63,7 @@ static void on_accounts(
 	bool known = !json_is_array(accounts); /* one too old to be asked: receiving will tell */
 	size_t i;
 	json_t *account;
-	json_array_foreach(accounts, i, account)
-	{
+	json_array_foreach (accounts, i, account) {
 		const char *number = json_string_value(account);
 		known = known || (number && strcmp(number, verify->setup.number) == 0);
 	}

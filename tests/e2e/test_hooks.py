@@ -17,6 +17,7 @@ def chat(agentd, api):
     """chat(names, sections, agent) → a daemon with these hooks, in this order."""
     def start(names, sections, agent="echo"):
         daemon = agentd(f"""
+            http: {{ listen: [ "127.0.0.1:0" ] }}
             agents:
               a: {{ plugin: PLUGIN({agent}) }}
             interfaces:

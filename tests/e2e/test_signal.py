@@ -39,6 +39,7 @@ def signal(agentd, api):
     def start(options="", agent="echo", server=None, said=None, ready=True, **more):
         server = server or api(**more)
         daemon = agentd(f"""
+            http: {{ listen: [ "127.0.0.1:0" ] }}
             agents:
               a: {{ plugin: PLUGIN({agent}) }}
             interfaces:
@@ -206,6 +207,7 @@ def test_options_that_cannot_work_are_fatal(agentd, options, reason):
     key = options.split(":")[0]
     rows = [f"{k}: {v}" for k, v in [("phone_number", ME), ("api_base_url", "http://127.0.0.1:1")] if k != key]
     daemon = agentd(f"""
+        http: {{ listen: [ "127.0.0.1:0" ] }}
         agents: {{ a: {{ plugin: PLUGIN(echo) }} }}
         interfaces:
           phone:
