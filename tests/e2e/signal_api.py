@@ -5,7 +5,7 @@ is a WebSocket, and what comes while nobody is connected is gone; nearly every e
 what it is; a group is "group." and base64 of its internal id, which is base64 of 32 bytes.
 
 `plan(route, *answers)` says how the next calls of a route go: a status or (status, body, headers), CUT (the
-connection breaks without an answer), HALF (in the middle of one), a threading.Event that it waits for, or
+connection breaks without an answer), HALF (in the middle of one; a receive waits for messages then), a threading.Event that it waits for, or
 bytes, which are the body of a 200.
 """
 import base64
@@ -105,7 +105,9 @@ class SignalApi:
         return list(self.calls).count((method, path))
 
     def close_sockets(self):
-        for socket in list(self.sockets):
+        with self.lock:
+            sockets, self.sockets = self.sockets, []
+        for socket in sockets:
             socket.drop()
 
 
@@ -263,7 +265,8 @@ class Handler(BaseHTTPRequestHandler):
         with self.api.lock:
             self.api.receives += 1
             self.api.lock.notify_all()
-            self.api.lock.wait_for(lambda: self.api.waiting, timeout=int(self.query.get("timeout", 1)))
+            patience = 60 if self.half else int(self.query.get("timeout", 1))
+            self.api.lock.wait_for(lambda: self.api.waiting, timeout=patience)
             lines = [self.api.waiting.popleft() for _ in range(min(most, len(self.api.waiting)))]
         self.answer(200, ("[" + ",".join(lines) + "]").encode())
 
@@ -281,13 +284,16 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.flush()
         self.close_connection = True
         socket = Socket(self.connection)
-        self.api.sockets.append(socket)
+        with self.api.lock:
+            self.api.sockets.append(socket)
         try:
             socket.serve(self.rfile)
         except OSError:
             pass
         finally:
-            self.api.sockets.remove(socket)
+            with self.api.lock:
+                if socket in self.api.sockets:
+                    self.api.sockets.remove(socket)
 
     def on_send(self):
         body = self.json_body()

@@ -227,6 +227,7 @@ def test_what_was_received_outlives_a_cut_connection(signal):
     was cut is said to be lost."""
     daemon, api = signal()
     api.plan("receive", HALF)
+    wait_for("it to ask", lambda: api.planned("receive") == 0)
     api.arrive(*(json.dumps(api.envelope(str(i))) for i in range(3)))
     wait_texts(api, "0", "1")
     daemon.wait_log("bytes that were received cannot be read")
