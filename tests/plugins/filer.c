@@ -10,7 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include <sys/stat.h>
 
 #include "agentd/plugin.h"
 
@@ -59,8 +59,10 @@ static int file_write(const char *path, const char *text, size_t n)
 static int answer_with_file(struct agentd_run *run, const struct agentd_request *request,
     const char *name, const char *mime_type, const char *text, size_t n)
 {
-	char path[4096];
-	snprintf(path, sizeof(path), "%.*s/%s", (int)request->spool.n, request->spool.p, name);
+	char folder[3000], path[4096];
+	snprintf(folder, sizeof(folder), "%.*s", (int)request->spool.n, request->spool.p);
+	snprintf(path, sizeof(path), "%s/%s", folder, name);
+	mkdir(folder, 0700);
 	int error = file_write(path, text, n);
 	if (error < 0)
 		return error;
