@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "daemon/base/message.h"
@@ -65,6 +66,15 @@ struct call {
 	char *body; /* what the texts point into, if the frame does not live as long */
 };
 
+/* Whoever makes files for an answer finds their folder there. */
+static void call_make_spool(struct agentd_text spool)
+{
+	char *path = spool.n ? strndup(spool.p, spool.n) : NULL;
+	if (path)
+		mkdir(path, 0700);
+	free(path);
+}
+
 /* Reads a RUN frame whose body lives as long as the call. */
 static int call_read(struct call *call, const struct frame *frame)
 {
@@ -91,6 +101,7 @@ static int call_read(struct call *call, const struct frame *frame)
 	call->event.headers = chat_get_text(&cursor);
 	call->event.timestamp = chat_get_text(&cursor);
 	request->spool = chat_get_text(&cursor);
+	call_make_spool(request->spool);
 	request->history = call->history = get_messages(&cursor, &request->history_count);
 	request->attachment_size = sizeof(*request->attachments);
 	request->attachments = call->attachments =

@@ -282,9 +282,28 @@ int interface_start(void)
 	return host.plugin->interface.start(host.self);
 }
 
+void interface_stopped(const struct agentd_host *self)
+{
+	static bool said;
+	(void)self;
+	if (said || !services_is_kind(AGENTD_INTERFACE))
+		return;
+	said = true;
+	pthread_mutex_lock(&host.lock);
+	struct frame_writer writer = frame_begin(&host.out, MESSAGE_STOPPED, 0);
+	frame_end(&writer);
+	services_wake();
+	pthread_mutex_unlock(&host.lock);
+}
+
 void interface_stop(void)
 {
-	host.plugin->interface.stop(host.self);
+	static bool stopped;
+	if (stopped)
+		return;
+	stopped = true;
+	if (host.plugin->interface.stop(host.self) != AGENTD_PENDING)
+		interface_stopped(NULL);
 }
 
 int interface_on_frame(const struct frame *frame)

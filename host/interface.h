@@ -7,7 +7,7 @@
 
 /* Begins to receive. What its start returns. */
 int interface_start(void);
-/* The last words before the end of the process. */
+/* Receives no more, if it still does. */
 void interface_stop(void);
 /* One of SUBMITTED, SEND, TYPING, STOP, HTTP. 0, -EPROTO, -ENOMEM. */
 int interface_on_frame(const struct frame *frame);
@@ -19,5 +19,6 @@ int interface_sent(const struct agentd_host *host, uint64_t reply, const struct 
 int interface_respond(const struct agentd_host *host, uint64_t request, uint32_t status,
     const char *content_type, struct agentd_text body);
 int interface_spool(const struct agentd_host *host, char *path, size_t size);
+void interface_stopped(const struct agentd_host *host);
 
 #endif

@@ -608,6 +608,7 @@ struct agentd_host host_services = {
 	.sent = interface_sent,
 	.respond = interface_respond,
 	.spool = interface_spool,
+	.stopped = interface_stopped,
 	.edit = hook_edit,
 	.decide = hook_decide,
 };

@@ -80,7 +80,7 @@ enum message_type {
 	MESSAGE_SUBMITTED, /* number; u32 errno: 0, it is in the store */
 	MESSAGE_SEND,      /* number; u32 parts, texts chat_id, reply_to, text, then attachments */
 	MESSAGE_TYPING,    /* text chat_id */
-	MESSAGE_STOP,      /* receive no more */
+	MESSAGE_STOP,      /* receive no more; STOPPED follows */
 	MESSAGE_HTTP,      /* number; texts method, path, query, headers, body */
 	MESSAGE_CALL,  /* number; u32 stage, texts interface, platform, agent, user_id, session_id,
 	                    * run_id, reply, error, then the message as in SUBMIT */
@@ -110,6 +110,7 @@ enum message_type {
 	                  * raw, then attachments */
 	MESSAGE_SENT,   /* number; u32 status, u32 parts, u64 retry_after (ms), text error */
 	MESSAGE_RESPOND, /* number; u32 status, text content type, text body */
+	MESSAGE_STOPPED, /* nothing: no SUBMIT follows */
 	MESSAGE_DECIDE,  /* number; i64 verdict, texts text, metadata (absent: as it was) */
 };
 

@@ -209,6 +209,7 @@ static void on_stored(void *arg, int error, int64_t seq)
 	answer(submission, error);
 	submission_free(submission);
 	inbox_pump(interface);
+	interface_check_idle(interface);
 }
 
 static int submission_send(struct submission *submission)

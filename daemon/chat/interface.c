@@ -138,6 +138,10 @@ static int interface_on_frame(void *arg, struct child *child, const struct frame
 		return outbox_on_sent(interface->outbox, frame);
 	case MESSAGE_RESPOND:
 		return on_respond(interface, frame);
+	case MESSAGE_STOPPED:
+		interface->receiving = false;
+		interface_check_idle(interface);
+		return frame->length ? -EPROTO : 0;
 	default:
 		return -EPROTO;
 	}
@@ -150,6 +154,7 @@ static void interface_on_gone(void *arg, struct child *child)
 	fail_calls(interface);
 	outbox_on_gone(interface->outbox, child_last_exit(child)->reason);
 	interface->submitting = 0; /* what is on its way comes from a process that is gone */
+	interface->receiving = false;
 }
 
 static void interface_on_changed(void *arg, struct child *child)
@@ -159,6 +164,7 @@ static void interface_on_changed(void *arg, struct child *child)
 	if (state == STATE_READY) {
 		log_info("%s: ready (pid %d, generation %u)", interface_label(interface),
 		    child_pid(child), child_generation(child));
+		interface->receiving = true;
 		if (interface->chats->draining)
 			interface_drain(interface);
 		outbox_pump(interface->outbox);
@@ -296,12 +302,13 @@ bool interface_is_up(const struct interface *interface)
 	return (state == STATE_READY || state == STATE_DRAINING) && child_pid(interface->child);
 }
 
-/* When agentd stops it stays for the answers that are on their way; a restart waits for what is being sent. */
+/* It stays for what it has received, and for what it sends; when agentd stops, also for answers on their way. */
 void interface_check_idle(struct interface *interface)
 {
-	bool is_last = interface->chats->stopping;
-	if (child_state(interface->child) == STATE_DRAINING && !outbox_is_busy(interface->outbox) &&
-	    !(is_last && interface->active))
+	bool receives = interface->receiving || interface->submitting;
+	bool answers = interface->chats->stopping && interface->active;
+	if (child_state(interface->child) == STATE_DRAINING && !receives && !answers &&
+	    !outbox_is_busy(interface->outbox))
 		child_idle(interface->child);
 }
 

@@ -53,6 +53,7 @@ struct interface {
 	struct child *child;
 	struct emissions emissions;
 	bool restarting; /* it is to come up again once it is down */
+	bool receiving;  /* messages may come from its process */
 	uint64_t received, answered, failed;
 	size_t submitting; /* messages of its process on their way into the store */
 

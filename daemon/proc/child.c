@@ -151,6 +151,7 @@ static int child_on_frame(void *arg, const struct frame *frame)
 	case MESSAGE_SUBMIT:
 	case MESSAGE_SENT:
 	case MESSAGE_RESPOND:
+	case MESSAGE_STOPPED:
 	case MESSAGE_DECIDE:
 		if (child->state != STATE_READY && child->state != STATE_DRAINING)
 			return child->state == STATE_STOPPING ? 0 : -EPROTO;

@@ -83,8 +83,8 @@ extern "C" {
 #define AGENTD_LOG_INFO  2u
 #define AGENTD_LOG_DEBUG 3u
 
-/* What `open` and `start` return when `ready` will be called later, and a function of a hook when
- * `decide` will. */
+/* What `open` and `start` return when `ready` will be called later, `stop` when `stopped` will, and a
+ * function of a hook when `decide` will. */
 #define AGENTD_PENDING 1
 /* What a function of a hook returns, or hands to `decide`: it goes no further. */
 #define AGENTD_REFUSE 2
@@ -190,7 +190,7 @@ struct agentd_request {
 	const struct agentd_attachment *attachments;
 	size_t attachment_count;
 	size_t attachment_size; /* bytes from one attachment to the next */
-	/* A folder for the files of the answer, which goes once that has been delivered. Empty: this
+	/* A folder for the files of the answer, which goes once they have been delivered. Empty: this
 	 * run can have none. */
 	struct agentd_text spool;
 };
@@ -429,6 +429,8 @@ struct agentd_host {
 	/* Any thread. The path of a new file in this interface's spool folder, which is for the caller
 	 * to make, and agentd's once it is in a message: at most 32 MiB. -ENOSPC: `size` is too small. */
 	int (*spool)(const struct agentd_host *host, char *path, size_t size);
+	/* Nothing more will be submitted, when `stop` returned AGENTD_PENDING. */
+	void (*stopped)(const struct agentd_host *host);
 
 	/* Of hooks. Any thread, from the call of its function until it has decided. Changes what goes
 	 * on: `what` is AGENTD_EDIT_TEXT or _METADATA. The last counts. -EMSGSIZE: more than 256 KiB. */
@@ -480,8 +482,10 @@ struct agentd_interface_ops {
 	/* Begin to receive. 0: ready. AGENTD_PENDING: `ready` will follow. Negative: failed, tried
 	 * again later; host->fatal if that cannot help. */
 	int (*start)(void *self);
-	/* Receive no more. Replies may still come. It may be called twice, and before `ready`. */
-	void (*stop)(void *self);
+	/* Receive no more; replies may still come. 0: all that came is submitted. AGENTD_PENDING:
+	 * something is on its way that nobody else would give again; host->stopped will follow, and
+	 * the process ends after it, or within `supervision.drain`. It may be called before `ready`. */
+	int (*stop)(void *self);
 	/* Sends a reply; what it points to is there until the return. 0 promises one host->sent, now
 	 * or later, within two minutes; negative: as sent, to be tried again. Of one chat the next
 	 * reply comes when that before is done; of several chats many at once. */

@@ -197,10 +197,11 @@ static int discord_start(void *self)
 	return AGENTD_PENDING;
 }
 
-static void discord_stop(void *self)
+static int discord_stop(void *self)
 {
 	struct discord *discord = self;
 	discord_gateway_stop(discord->gateway);
+	return 0;
 }
 
 static int discord_send(void *self, const struct agentd_reply *reply)

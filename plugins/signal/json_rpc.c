@@ -74,6 +74,12 @@ static void json_rpc_stop(void *self)
 		websocket_close(rpc->socket, 1000, "");
 }
 
+static bool json_rpc_is_busy(const void *self)
+{
+	(void)self;
+	return false; /* who knows what will come: it is told to come no more */
+}
+
 static void json_rpc_close(void *self)
 {
 	struct json_rpc *rpc = self;
@@ -87,5 +93,6 @@ const struct signal_mode signal_mode_json_rpc = {
 	.open = json_rpc_open,
 	.begin = json_rpc_begin,
 	.stop = json_rpc_stop,
+	.is_busy = json_rpc_is_busy,
 	.close = json_rpc_close,
 };

@@ -111,6 +111,12 @@ static void native_stop(void *self)
 	(void)self; /* what is under way goes on: what it brings is nowhere else */
 }
 
+static bool native_is_busy(const void *self)
+{
+	const struct native *native = self;
+	return native->call != NULL;
+}
+
 static void native_close(void *self)
 {
 	struct native *native = self;
@@ -125,5 +131,6 @@ const struct signal_mode signal_mode_native = {
 	.open = native_open,
 	.begin = native_begin,
 	.stop = native_stop,
+	.is_busy = native_is_busy,
 	.close = native_close,
 };

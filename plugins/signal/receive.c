@@ -42,9 +42,23 @@ static void receive_later(struct signal_receive *receive, uint64_t delay_ms)
 	receive->setup.host->timer_set(receive->timer, delay_ms);
 }
 
+/* With anything that only this process has. */
+static bool is_busy(const struct signal_receive *receive)
+{
+	return !signal_inbox_is_empty(receive->inbox) ||
+	       receive->setup.mode->is_busy(receive->mode);
+}
+
+static void check_stopped(struct signal_receive *receive)
+{
+	if (receive->stopped && !is_busy(receive))
+		receive->setup.host->stopped(receive->setup.host);
+}
+
 static void on_empty(void *arg)
 {
 	struct signal_receive *receive = arg;
+	check_stopped(receive);
 	if (receive->waiting)
 		receive_later(receive, receive->delay_ms);
 }
@@ -86,13 +100,14 @@ void signal_receive_start(struct signal_receive *receive)
 	receive_later(receive, 0);
 }
 
-void signal_receive_stop(struct signal_receive *receive)
+bool signal_receive_stop(struct signal_receive *receive)
 {
-	if (receive->stopped)
-		return;
-	receive->stopped = true;
-	receive->setup.host->timer_clear(receive->timer);
-	receive->setup.mode->stop(receive->mode);
+	if (!receive->stopped) {
+		receive->stopped = true;
+		receive->setup.host->timer_clear(receive->timer);
+		receive->setup.mode->stop(receive->mode);
+	}
+	return !is_busy(receive);
 }
 
 const struct signal_receive_setup *signal_receive_setup(const struct signal_receive *receive)
@@ -145,6 +160,7 @@ void signal_receive_worked(struct signal_receive *receive, bool again)
 		host->log(host, AGENTD_LOG_INFO, "receiving works again");
 	backoff_reset(&receive->backoff);
 	receive->worked = true;
+	check_stopped(receive);
 	if (again)
 		receive_later(receive, receive->setup.interval_ms);
 }
@@ -154,8 +170,10 @@ void signal_receive_failed(
 {
 	const struct agentd_host *host = receive->setup.host;
 	char reason[SIGNAL_WHY_SIZE + 100];
-	if (receive->stopped)
+	if (receive->stopped) {
+		check_stopped(receive);
 		return;
+	}
 	snprintf(reason, sizeof(reason), "cannot receive: %s", why);
 	if (!receive->worked &&
 	    (status == 401 || status == 403 || signal_verdict_unknown_account(status, why)))

@@ -21,6 +21,7 @@ struct signal_mode {
 	void (*begin)(void *self);
 	/* Receive no more. What is under way, and would be lost, may still come. */
 	void (*stop)(void *self);
+	bool (*is_busy)(const void *self); /* with that */
 	void (*close)(void *self);
 };
 
@@ -38,7 +39,8 @@ struct signal_receive_setup {
 struct signal_receive *signal_receive_new(const struct signal_receive_setup *setup);
 void signal_receive_free(struct signal_receive *receive);
 void signal_receive_start(struct signal_receive *receive);
-void signal_receive_stop(struct signal_receive *receive);
+/* True: nothing that only this process has is on its way. Else host->stopped follows. */
+bool signal_receive_stop(struct signal_receive *receive);
 
 /* For modes. */
 const struct signal_receive_setup *signal_receive_setup(const struct signal_receive *receive);

@@ -197,11 +197,11 @@ static int signal_start(void *self)
 	return bot->verify ? AGENTD_PENDING : -ENOMEM;
 }
 
-static void signal_stop(void *self)
+static int signal_stop(void *self)
 {
 	struct bot *bot = self;
 	bot->stopped = true;
-	signal_receive_stop(bot->receive);
+	return signal_receive_stop(bot->receive) ? 0 : AGENTD_PENDING;
 }
 
 static int signal_send(void *self, const struct agentd_reply *reply)

@@ -150,13 +150,14 @@ static int telegram_start(void *self)
 	return telegram->begin ? AGENTD_PENDING : -ENOMEM;
 }
 
-static void telegram_stop(void *self)
+static int telegram_stop(void *self)
 {
 	struct telegram *telegram = self;
 	telegram_begin_free(telegram->begin);
 	telegram->begin = NULL;
 	telegram_poll_stop(telegram->poll);
 	telegram_hook_stop(telegram->hook);
+	return 0;
 }
 
 static int telegram_on_send(void *self, const struct agentd_reply *reply)

@@ -671,6 +671,21 @@ def test_drain(agentd, line):
     assert line.replies(2)[1] == ("c1", "waiting")
 
 
+def test_what_comes_while_it_stops(agentd, line):
+    """Promise: an interface that says so may submit what it has received, after it was told to stop, before it ends."""
+    daemon = agentd(config(line, "stop_later: true")).wait_ready()
+    line.wait("UP")
+    daemon.terminate()
+    line.wait("STOP")
+    key = line.message("say last minute")
+    assert line.wait("ACK") == [["ACK", key, "0"]]
+    line.order("stopped")
+    line.wait("CLOSE")
+    assert daemon.wait(20) == 0 and not line.all("SEND")
+    daemon = agentd(config(line)).wait_ready()
+    assert line.replies() == [("c1", "last minute")]
+
+
 def test_stopping_with_a_reply_that_is_not_taken(agentd, line):
     """A reply that the platform does not take holds up the end for the drain time at most, and is sent later."""
     daemon = agentd(config(line, "auto: false").replace("drain: 5s", "drain: 500ms")).wait_ready()

@@ -15,7 +15,7 @@ COMMON = """
 """
 INTERFACE = COMMON + """
     static int start(void *self) { (void)self; return 0; }
-    static void stop(void *self) { (void)self; }
+    static int stop(void *self) { (void)self; return 0; }
     static int http(void *self, const struct agentd_http_request *request) { (void)self; (void)request; return -1; }
     static int send_it(void *self, const struct agentd_reply *reply) { (void)self; (void)reply; return -1; }
     static const struct agentd_interface_ops ops = {

@@ -58,7 +58,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/un.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -300,7 +299,6 @@ static void say_file_of_answer(
 {
 	char *name = strsep(&rest, " "), *folder = strndup(request->spool.p, request->spool.n);
 	char *path = NULL;
-	mkdir(folder, 0700);
 	append(&path, "%s/%s", folder, name);
 	int file = open(path, O_WRONLY | O_CREAT, 0600);
 	if (file >= 0 && rest && write(file, rest, strlen(rest)) > 0)

@@ -62,7 +62,6 @@ static int answer_with_file(struct agentd_run *run, const struct agentd_request 
 	char folder[3000], path[4096];
 	snprintf(folder, sizeof(folder), "%.*s", (int)request->spool.n, request->spool.p);
 	snprintf(path, sizeof(path), "%s/%s", folder, name);
-	mkdir(folder, 0700);
 	int error = file_write(path, text, n);
 	if (error < 0)
 		return error;

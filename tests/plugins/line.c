@@ -5,7 +5,7 @@
  *	to the plugin:   M key user name chat message_id reply_to text [file text]
  *	                 S reply status parts retry_after error     (what became of a reply; unless `auto`)
  *	                 H request status body
- *	                 X crash|exit|hang|done|fail|fatal|emit NAME
+ *	                 X crash|exit|hang|done|fail|fatal|ready|stopped|emit NAME
  *	from the plugin: UP pid · ACK key errno · SEND reply parts chat reply_to text attachments · TYPING chat
  *	                 STOP · HTTP request method path query body · CLOSE
  */
@@ -28,7 +28,7 @@ static int fd = -1;
 static struct agentd_watch *watch;
 static char *input;
 static size_t input_length;
-static int is_auto, ready_later, stopped;
+static int is_auto, ready_later, stop_later, stopped;
 static const char *secret;
 
 static void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -131,6 +131,8 @@ static void on_order(char **f)
 		host->fatal(host, "the token is refused");
 	else if (strcmp(f[1], "ready") == 0)
 		host->ready(host);
+	else if (strcmp(f[1], "stopped") == 0)
+		host->stopped(host);
 	else if (strcmp(f[1], "emit") == 0)
 		host->emit(host, f[2], text_of("{}"));
 	else if (strcmp(f[1], "log") == 0)
@@ -195,6 +197,7 @@ static int line_open(
 	port = (int)agentd_get_int(options, "port");
 	is_auto = (int)agentd_get_int(options, "auto");
 	ready_later = (int)agentd_get_int(options, "ready_later");
+	stop_later = (int)agentd_get_int(options, "stop_later");
 	const char *token = agentd_get_text(options, "token");
 	secret = token ? strdup(token) : NULL;
 	return 0;
@@ -214,12 +217,13 @@ static int line_start(void *self)
 	return ready_later ? AGENTD_PENDING : 0;
 }
 
-static void line_stop(void *self)
+static int line_stop(void *self)
 {
 	(void)self;
 	if (!stopped)
 		say("STOP\n");
 	stopped = 1;
+	return stop_later ? AGENTD_PENDING : 0;
 }
 
 static int line_send(void *self, const struct agentd_reply *reply)
@@ -286,6 +290,7 @@ static const struct agentd_option options[] = {
 	{ "port", AGENTD_INT, 1, NULL, NULL, 1, 65535, "of the test" },
 	{ "auto", AGENTD_BOOL, 0, "true", NULL, 0, 0, "whether replies are taken at once" },
 	{ "ready_later", AGENTD_BOOL, 0, "false", NULL, 0, 0, "ready when the test says so" },
+	{ "stop_later", AGENTD_BOOL, 0, "false", NULL, 0, 0, "stopped when the test says so" },
 	{ "token", AGENTD_SECRET, 0, NULL, NULL, 0, 0, "a secret" },
 	{ "mode", AGENTD_STRING, 0, "polling", "polling|webhook", 0, 0, "whether it has a path" },
 	{ "hook_path", AGENTD_STRING, 0, "/line", NULL, 0, 0, "which" },
