@@ -239,13 +239,12 @@ class TelegramApi:
     def wait(self, what, probe, seconds=20):
         with self.lock:
             assert self.lock.wait_for(probe, seconds), \
-                f"waited {seconds} s for {what}; calls: {[(c[0], c[1]) for c in self.calls][-20:]}"
+                f"waited {seconds} s for {what}\nsent: {self.sent}\ncalls: {[c[:2] for c in self.calls]}"
             return probe()
 
     def wait_sent(self, count=1, seconds=20):
         """The first so many messages that were sent."""
-        return self.wait(f"{count} messages, have {self.sent}",
-                         lambda: len(self.sent) >= count and list(self.sent), seconds)
+        return self.wait(f"{count} messages", lambda: len(self.sent) >= count and list(self.sent), seconds)
 
     def wait_confirmed(self, *updates, seconds=20):
         ids = {update["update_id"] for update in updates}
@@ -402,7 +401,7 @@ class TelegramApi:
             name, mime_type, data = given
             if not data:
                 raise bad("file must be non-empty")
-            if field == "photo" and not data.startswith((b"\x89PNG", b"\xff\xd8", b"GIF8")):
+            if field == "photo" and not data.startswith((b"\x89PNG", b"\xff\xd8", b"GIF8", b"BM")):
                 raise bad("IMAGE_PROCESS_FAILED")
             return self._add(method, chat_id, parameters, name=name, mime_type=mime_type, data=data)
         if not given:
