@@ -10,11 +10,13 @@
 struct telegram_api {
 	struct http_client *http;
 	const char *base, *token; /* borrowed */
+	struct telegram_call *calls;
 };
 
 struct telegram_call {
 	struct telegram_api *api; /* borrowed */
-	struct http_call *http;   /* borrowed; gone when it is done */
+	struct telegram_call *next, *previous;
+	struct http_call *http; /* borrowed; gone when it is done */
 	telegram_done *done;
 	void *arg; /* borrowed */
 	bool fetch;
@@ -26,17 +28,32 @@ struct telegram_api *telegram_api_new(
 	struct telegram_api *api = calloc(1, sizeof(*api));
 	if (!api)
 		return NULL;
-	*api = (struct telegram_api){ http_client_new(host), api_base, token };
+	*api = (struct telegram_api){
+		.http = http_client_new(host), .base = api_base, .token = token
+	};
 	if (api->http)
 		return api;
 	free(api);
 	return NULL;
 }
 
+static void call_free(struct telegram_call *call)
+{
+	if (call->next)
+		call->next->previous = call->previous;
+	if (call->previous)
+		call->previous->next = call->next;
+	else
+		call->api->calls = call->next;
+	free(call);
+}
+
 void telegram_api_free(struct telegram_api *api)
 {
 	if (!api)
 		return;
+	while (api->calls) /* those that nobody minds, too */
+		telegram_call_cancel(api->calls);
 	http_client_free(api->http);
 	free(api);
 }
@@ -53,6 +70,9 @@ static void set_error(struct telegram_outcome *outcome, const struct telegram_ca
 		snprintf(outcome->error, sizeof(outcome->error), "%u %s", code, text);
 	else
 		snprintf(outcome->error, sizeof(outcome->error), "%s", text);
+	for (char *c = outcome->error; *c; c++)
+		if ((unsigned char)*c < ' ' || *c == 0x7f)
+			*c = ' ';
 	outcome->code = code;
 }
 
@@ -105,7 +125,7 @@ static void on_done(void *arg, const struct http_answer *answer)
 	}
 	call->done(call->arg, &outcome);
 	json_decref(json);
-	free(call);
+	call_free(call);
 }
 
 bool telegram_is_refused(const struct telegram_outcome *outcome)
@@ -120,24 +140,33 @@ bool telegram_is_trouble(const struct telegram_outcome *outcome)
 
 /* Requests. */
 
+/* The URL is taken over. NULL: memory is out. */
 static struct telegram_call *begin(struct telegram_api *api, struct http_request *request,
     char *url, telegram_done *done, void *arg)
 {
-	struct telegram_call *call = calloc(1, sizeof(*call));
-	if (call && url) {
+	struct telegram_call *call = url ? calloc(1, sizeof(*call)) : NULL;
+	if (call) {
 		*call = (struct telegram_call){
-			.api = api, .done = done, .arg = arg, .fetch = request->save_to != NULL
+			.api = api,
+			.next = api->calls,
+			.done = done,
+			.arg = arg,
+			.fetch = request->save_to != NULL,
 		};
+		if (call->next)
+			call->next->previous = call;
+		api->calls = call;
 		request->url = url;
 		request->done = on_done;
 		request->arg = call;
 		call->http = http_send(api->http, request);
+		if (!call->http) {
+			call_free(call);
+			call = NULL;
+		}
 	}
 	free(url);
-	if (call && call->http)
-		return call;
-	free(call);
-	return NULL;
+	return call;
 }
 
 static char *method_url(const struct telegram_api *api, const char *method)
@@ -204,5 +233,5 @@ void telegram_call_cancel(struct telegram_call *call)
 	if (!call)
 		return;
 	http_cancel(call->http);
-	free(call);
+	call_free(call);
 }

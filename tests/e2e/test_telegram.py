@@ -67,6 +67,13 @@ def test_a_message_is_answered(bot, api):
     assert names[:2] == ["getMe", "deleteWebhook"]
 
 
+def test_a_name_is_resolved(bot, api):
+    """In the sandbox, too; and the server listens on 127.0.0.1 only, whatever else the name is."""
+    bot(api_base=f"http://localhost:{api.port}/")
+    api.say("say found")
+    assert texts(api.wait_sent()) == ["found"]
+
+
 def test_messages_of_a_chat_keep_their_order(bot, api):
     bot()
     for i in range(20):
