@@ -366,3 +366,14 @@ def test_a_stop_loses_nothing(bot, api):
     bot()
     api.wait(f"all ten, have {texts(api.sent)}", lambda: set(texts(api.sent)) == {str(i) for i in range(10)})
     assert sorted(texts(api.sent)) == [str(i) for i in range(10)]
+
+
+def test_whatever_is_killed_each_message_is_answered(bot, api):
+    """Defects 1 and 30: the plugin dies again and again, at whatever it is doing, and comes back."""
+    daemon = bot(parse_mode="none")
+    for i in range(6):
+        api.say(f"say {i}")
+        line = daemon.wait_log(rf"interface telegram: ready \(pid \d+, generation {i + 1}\)")
+        api.wait_call("getUpdates", api.count("getUpdates") + (i % 2))
+        os.kill(int(re.search(r"pid (\d+)", line["message"]).group(1)), signal.SIGKILL)
+    api.wait(f"all six, have {texts(api.sent)}", lambda: set(texts(api.sent)) == {str(i) for i in range(6)})
