@@ -1,4 +1,4 @@
-/* poll: ask, hand over, wait until all of it is stored, ask again. */
+/* poll: ask, hand over what is new, ask again. A window of what Telegram has not forgotten yet says what is new. */
 #include "plugins/telegram/poll.h"
 
 #include <errno.h>
@@ -7,7 +7,15 @@
 
 #include "plugins/telegram/trouble.h"
 
-#define ANSWER_MS 10000 /* beyond what Telegram was asked to wait */
+#define ANSWER_MS  10000 /* beyond what Telegram was asked to wait */
+#define SLOW_MS    1000  /* then others are asked for, too */
+#define WINDOW_MAX 100   /* of updates: what Telegram gives at once */
+
+/* An update that has come and is not confirmed. */
+struct seen {
+	int64_t id;
+	enum { ON_THE_WAY, STORED, FAILED } state;
+};
 
 struct telegram_poll {
 	const struct agentd_host *host;       /* borrowed */
@@ -19,11 +27,10 @@ struct telegram_poll {
 	struct telegram_trouble trouble; /* with Telegram */
 	struct telegram_trouble storing; /* with agentd */
 	bool on;
-	int64_t offset; /* 0: whatever there is */
-	/* Of the answer that is being handed over. */
-	size_t on_the_way;
-	int64_t next, failed; /* behind all of it; the first that is not stored, or -1 */
-	int error;
+	int64_t next; /* behind all that have come; 0: whatever there is */
+	struct seen window[WINDOW_MAX];
+	size_t count;
+	int error; /* of the last that failed */
 };
 
 static void poll_ask(void *arg);
@@ -75,56 +82,91 @@ static void poll_again(struct telegram_poll *poll, uint64_t after_ms)
 		poll->host->fail(poll->host, "memory is out");
 }
 
-/* All of an answer is stored, or will not be. */
-static void poll_settle(struct telegram_poll *poll)
+static size_t poll_count(const struct telegram_poll *poll, int state)
 {
-	if (poll->failed < 0) {
-		telegram_trouble_over(&poll->storing);
-		poll->offset = poll->next;
-		poll_again(poll, 0);
-		return;
-	}
-	/* Those behind it that are stored come again, and are known then. */
-	poll->offset = poll->failed;
-	poll_again(poll, telegram_trouble_next_ms(&poll->storing, strerror(-poll->error), 0));
+	size_t count = 0;
+	for (size_t i = 0; i < poll->count; i++)
+		count += (int)poll->window[i].state == state;
+	return count;
 }
 
-static void poll_note_failed(struct telegram_poll *poll, int64_t id, int error)
+static struct seen *poll_find(struct telegram_poll *poll, int64_t id)
 {
-	if (poll->failed < 0 || id < poll->failed)
-		poll->failed = id;
-	poll->error = error;
+	for (size_t i = 0; i < poll->count; i++)
+		if (poll->window[i].id == id)
+			return &poll->window[i];
+	return NULL;
+}
+
+/* The first that is not stored, or what is behind all. Those before it are forgotten, here and there. */
+static int64_t poll_offset(struct telegram_poll *poll)
+{
+	int64_t offset = INT64_MAX;
+	size_t kept = 0;
+	for (size_t i = 0; i < poll->count; i++)
+		if (poll->window[i].state != STORED && poll->window[i].id < offset)
+			offset = poll->window[i].id;
+	for (size_t i = 0; i < poll->count; i++)
+		if (poll->window[i].id >= offset)
+			poll->window[kept++] = poll->window[i];
+	poll->count = kept;
+	return offset == INT64_MAX ? poll->next : offset;
+}
+
+/* When to ask again. */
+static void poll_plan(struct telegram_poll *poll)
+{
+	if (poll_count(poll, FAILED)) {
+		poll_again(
+		    poll, telegram_trouble_next_ms(&poll->storing, strerror(-poll->error), 0));
+		return;
+	}
+	bool slow = poll_count(poll, ON_THE_WAY) > 0;
+	if (!slow)
+		telegram_trouble_over(&poll->storing);
+	poll_again(poll, slow ? SLOW_MS : 0);
 }
 
 static void on_stored(void *arg, int64_t id, int error)
 {
 	struct telegram_poll *poll = arg;
+	struct seen *seen = poll_find(poll, id);
+	seen->state = error < 0 ? FAILED : STORED;
 	if (error < 0)
-		poll_note_failed(poll, id, error);
-	if (--poll->on_the_way == 0)
-		poll_settle(poll);
+		poll->error = error;
+	if (!poll->call && !poll_count(poll, ON_THE_WAY))
+		poll_plan(poll);
+}
+
+/* One that is new, or has failed before. */
+static void poll_take(struct telegram_poll *poll, int64_t id, json_t *update)
+{
+	struct seen *seen = poll_find(poll, id);
+	if (seen ? seen->state != FAILED : poll->count == WINDOW_MAX)
+		return;
+	if (!seen) {
+		seen = &poll->window[poll->count++];
+		seen->id = id;
+	}
+	int error = telegram_intake_take(poll->intake, update, on_stored, poll);
+	seen->state = error == 0 ? ON_THE_WAY : error > 0 ? STORED : FAILED;
+	if (error < 0)
+		poll->error = error;
+	if (id >= poll->next)
+		poll->next = id + 1;
 }
 
 /* Hands over what makes sense. False: nothing did. */
 static bool poll_hand_over(struct telegram_poll *poll, const json_t *updates)
 {
-	bool any = false;
-	poll->on_the_way = 1; /* this loop */
-	poll->next = poll->offset;
-	poll->failed = -1;
+	bool any = json_array_size(updates) == 0;
 	for (size_t i = 0; i < json_array_size(updates); i++) {
 		int64_t id;
 		json_t *update = json_array_get(updates, i);
 		if (telegram_update_id(update, &id) < 0)
 			continue;
 		any = true;
-		if (id >= poll->next)
-			poll->next = id + 1;
-		int error = telegram_intake_take(poll->intake, update, on_stored, poll);
-		if (error == 0)
-			poll->on_the_way++;
-		else if (error < 0)
-			poll_note_failed(poll, id, error);
+		poll_take(poll, id, update);
 	}
 	return any;
 }
@@ -154,17 +196,16 @@ static void on_updates(void *arg, const struct telegram_outcome *outcome)
 		poll_trouble(poll, outcome);
 		return;
 	}
-	if (!json_is_array(outcome->result) ||
-	    (!poll_hand_over(poll, outcome->result) && json_array_size(outcome->result))) {
+	if (!json_is_array(outcome->result) || !poll_hand_over(poll, outcome->result)) {
 		poll_trouble(poll, &garbage);
 		return;
 	}
 	telegram_trouble_over(&poll->trouble);
 	/* All before the offset is forgotten there now. Without it: after a week of silence Telegram begins
 	 * with another number, which may be below it. */
-	if (!json_array_size(outcome->result))
+	if (!json_array_size(outcome->result) && !poll->count)
 		poll->next = 0;
-	on_stored(poll, -1, 0);
+	poll_plan(poll);
 }
 
 json_t *telegram_allowed_updates(const struct telegram_config *config)
@@ -176,11 +217,12 @@ json_t *telegram_allowed_updates(const struct telegram_config *config)
 static void poll_ask(void *arg)
 {
 	struct telegram_poll *poll = arg;
-	uint64_t timeout_ms = poll->config->polling_timeout_ms;
+	int64_t offset = poll_offset(poll);
+	uint64_t timeout_ms = poll->count ? 0 : poll->config->polling_timeout_ms;
 	json_t *body = json_pack("{s:I,s:o}", "timeout", (json_int_t)(timeout_ms / 1000),
 	    "allowed_updates", telegram_allowed_updates(poll->config));
-	if (body && poll->offset)
-		json_object_set_new(body, "offset", json_integer(poll->offset));
+	if (body && offset)
+		json_object_set_new(body, "offset", json_integer(offset));
 	poll->call = telegram_api_call(
 	    poll->api, "getUpdates", body, (int64_t)timeout_ms + ANSWER_MS, on_updates, poll);
 	if (!poll->call)

@@ -169,6 +169,24 @@ def test_a_file_is_tried_again(bot, api):
     assert texts(api.wait_sent()) == ["0 a.txt text/plain whole"]
 
 
+def test_a_slow_file_holds_up_nobody_else(bot, api):
+    """And its message is not confirmed meanwhile, nor overtaken in its own chat."""
+    bot(agent="courier", parse_mode="none")
+    gate = api.hold("file")
+    document = api.add_file(b"slow")
+    slow = api.say(document={"file_id": document, "file_name": "s.txt", "mime_type": "text/plain"})
+    behind = api.say("behind")
+    api.wait_call("getFile")
+    for i in range(3):
+        api.say(f"bob {i}", user=BOB)
+        api.wait_sent(i + 1)
+    assert not {slow["update_id"], behind["update_id"]} & set(api.confirmed)
+    gate.set()
+    assert texts(api.wait_sent(5)) == ["bob 0", "bob 1", "bob 2", "0 s.txt text/plain slow", "behind"]
+    api.wait_confirmed(slow, behind)
+    assert api.count("getFile") == 1
+
+
 # Trouble.
 
 
