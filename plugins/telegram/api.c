@@ -6,6 +6,7 @@
 #include <string.h>
 
 #define UPDATES_MAX (32u << 20) /* a hundred of them, and no more than that */
+#define FETCH_MS    300000
 
 struct telegram_api {
 	struct http_client *http;
@@ -194,9 +195,12 @@ struct telegram_call *telegram_api_call(struct telegram_api *api, const char *me
 }
 
 struct telegram_call *telegram_api_post(struct telegram_api *api, const char *method,
-    const struct http_part *parts, size_t part_count, telegram_done *done, void *arg)
+    const struct http_part *parts, size_t part_count, int64_t timeout_ms, telegram_done *done,
+    void *arg)
 {
-	struct http_request request = { .parts = parts, .part_count = part_count };
+	struct http_request request = {
+		.parts = parts, .part_count = part_count, .timeout_ms = timeout_ms
+	};
 	return begin(api, &request, method_url(api, method), done, arg);
 }
 
@@ -224,7 +228,9 @@ static char *file_url(const struct telegram_api *api, const char *path)
 struct telegram_call *telegram_api_fetch(struct telegram_api *api, const char *file_path,
     const char *save_to, size_t most, telegram_done *done, void *arg)
 {
-	struct http_request request = { .save_to = save_to, .answer_max = most };
+	struct http_request request = {
+		.save_to = save_to, .answer_max = most, .timeout_ms = FETCH_MS
+	};
 	return begin(api, &request, file_url(api, file_path), done, arg);
 }
 

@@ -40,8 +40,9 @@ struct telegram_call *telegram_api_call(struct telegram_api *api, const char *me
     int64_t timeout_ms, telegram_done *done, void *arg);
 /* The same with a form, and perhaps a file in it. */
 struct telegram_call *telegram_api_post(struct telegram_api *api, const char *method,
-    const struct http_part *parts, size_t part_count, telegram_done *done, void *arg);
-/* Fetches a file, by the path that getFile has told, into one that is made. */
+    const struct http_part *parts, size_t part_count, int64_t timeout_ms, telegram_done *done,
+    void *arg);
+/* Fetches a file, by the path that getFile has told, into one that is made; within five minutes. */
 struct telegram_call *telegram_api_fetch(struct telegram_api *api, const char *file_path,
     const char *save_to, size_t most, telegram_done *done, void *arg);
 /* `done` is not called. NULL is fine. */

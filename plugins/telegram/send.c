@@ -12,8 +12,10 @@
 
 #include "plugins/telegram/markup.h"
 
-#define BEGIN_MS  50000 /* agentd waits two minutes for `sent`, and a call may take one of them */
-#define TYPING_MS 4000  /* then agentd says it again */
+/* agentd waits two minutes for `sent`. What is begun may take one of them, and a file all that is left. */
+#define BEGIN_MS  50000
+#define END_MS    115000
+#define TYPING_MS 4000 /* then agentd says it again */
 
 struct part {
 	char *text;   /* of a text, plain; else NULL */
@@ -234,8 +236,10 @@ static struct telegram_call *job_upload(
 		    .mime_type = part->mime_type },
 		{ .name = "reply_parameters", .text = text_of(reply_text ? reply_text : "") },
 	};
-	struct telegram_call *call =
-	    telegram_api_post(job->sender->api, method, parts, reply_text ? 3 : 2, on_sent, job);
+	const struct agentd_host *host = job->sender->host;
+	int64_t left_ms = END_MS - (int64_t)(host->now_ms(host) - job->since_ms);
+	struct telegram_call *call = telegram_api_post(
+	    job->sender->api, method, parts, reply_text ? 3 : 2, left_ms, on_sent, job);
 	free(reply_text);
 	json_decref(reply);
 	return call;
