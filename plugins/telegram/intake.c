@@ -18,6 +18,8 @@ struct item {
 	json_t *update; /* what the message borrows from */
 	struct telegram_message message;
 	struct telegram_media *media; /* on its way */
+	char key[24], user_id[24], chat_id[24], message_id[24],
+	    reply_to[24]; /* as agentd has them */
 	char path[TELEGRAM_PATH_MAX], name[256], note[700];
 	bool submitted;
 	void (*done)(void *arg, int64_t update_id, int error);
@@ -137,15 +139,8 @@ static int item_submit(struct item *item)
 {
 	const struct agentd_host *host = item->intake->host;
 	const struct telegram_message *message = &item->message;
-	char key[24], user[24], chat[24], id[24], reply[24] = "";
 	char *raw = json_dumps(item->update, JSON_COMPACT);
 	char *text = item->note[0] ? item_text(item) : NULL;
-	snprintf(key, sizeof(key), "%" PRId64, message->update_id);
-	snprintf(user, sizeof(user), "%" PRId64, message->user_id);
-	snprintf(chat, sizeof(chat), "%" PRId64, message->chat_id);
-	snprintf(id, sizeof(id), "%" PRId64, message->message_id);
-	if (message->reply_to)
-		snprintf(reply, sizeof(reply), "%" PRId64, message->reply_to);
 	struct agentd_attachment file = {
 		.type = message->file.type,
 		.name = text_of(message->file.name ? message->file.name : item->name),
@@ -154,12 +149,12 @@ static int item_submit(struct item *item)
 	};
 	struct agentd_incoming incoming = {
 		.size = sizeof(incoming),
-		.key = text_of(key),
-		.user_id = text_of(user),
+		.key = text_of(item->key),
+		.user_id = text_of(item->user_id),
 		.user_name = text_of(message->user_name),
-		.chat_id = text_of(chat),
-		.message_id = text_of(id),
-		.reply_to = text_of(reply),
+		.chat_id = text_of(item->chat_id),
+		.message_id = text_of(item->message_id),
+		.reply_to = text_of(item->reply_to),
 		.text = message->text,
 		.raw = text_of(raw),
 		.attachments = &file,
@@ -225,6 +220,22 @@ static void on_fetched(void *arg, const struct telegram_fetched *fetched)
 	item->intake->host->timer_set(item->intake->soon, 0);
 }
 
+static void put_id(char to[24], int64_t id)
+{
+	snprintf(to, 24, "%" PRId64, id);
+}
+
+static void item_name(struct item *item)
+{
+	const struct telegram_message *message = &item->message;
+	put_id(item->key, message->update_id);
+	put_id(item->user_id, message->user_id);
+	put_id(item->chat_id, message->chat_id);
+	put_id(item->message_id, message->message_id);
+	if (message->reply_to)
+		put_id(item->reply_to, message->reply_to);
+}
+
 static int intake_add(struct telegram_intake *intake, json_t *update,
     const struct telegram_message *message, void (*done)(void *arg, int64_t update_id, int error),
     void *arg)
@@ -233,6 +244,7 @@ static int intake_add(struct telegram_intake *intake, json_t *update,
 	if (!item)
 		return -ENOMEM;
 	*item = (struct item){ .intake = intake, .message = *message, .done = done, .arg = arg };
+	item_name(item);
 	if (message->file.id) {
 		item->media = telegram_media_fetch(intake->host, intake->api, message->file.id,
 		    intake->retry_ms, on_fetched, item);
