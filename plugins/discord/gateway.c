@@ -21,8 +21,9 @@
 #define STEADY_MS       10000 /* so long it must have listened for the next wait to be a short one */
 #define QUIET_MS        1000  /* about so long it waits when Discord asks for a new connection */
 #define IDENTIFY_GAP_MS 5000  /* Discord takes one in five seconds */
-#define RESUMES_MAX     3    /* that fail at the session's own URL; then the general one is tried */
-#define CLOSE_RESUMABLE 4000 /* any but 1000 and 1001, which end the session */
+#define RESUMES_MAX     3 /* that fail at the session's own URL; then the general one is tried */
+#define MESSAGE_MAX     (64u << 20) /* of a GUILD_CREATE, which has all of a guild in it */
+#define CLOSE_RESUMABLE 4000        /* any but 1000 and 1001, which end the session */
 
 #define INTENT_GUILDS          (1 << 0)
 #define INTENT_GUILD_MESSAGES  (1 << 9)
@@ -282,6 +283,7 @@ static void gateway_open(struct discord_gateway *gateway, const char *url)
 		    .host = host,
 		    .url = whole,
 		    .connect_ms = gateway->setup.connect_ms,
+		    .message_max = MESSAGE_MAX,
 		    .opened = on_opened,
 		    .message = on_message,
 		    .closed = on_closed,

@@ -83,6 +83,7 @@ class DiscordApi:
         self.granted = GUILDS | GUILD_MESSAGES | DIRECT_MESSAGES | MESSAGE_CONTENT
         self.guild_bytes = 0       # of the GUILD_CREATE after READY; 0: a small one
         self.faults = []           # for requests to …/messages: functions of the handler, True: it has answered
+        self.faulted = []          # those that have answered
         self.bucket = (1000, 1.0)  # messages of a channel, in so many seconds
         self.buckets = {}          # channel → (window's end, left)
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
@@ -188,7 +189,7 @@ class DiscordApi:
                  "members": [{"user": user(BOT, "bot", True), "roles": [], "deaf": False, "mute": False,
                               "joined_at": "2026-01-01T00:00:00+00:00", "flags": 0}]}
         if self.guild_bytes:
-            guild["description"] = "größer " * (self.guild_bytes // 8)
+            guild["description"] = "größer " * (self.guild_bytes // 17)  # as JSON: \u00f6, \u00df
         return guild
 
     def _begin(self, connection, data):
@@ -256,7 +257,7 @@ class DiscordApi:
                 self.closes.append(closed.code)
                 if session and session.connection is connection:
                     session.connection = None
-                    if closed.code in (1000, 1001):
+                    if closed.code in (1000, 1001) and not connection.closed_first:
                         self.sessions.pop(session.id, None)
                 self.changed.notify_all()
 
@@ -347,6 +348,8 @@ class DiscordApi:
         class Handler(http.server.BaseHTTPRequestHandler):
             protocol_version = "HTTP/1.1"
             timeout = 60
+            wbufsize = 1 << 16  # head and body go together
+            disable_nagle_algorithm = True
 
             def log_message(self, *_):
                 pass
@@ -361,6 +364,7 @@ class DiscordApi:
                     self.send_header("Content-Length", str(len(data)))
                 self.end_headers()
                 self.wfile.write(data)
+                self.wfile.flush()
 
             def answer_429(self, seconds, headers=None, is_global=False):
                 more = {"Retry-After": max(1, round(seconds)), "X-RateLimit-Scope": "global" if is_global else "user"}
@@ -456,6 +460,7 @@ class DiscordApi:
                 with api.changed:
                     fault = api.faults.pop(0) if api.faults else None
                 if fault and fault(self):
+                    api._note(api.faulted, fault)
                     return
                 fields, files = self.form(data)
                 with api.changed:

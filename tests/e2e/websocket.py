@@ -29,7 +29,7 @@ class WebSocket:
     def __init__(self, handler):
         """Answers the upgrade of an http.server handler."""
         self.socket, self.file = handler.connection, handler.rfile
-        self.lock, self.closed = threading.Lock(), False
+        self.lock, self.closed, self.closed_first = threading.Lock(), False, False
         key = handler.headers["Sec-WebSocket-Key"]
         assert handler.headers["Upgrade"].lower() == "websocket"
         assert handler.headers["Sec-WebSocket-Version"] == "13"
@@ -64,7 +64,7 @@ class WebSocket:
 
     def close(self, code=1000, reason=""):
         self.send_frame(CLOSE, struct.pack("!H", code) + reason.encode())
-        self.closed = True
+        self.closed = self.closed_first = True
 
     def cut(self):
         """Ends the connection without a word."""
