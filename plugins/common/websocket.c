@@ -1,13 +1,12 @@
 /*
- * websocket: libcurl connects, the handshake is read, libwslay makes frames of the rest.
+ * websocket: a connection is made, the handshake is read, libwslay makes frames of the rest.
  *
- * libwslay and libcurl must not be freed from their own callbacks. So websocket_free inside one only says
- * that it is to be done, and websocket_leave does it. Bytes of TLS may wait in libcurl without the socket
- * being readable: it is read until there is nothing more, or, when there is no end of it, again soon.
+ * libwslay must not be freed from its own callbacks. So websocket_free inside one only says that it is to be
+ * done, and websocket_leave does it. The connection is read until there is nothing more, or, when there is no
+ * end of it, again soon.
  */
 #include "plugins/common/websocket.h"
 
-#include <curl/curl.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -16,7 +15,9 @@
 #include <sys/random.h>
 #include <wslay/wslay.h>
 
+#include "plugins/common/connection.h"
 #include "plugins/common/websocket_handshake.h"
+#include "plugins/common/websocket_url.h"
 
 #define TURN_BYTES   (256u << 10) /* read at once; then others are served */
 #define QUEUED_BYTES (4u << 20)   /* that the peer has yet to read; it is not read from meanwhile */
@@ -28,11 +29,9 @@ struct websocket {
 	const struct agentd_host *host; /* borrowed */
 	struct websocket_setup setup;   /* its callbacks, and their arg */
 	enum state state;
-	CURLM *multi;
-	CURL *easy;
-	struct agentd_timer *timer;    /* libcurl's while it connects; then: read again */
+	struct connection *connection;
+	struct agentd_timer *soon;     /* to read again */
 	struct agentd_timer *deadline; /* to be open, or closed */
-	struct agentd_watch *watch;    /* once libcurl has connected */
 	struct wslay_event_context *frames;
 	char accept[WEBSOCKET_ACCEPT_SIZE];
 	char *in; /* the handshake's answer, and what came behind it */
@@ -50,19 +49,14 @@ struct websocket {
 	bool freed;
 };
 
-struct peek {
-	struct websocket *socket; /* borrowed */
-	curl_socket_t fd;
-	struct agentd_watch *watch;
-};
-
 static int websocket_init(struct websocket *socket, const struct websocket_setup *setup);
 static void websocket_done(struct websocket *socket);
 static void websocket_end(struct websocket *socket, unsigned code, const char *reason);
 static void websocket_step(struct websocket *socket);
 static void websocket_enter(struct websocket *socket);
 static void websocket_leave(struct websocket *socket);
-static void on_timer(void *arg);
+static void websocket_write_frames(struct websocket *socket);
+static void on_soon(void *arg);
 static void on_deadline(void *arg);
 
 struct websocket *websocket_new(const struct websocket_setup *setup)
@@ -90,7 +84,7 @@ int websocket_send(struct websocket *socket, struct agentd_text text)
 	};
 	if (wslay_event_queue_msg(socket->frames, &message) < 0)
 		return -ENOMEM;
-	socket->host->watch_set(socket->watch, AGENTD_READ | AGENTD_WRITE);
+	connection_wait(socket->connection, AGENTD_READ | AGENTD_WRITE);
 	return 0;
 }
 
@@ -98,17 +92,20 @@ void websocket_close(struct websocket *socket, unsigned code, const char *reason
 {
 	if (socket->state >= CLOSING)
 		return;
-	bool open = socket->state == OPEN;
+	bool is_said = false;
+	const char *words = reason ? reason : "";
+	if (socket->state == OPEN)
+		is_said = wslay_event_queue_close(socket->frames, (uint16_t)code,
+			      (const uint8_t *)words, strlen(words)) == 0;
 	socket->state = CLOSING;
 	socket->code = code;
 	snprintf(socket->reason, sizeof(socket->reason), "%s", reason ? reason : "closed");
-	const char *words = reason ? reason : "";
-	if (open && wslay_event_queue_close(
-			socket->frames, (uint16_t)code, (const uint8_t *)words, strlen(words)) == 0)
-		socket->host->watch_set(socket->watch, AGENTD_READ | AGENTD_WRITE);
-	else
-		open = false;
-	socket->host->timer_set(socket->deadline, open ? WEBSOCKET_CLOSE_MS : 0);
+	/* At once, if that can be: the process may end before the loop is back. */
+	if (is_said && socket->inside == 0)
+		websocket_write_frames(socket);
+	if (is_said)
+		connection_wait(socket->connection, AGENTD_READ | AGENTD_WRITE);
+	socket->host->timer_set(socket->deadline, is_said ? WEBSOCKET_CLOSE_MS : 0);
 }
 
 void websocket_free(struct websocket *socket)
@@ -132,30 +129,14 @@ static void websocket_leave(struct websocket *socket)
 		websocket_done(socket);
 }
 
-/* What it holds of the connection. */
-static void websocket_disconnect(struct websocket *socket)
-{
-	const struct agentd_host *host = socket->host;
-	if (socket->watch)
-		host->watch_free(socket->watch);
-	socket->watch = NULL;
-	if (socket->easy && socket->multi)
-		curl_multi_remove_handle(socket->multi, socket->easy);
-	curl_easy_cleanup(socket->easy);
-	socket->easy = NULL;
-	if (socket->multi)
-		curl_multi_cleanup(socket->multi);
-	socket->multi = NULL;
-}
-
 static void websocket_done(struct websocket *socket)
 {
 	const struct agentd_host *host = socket->host;
-	websocket_disconnect(socket);
+	connection_free(socket->connection);
 	if (socket->frames)
 		wslay_event_context_free(socket->frames);
-	if (socket->timer)
-		host->timer_free(socket->timer);
+	if (socket->soon)
+		host->timer_free(socket->soon);
 	if (socket->deadline)
 		host->timer_free(socket->deadline);
 	free(socket->in);
@@ -170,112 +151,43 @@ static void websocket_end(struct websocket *socket, unsigned code, const char *r
 	if (socket->state == ENDED)
 		return;
 	socket->state = ENDED;
-	host->timer_clear(socket->timer);
+	host->timer_clear(socket->soon);
 	host->timer_clear(socket->deadline);
-	if (socket->watch)
-		host->watch_set(socket->watch, 0);
+	connection_free(socket->connection);
+	socket->connection = NULL;
 	socket->setup.closed(socket->setup.arg, code, socket->status, reason);
 }
 
-/* Connecting: libcurl says what it waits for. */
+/* What comes from outside. */
 
-static void on_peek(void *arg, uint32_t what);
-
-static int on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *assigned)
-{
-	(void)easy;
-	struct websocket *socket = arg;
-	const struct agentd_host *host = socket->host;
-	struct peek *peek = assigned;
-	if (what == CURL_POLL_REMOVE) {
-		if (peek)
-			host->watch_free(peek->watch);
-		free(peek);
-		return 0;
-	}
-	if (!peek) {
-		peek = calloc(1, sizeof(*peek));
-		if (!peek)
-			return -1;
-		*peek = (struct peek){ .socket = socket, .fd = fd };
-		peek->watch = host->watch_new(host, fd, on_peek, peek);
-		if (!peek->watch) {
-			free(peek);
-			return -1;
-		}
-		curl_multi_assign(socket->multi, fd, peek);
-	}
-	host->watch_set(peek->watch,
-	    (what & CURL_POLL_IN ? AGENTD_READ : 0) | (what & CURL_POLL_OUT ? AGENTD_WRITE : 0));
-	return 0;
-}
-
-static int on_curl_timer(CURLM *multi, long after_ms, void *arg)
-{
-	(void)multi;
-	struct websocket *socket = arg;
-	if (socket->state != CONNECTING)
-		return 0;
-	if (after_ms < 0)
-		socket->host->timer_clear(socket->timer);
-	else
-		socket->host->timer_set(socket->timer, (uint64_t)after_ms);
-	return 0;
-}
-
-static void on_ready(void *arg, uint32_t what)
-{
-	(void)what;
-	websocket_step(arg);
-}
-
-/* libcurl has a connection. The handle stays in the multi, without which it would be closed. */
-static void websocket_ask_server(struct websocket *socket)
-{
-	const struct agentd_host *host = socket->host;
-	curl_socket_t fd = CURL_SOCKET_BAD;
-	socket->state = ASKING;
-	host->timer_clear(socket->timer);
-	curl_easy_getinfo(socket->easy, CURLINFO_ACTIVESOCKET, &fd);
-	socket->watch = fd == CURL_SOCKET_BAD ? NULL : host->watch_new(host, fd, on_ready, socket);
-	if (!socket->watch)
-		websocket_end(socket, WEBSOCKET_NO_CONNECTION, "the connection cannot be watched");
-	else
-		websocket_step(socket);
-}
-
-static void websocket_drive(struct websocket *socket, curl_socket_t fd, int what)
-{
-	int running, left;
-	CURLMsg *said = NULL;
-	websocket_enter(socket);
-	if (socket->state == CONNECTING) {
-		curl_multi_socket_action(socket->multi, fd, what, &running);
-		said = curl_multi_info_read(socket->multi, &left);
-	}
-	if (said && said->data.result == CURLE_OK)
-		websocket_ask_server(socket);
-	else if (said)
-		websocket_end(
-		    socket, WEBSOCKET_NO_CONNECTION, curl_easy_strerror(said->data.result));
-	websocket_leave(socket);
-}
-
-static void on_peek(void *arg, uint32_t what)
-{
-	struct peek *peek = arg;
-	websocket_drive(peek->socket, peek->fd,
-	    (what & AGENTD_READ ? CURL_CSELECT_IN : 0) |
-		(what & AGENTD_WRITE ? CURL_CSELECT_OUT : 0));
-}
-
-static void on_timer(void *arg)
+/* The connection is made. */
+static void on_made(void *arg)
 {
 	struct websocket *socket = arg;
 	if (socket->state == CONNECTING)
-		websocket_drive(socket, CURL_SOCKET_TIMEOUT, 0);
+		socket->state = ASKING;
+	websocket_step(socket);
+}
+
+static void on_failed(void *arg, const char *reason)
+{
+	struct websocket *socket = arg;
+	websocket_enter(socket);
+	if (socket->state == CLOSING)
+		websocket_end(socket, socket->code, socket->reason);
 	else
-		websocket_step(socket);
+		websocket_end(socket, WEBSOCKET_NO_CONNECTION, reason);
+	websocket_leave(socket);
+}
+
+static void on_ready(void *arg)
+{
+	websocket_step(arg);
+}
+
+static void on_soon(void *arg)
+{
+	websocket_step(arg);
 }
 
 static void on_deadline(void *arg)
@@ -304,36 +216,35 @@ static void websocket_lose(struct websocket *socket, const char *reason)
 /* How many bytes came; 0: none now. */
 static size_t websocket_read(struct websocket *socket, void *to, size_t size)
 {
-	size_t n = 0;
 	if (socket->lost)
 		return 0;
 	if (socket->turn == 0) {
 		socket->again = true;
 		return 0;
 	}
-	CURLcode result = curl_easy_recv(socket->easy, to, size, &n);
-	if (result == CURLE_OK && n == 0)
-		websocket_lose(socket, "the server ended the connection");
-	else if (result != CURLE_OK && result != CURLE_AGAIN)
-		websocket_lose(socket, curl_easy_strerror(result));
-	n = result == CURLE_OK ? n : 0;
-	socket->turn -= n < socket->turn ? n : socket->turn;
-	return n;
+	const char *reason = NULL;
+	ssize_t n = connection_read(socket->connection, to, size, &reason);
+	if (n < 0)
+		websocket_lose(socket, reason);
+	size_t taken = n > 0 ? (size_t)n : 0;
+	socket->turn -= taken < socket->turn ? taken : socket->turn;
+	return taken;
 }
 
 /* Sends what is in `out`. True: it is empty. */
 static bool websocket_flush(struct websocket *socket)
 {
 	while (socket->out_from < socket->out_n && !socket->lost) {
-		size_t n = 0;
-		CURLcode result = curl_easy_send(socket->easy, socket->out + socket->out_from,
-		    socket->out_n - socket->out_from, &n);
+		const char *reason = NULL;
+		ssize_t n = connection_write(socket->connection, socket->out + socket->out_from,
+		    socket->out_n - socket->out_from, &reason);
 		socket->out_tried = true;
-		socket->out_from += result == CURLE_OK ? n : 0;
-		if (result == CURLE_AGAIN)
+		if (n == 0)
 			return false;
-		if (result != CURLE_OK)
-			websocket_lose(socket, curl_easy_strerror(result));
+		if (n < 0)
+			websocket_lose(socket, reason);
+		else
+			socket->out_from += (size_t)n;
 	}
 	socket->out_from = socket->out_n = 0;
 	socket->out_tried = false;
@@ -534,12 +445,12 @@ static void websocket_read_head(struct websocket *socket)
 /* What it waits for now. */
 static void websocket_wait(struct websocket *socket)
 {
-	const struct agentd_host *host = socket->host;
 	bool reads = !socket->frames || !websocket_is_stalled(socket);
 	bool writes = socket->out_n || (socket->frames && wslay_event_want_write(socket->frames));
-	host->watch_set(socket->watch, (reads ? AGENTD_READ : 0) | (writes ? AGENTD_WRITE : 0));
+	connection_wait(
+	    socket->connection, (reads ? AGENTD_READ : 0) | (writes ? AGENTD_WRITE : 0));
 	if (socket->again)
-		host->timer_set(socket->timer, 0);
+		socket->host->timer_set(socket->soon, 0);
 }
 
 /* Whatever can be done now. */
@@ -569,72 +480,6 @@ static void websocket_step(struct websocket *socket)
 
 /* Making it. */
 
-/* The URL for libcurl, whose ws:// of Debian's is not there: it is http:// until the handshake. */
-static int url_split(const char *url, CURLU **ret_url, char **ret_host, char **ret_target)
-{
-	char *scheme = NULL, *host = NULL, *port = NULL, *path = NULL, *query = NULL, *user = NULL;
-	CURLU *parts = curl_url();
-	int error = -EINVAL;
-	*ret_host = *ret_target = NULL;
-	if (!parts || curl_url_set(parts, CURLUPART_URL, url, CURLU_NON_SUPPORT_SCHEME) ||
-	    curl_url_get(parts, CURLUPART_SCHEME, &scheme, 0) ||
-	    curl_url_get(parts, CURLUPART_HOST, &host, 0) ||
-	    curl_url_get(parts, CURLUPART_PATH, &path, 0))
-		goto out;
-	curl_url_get(parts, CURLUPART_PORT, &port, 0);
-	curl_url_get(parts, CURLUPART_QUERY, &query, 0);
-	bool secure = strcmp(scheme, "wss") == 0;
-	if ((!secure && strcmp(scheme, "ws") != 0) ||
-	    curl_url_get(parts, CURLUPART_USER, &user, 0) == CURLUE_OK ||
-	    curl_url_set(parts, CURLUPART_SCHEME, secure ? "https" : "http", 0))
-		goto out;
-	error = -ENOMEM;
-	if (asprintf(ret_host, "%s%s%s", host, port ? ":" : "", port ? port : "") < 0) {
-		*ret_host = NULL;
-		goto out;
-	}
-	if (asprintf(ret_target, "%s%s%s", path, query ? "?" : "", query ? query : "") < 0) {
-		*ret_target = NULL;
-		goto out;
-	}
-	error = 0;
-	*ret_url = parts;
-	parts = NULL;
-out:
-	curl_url_cleanup(parts);
-	curl_free(scheme);
-	curl_free(host);
-	curl_free(port);
-	curl_free(path);
-	curl_free(query);
-	curl_free(user);
-	return error;
-}
-
-static int websocket_init_curl(struct websocket *socket, const char *url)
-{
-	CURL *easy = socket->easy = curl_easy_init();
-	CURLM *multi = socket->multi = curl_multi_init();
-	if (!easy || !multi)
-		return -ENOMEM;
-	curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_curl_socket);
-	curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, socket);
-	curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_curl_timer);
-	curl_multi_setopt(multi, CURLMOPT_TIMERDATA, socket);
-	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(easy, CURLOPT_CONNECT_ONLY, 1L);
-	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-	curl_easy_setopt(easy, CURLOPT_HTTPPROXYTUNNEL, 1L);
-	/* Else TLS may agree on HTTP/2, where there is no such upgrade. */
-	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, 0L); /* the deadline is ours */
-	curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
-	curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
-	if (curl_easy_setopt(easy, CURLOPT_URL, url) != CURLE_OK)
-		return -ENOMEM;
-	return curl_multi_add_handle(multi, easy) == CURLM_OK ? 0 : -ENOMEM;
-}
-
 static int websocket_init_ask(struct websocket *socket, const char *host, const char *target)
 {
 	unsigned char chance[16];
@@ -658,29 +503,32 @@ static int websocket_init_ask(struct websocket *socket, const char *host, const 
 static int websocket_init(struct websocket *socket, const struct websocket_setup *setup)
 {
 	const struct agentd_host *host = setup->host;
-	CURLU *parts = NULL;
-	char *name = NULL, *target = NULL, *url = NULL;
+	struct websocket_url url = { 0 };
 	socket->host = host;
 	socket->setup = *setup;
-	socket->timer = host->timer_new(host, on_timer, socket);
+	socket->soon = host->timer_new(host, on_soon, socket);
 	socket->deadline = host->timer_new(host, on_deadline, socket);
-	int error = socket->timer && socket->deadline ? 0 : -ENOMEM;
+	int error = socket->soon && socket->deadline ? 0 : -ENOMEM;
 	if (error == 0)
-		error = url_split(setup->url, &parts, &name, &target);
-	if (error == 0 && curl_url_get(parts, CURLUPART_URL, &url, 0) != CURLUE_OK)
+		error = websocket_url_init(&url, setup->url);
+	if (error == 0)
+		error = websocket_init_ask(socket, url.host, url.target);
+	if (error == 0)
+		socket->connection = connection_new(&(struct connection_setup){
+		    .host = host,
+		    .url = url.http,
+		    .made = on_made,
+		    .failed = on_failed,
+		    .ready = on_ready,
+		    .arg = socket,
+		});
+	if (error == 0 && !socket->connection)
 		error = -ENOMEM;
-	if (error == 0)
-		error = websocket_init_ask(socket, name, target);
-	if (error == 0)
-		error = websocket_init_curl(socket, url);
 	if (error == 0)
 		error = host->timer_set(socket->deadline,
 		    (uint64_t)(setup->connect_ms ? setup->connect_ms : WEBSOCKET_CONNECT_MS));
 	socket->setup.url = NULL; /* what the caller may free now */
 	socket->setup.headers = NULL;
-	curl_url_cleanup(parts);
-	curl_free(url);
-	free(name);
-	free(target);
+	websocket_url_done(&url);
 	return error;
 }
