@@ -13,6 +13,7 @@
 #include <sys/random.h>
 
 #include "heartbeat.h"
+#include "payload.h"
 #include "plugins/common/backoff.h"
 #include "plugins/common/websocket.h"
 
@@ -24,11 +25,6 @@
 #define RESUMES_MAX     3 /* that fail at the session's own URL; then the general one is tried */
 #define MESSAGE_MAX     (64u << 20) /* of a GUILD_CREATE, which has all of a guild in it */
 #define CLOSE_RESUMABLE 4000        /* any but 1000 and 1001, which end the session */
-
-#define INTENT_GUILDS          (1 << 0)
-#define INTENT_GUILD_MESSAGES  (1 << 9)
-#define INTENT_DIRECT_MESSAGES (1 << 12)
-#define INTENT_MESSAGE_CONTENT (1 << 15)
 
 enum state { OFF, WAITING, ASKING, OPENING, IDENTIFYING, RESUMING, LISTENING };
 
@@ -202,40 +198,18 @@ static void on_deadline(void *arg)
 
 /* The connection. */
 
-/* What a close code means; those that are not here: resume. */
-static const struct close_code {
-	unsigned code;
-	bool is_fatal;
-	const char *reason; /* NULL: the session has ended, and a new one helps */
-} close_codes[] = {
-	{ 4003, false, NULL },
-	{ 4004, true, "Discord refuses the bot token (4004)" },
-	{ 4007, false, NULL },
-	{ 4009, false, NULL },
-	{ 4010, true, "Discord does not know the shard (4010)" },
-	{ 4011, true,
-	    "the bot is in so many guilds that it must be sharded, which agentd does not do (4011)" },
-	{ 4012, true, "Discord no longer speaks version 10 of its gateway (4012)" },
-	{ 4013, true, "Discord does not know the intents (4013)" },
-	{ 4014, true,
-	    "Discord does not grant the intents (4014): turn on the Message Content Intent of the bot in "
-	    "Discord's developer portal, or set intents_message_content: false" },
-};
-
 /* What follows from a code with which Discord has closed it. False: nothing more can. */
 static bool gateway_heed(struct discord_gateway *gateway, unsigned code)
 {
-	for (size_t i = 0; i < sizeof(close_codes) / sizeof(close_codes[0]); i++) {
-		if (close_codes[i].code != code)
-			continue;
-		if (close_codes[i].is_fatal) {
-			gateway->host->fatal(gateway->host, close_codes[i].reason);
-			discord_gateway_stop(gateway);
-			return false;
-		}
+	const char *reason = NULL;
+	enum discord_close meaning = discord_close_meaning(code, &reason);
+	if (meaning == DISCORD_CLOSE_BEGIN)
 		session_forget(gateway);
-	}
-	return true;
+	if (meaning != DISCORD_CLOSE_FATAL)
+		return true;
+	gateway->host->fatal(gateway->host, reason);
+	discord_gateway_stop(gateway);
+	return false;
 }
 
 static void on_closed(void *arg, unsigned code, unsigned status, const char *reason)
@@ -365,16 +339,15 @@ static void gateway_connect(void *arg)
 
 /* What is said. */
 
-/* The payload is taken over; NULL is the failure of who made it. */
-static void gateway_say(struct discord_gateway *gateway, json_t *payload)
+/* The payload is freed; NULL is the failure of who made it. */
+static void gateway_say(struct discord_gateway *gateway, char *payload)
 {
-	char *text = payload ? json_dumps(payload, JSON_COMPACT) : NULL;
-	json_decref(payload);
-	int error =
-	    text ? websocket_send(gateway->socket, agentd_text(text, strlen(text))) : -ENOMEM;
-	if (text)
-		explicit_bzero(text, strlen(text)); /* the token may be in it */
-	free(text);
+	int error = -ENOMEM;
+	if (payload) {
+		error = websocket_send(gateway->socket, agentd_text(payload, strlen(payload)));
+		explicit_bzero(payload, strlen(payload)); /* the token may be in it */
+	}
+	free(payload);
 	if (error < 0 && error != -ENOTCONN)
 		gateway_drop(gateway, "cannot send");
 }
@@ -383,8 +356,7 @@ static void heartbeat_send(void *arg)
 {
 	struct discord_gateway *gateway = arg;
 	int64_t sequence = discord_inbox_confirmed(gateway->setup.inbox);
-	json_t *data = sequence ? json_integer(sequence) : json_null();
-	gateway_say(gateway, json_pack("{s:i, s:o}", "op", DISCORD_HEARTBEAT, "d", data));
+	gateway_say(gateway, discord_payload_heartbeat(sequence));
 }
 
 static void heartbeat_lost(void *arg)
@@ -394,22 +366,18 @@ static void heartbeat_lost(void *arg)
 
 static void gateway_identify(struct discord_gateway *gateway)
 {
-	int intents = INTENT_GUILDS | INTENT_GUILD_MESSAGES | INTENT_DIRECT_MESSAGES |
-		      (gateway->setup.message_content ? INTENT_MESSAGE_CONTENT : 0);
+	const struct discord_gateway_setup *setup = &gateway->setup;
 	gateway->state = IDENTIFYING;
 	gateway->identify_ms = gateway->host->now_ms(gateway->host) + IDENTIFY_GAP_MS;
-	gateway_say(
-	    gateway, json_pack("{s:i, s:{s:s, s:i, s:{s:s, s:s, s:s}}}", "op", DISCORD_IDENTIFY,
-			 "d", "token", gateway->setup.token, "intents", intents, "properties", "os",
-			 "linux", "browser", "agentd", "device", "agentd"));
+	gateway_say(gateway, discord_payload_identify(setup->token, setup->message_content));
 }
 
 static void gateway_resume(struct discord_gateway *gateway)
 {
+	int64_t sequence = discord_inbox_confirmed(gateway->setup.inbox);
 	gateway->state = RESUMING;
-	gateway_say(gateway, json_pack("{s:i, s:{s:s, s:s, s:I}}", "op", DISCORD_RESUME, "d",
-				 "token", gateway->setup.token, "session_id", gateway->session_id,
-				 "seq", (json_int_t)discord_inbox_confirmed(gateway->setup.inbox)));
+	gateway_say(
+	    gateway, discord_payload_resume(gateway->setup.token, gateway->session_id, sequence));
 }
 
 /* What is heard. */

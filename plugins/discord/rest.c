@@ -122,7 +122,8 @@ static void learn(struct discord_call *call, const struct http_answer *http, con
 		.reset_after = http_answer_header(http, "X-RateLimit-Reset-After"),
 		.retry_after = http_answer_header(http, "Retry-After"),
 		.body_retry_after = json_number_value(json_object_get(body, "retry_after")),
-		.global = http_answer_header(http, "X-RateLimit-Global") ||
+		/* One that is not of the API itself is of what stands before it, and meant for all. */
+		.global = !body || http_answer_header(http, "X-RateLimit-Global") ||
 			  json_is_true(json_object_get(body, "global")),
 	};
 	discord_buckets_learn(&rest->buckets, call->route, &limit, rest->host->now_ms(rest->host));

@@ -526,6 +526,19 @@ def html(handler):
     return True
 
 
+def banned(seconds):
+    """A 429 of the proxies, who are tired of all that comes from there: no JSON."""
+    def fault(handler):
+        handler.send_response(429)
+        handler.send_header("Retry-After", str(seconds))
+        handler.send_header("Content-Length", "16")
+        handler.end_headers()
+        handler.wfile.write(b"error code: 1015")
+        handler.wfile.flush()
+        return True
+    return fault
+
+
 def slow(seconds):
     """Answered, but late."""
     def fault(_):

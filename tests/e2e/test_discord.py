@@ -159,11 +159,12 @@ def test_files_of_an_answer(bot, api):
     assert [m["content"] for m in api.wait_messages(6)[4:]] == ["here it is", "next"]
 
 
-@pytest.mark.parametrize("is_global", [False, True])
-def test_too_many_requests(bot, api, is_global):
-    """Promise: a 429 is waited out, the global one by all channels."""
+@pytest.mark.parametrize("fault, for_all", [(discord.too_many(1.2), False), (discord.too_many(1.2, True), True),
+                                            (discord.banned(2), True)])
+def test_too_many_requests(bot, api, fault, for_all):
+    """Promise: a 429 is waited out; the global one, and one that is not of the API itself, by all channels."""
     bot()
-    api.faults = [discord.too_many(1.2, is_global)]
+    api.faults = [fault]
     begun = time.monotonic()
     api.message("say one")
     api.wait("the 429", lambda: api.faulted)
@@ -171,7 +172,7 @@ def test_too_many_requests(bot, api, is_global):
     messages = api.wait_messages(2)
     took = {m["content"]: m["time"] - begun for m in messages}
     assert took["one"] >= 1.2
-    assert (took["two"] >= 1.0) == is_global
+    assert (took["two"] >= 1.0) == for_all
 
 
 @pytest.mark.parametrize("fault", [discord.cut, discord.cut_answer, discord.html, discord.garbage,
@@ -417,4 +418,12 @@ def test_the_end(bot, api):
     daemon.terminate()
     assert daemon.wait() == 0
     assert texts(api) == ["last words"]
+    api.wait("the close", lambda: 1000 in api.closes)
+
+
+def test_the_end_of_an_idle_bot(bot, api):
+    """Promise: Discord hears of it although nothing else is under way."""
+    daemon = bot()
+    daemon.terminate()
+    assert daemon.wait() == 0
     api.wait("the close", lambda: 1000 in api.closes)

@@ -20,6 +20,7 @@
 #include "plugins/discord/heartbeat.h"
 #include "plugins/discord/inbox.h"
 #include "plugins/discord/parts.h"
+#include "plugins/discord/payload.h"
 
 static struct agentd_text text(const char *words)
 {
@@ -374,6 +375,39 @@ static void test_buckets(void **state)
 	assert_in_range(discord_buckets_wait_ms(&buckets, "/1", 0), 11000, 11001);
 }
 
+/* What is said to the gateway, and what its close codes mean. */
+
+static void assert_json(char *got, const char *wanted)
+{
+	json_t *a = json(got), *b = json(wanted);
+	if (!json_equal(a, b))
+		fail_msg("%s", got);
+	json_decref(a);
+	json_decref(b);
+	free(got);
+}
+
+static void test_payloads(void **state)
+{
+	(void)state;
+	assert_json(discord_payload_heartbeat(0), "{\"op\":1,\"d\":null}");
+	assert_json(discord_payload_heartbeat(7), "{\"op\":1,\"d\":7}");
+	assert_json(discord_payload_resume("t", "s", 5),
+	    "{\"op\":6,\"d\":{\"token\":\"t\",\"session_id\":\"s\",\"seq\":5}}");
+	assert_json(discord_payload_identify("t", true),
+	    "{\"op\":2,\"d\":{\"token\":\"t\",\"intents\":37377,\"properties\":{\"os\":\"linux\","
+	    "\"browser\":\"agentd\",\"device\":\"agentd\"}}}");
+	const char *reason = NULL;
+	assert_int_equal(discord_close_meaning(1006, &reason), DISCORD_CLOSE_RESUME);
+	assert_int_equal(discord_close_meaning(4008, &reason), DISCORD_CLOSE_RESUME);
+	assert_int_equal(discord_close_meaning(4009, &reason), DISCORD_CLOSE_BEGIN);
+	for (unsigned code = 4010; code <= 4014; code++) {
+		reason = NULL;
+		assert_int_equal(discord_close_meaning(code, &reason), DISCORD_CLOSE_FATAL);
+		assert_non_null(reason);
+	}
+}
+
 /* Beats: the first within the interval, each when that before was answered, and never after it was lost. */
 
 struct pulse {
@@ -586,6 +620,7 @@ int main(void)
 		cmocka_unit_test(test_parts),
 		cmocka_unit_test(test_many_parts),
 		cmocka_unit_test(test_buckets),
+		cmocka_unit_test(test_payloads),
 		cmocka_unit_test(test_heartbeat),
 		cmocka_unit_test(test_inbox),
 		cmocka_unit_test(test_inbox_trouble),
