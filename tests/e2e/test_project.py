@@ -85,6 +85,29 @@ def test_the_plugins_of_the_docs_build_and_run(name, tmp_path, agentd):
     assert events[-1].data["content"] == "".join(deltas)
 
 
+def test_the_interface_and_the_hook_of_the_docs_build_and_run(tmp_path, agentd):
+    """docs/interfaces.md alone is enough to write an interface and a hook."""
+    for name in ("mailbox", "sign"):
+        (tmp_path / f"{name}.c").write_text(code_of("docs/interfaces.md", f"{name}.c"))
+        subprocess.run(["cc", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-fvisibility=hidden",
+                        f"-I{ROOT}/include", "-o", f"{name}.so", f"{name}.c"], cwd=tmp_path, check=True)
+    letters = tmp_path / "letters"
+    letters.mkdir()
+    agentd("""
+        agents: { hello: { plugin: echo } }
+        hooks: { sign: { plugin: ./sign.so } }
+        interfaces: { post: { plugin: ./mailbox.so, hooks: [ sign ], agent: hello, open: true, folder: letters } }
+        plugins: { path: [ %s ] }
+    """ % (BUILD / "plugins"))
+    for i in (1, 2):
+        (letters / f"ann.{i}.tmp").write_text(f"letter {i}")
+        (letters / f"ann.{i}.tmp").rename(letters / f"ann.{i}.msg")
+        wait_for("the answer", lambda: (letters / "ann.txt").exists() and
+                 (letters / "ann.txt").read_text().count("-- a machine") == i)
+    assert (letters / "ann.txt").read_text() == "letter 1\n-- a machine\nletter 2\n-- a machine\n"
+    wait_for("the letters to be confirmed", lambda: not list(letters.glob("*.msg")))
+
+
 def test_every_option_is_documented(tmp_path, agentd):
     """docs/config.md names every option that --print-config knows."""
     (tmp_path / "agent.conf").write_text("agents: { a: { plugin: echo } }\nplugins: { path: [ %s ] }\n"
