@@ -54,6 +54,19 @@ api_handler api_sessions_list, api_sessions_get, api_sessions_delete;
 /* api_docs.c */
 api_handler api_openapi, api_docs;
 
+/* What there is of an agent, an interface or a hook in its processes. */
+struct api_process {
+	enum state state;
+	unsigned generation, restarts;
+	const pid_t *pids;
+	size_t pid_count;
+	const struct child_exit *last_exit;
+	uint64_t retry_at_wall_ms;
+};
+/* The first of its fields, behind a brace: from its name to next_retry_at. */
+void api_process_write(struct buf *out, const struct instance_settings *settings,
+    const struct descriptor *plugin, const struct api_process *process);
+
 /* The agent that a path names; NULL after answering 404, or 403: it is not for whoever asks. */
 struct agent *api_agent(struct api *api, struct http_request *request, const char *name);
 /* Whether whoever asks may use it; if not, that is answered. */

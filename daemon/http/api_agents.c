@@ -1,6 +1,5 @@
 /* api_agents: what the agents are and how they do. Their options are not shown: some are secrets. */
 #include <errno.h>
-#include <string.h>
 
 #include "daemon/base/log.h"
 #include "daemon/http/api.h"
@@ -25,26 +24,6 @@ struct agent *api_agent(struct api *api, struct http_request *request, const cha
 	if (!agent)
 		problem_reply(request, PROBLEM_NOT_FOUND, "there is no agent \"%s\"", name);
 	return agent && api_may_use(request, agent) ? agent : NULL;
-}
-
-static void add_last_exit(struct buf *out, const struct child_exit *last)
-{
-	const char *signal = last->signal ? sigabbrev_np(last->signal) : NULL;
-	if (!last->at_wall_ms) {
-		buf_add_str(out, "null");
-		return;
-	}
-	if (last->signal)
-		buf_addf(out, "{\"signal\":\"SIG%s\",\"at\":", signal ? signal : "?");
-	else
-		buf_addf(out, "{\"code\":%d,\"at\":", last->code);
-	reply_add_time(out, last->at_wall_ms);
-	buf_add_str(out, ",\"reason\":");
-	struct buf reason = { 0 };
-	buf_add_utf8(&reason, NULL, last->reason, strlen(last->reason));
-	buf_add_json(out, reason.data ? reason.data : "", reason.length);
-	buf_done(&reason);
-	buf_add_str(out, "}");
 }
 
 static void add_limits(struct buf *out, const struct agent_settings *settings)
@@ -80,25 +59,19 @@ static void add_triggers(struct buf *out, const struct api *api, const struct ag
 static void add_agent(struct buf *out, const struct api *api, const struct agent *agent)
 {
 	const struct agent_settings *settings = agent_settings(agent);
-	const struct descriptor *plugin = agent_descriptor(agent);
 	struct agent_view view;
 	agent_look(agent, &view);
-	buf_add_str(out, "{\"name\":");
-	buf_add_json_str(out, settings->instance.name);
-	buf_add_str(out, ",\"plugin\":");
-	buf_add_json_str(out, plugin->name);
-	buf_add_str(out, ",\"version\":");
-	buf_add_json_str(out, plugin->version);
-	buf_add_str(out, ",\"summary\":");
-	buf_add_json_str(out, plugin->summary);
-	buf_addf(out, ",\"state\":\"%s\",\"generation\":%u,\"pids\":[", state_name(view.state),
-	    view.generation);
-	for (size_t i = 0; i < view.pid_count; i++)
-		buf_addf(out, "%s%d", i ? "," : "", view.pids[i]);
-	buf_addf(out, "],\"restarts\":%u,\"last_exit\":", view.restarts);
-	add_last_exit(out, view.last_exit);
-	buf_add_str(out, ",\"next_retry_at\":");
-	reply_add_time(out, view.retry_at_wall_ms);
+	struct api_process process = {
+		.state = view.state,
+		.generation = view.generation,
+		.pids = view.pids,
+		.pid_count = view.pid_count,
+		.restarts = view.restarts,
+		.last_exit = view.last_exit,
+		.retry_at_wall_ms = view.retry_at_wall_ms,
+	};
+	buf_add_str(out, "{");
+	api_process_write(out, &settings->instance, agent_descriptor(agent), &process);
 	buf_addf(out, ",\"running\":%zu,\"queued\":%zu,\"limits\":", view.running, view.queued);
 	add_limits(out, settings);
 	add_triggers(out, api, agent);
