@@ -2,7 +2,6 @@
  * api_webhooks: a request to a webhook's path becomes a run. Who may ask is known already; then the signature
  * over the body as it came, then what the body says.
  */
-#include <ctype.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +12,7 @@
 #include "daemon/http/answer.h"
 #include "daemon/http/api.h"
 #include "daemon/http/body.h"
+#include "daemon/http/caller.h"
 #include "daemon/http/problem.h"
 #include "daemon/trigger/webhook.h"
 
@@ -123,57 +123,16 @@ static void delivery_done(struct delivery *delivery)
 	buf_done(&delivery->headers);
 }
 
-/* A header whose first value this is, and that is not a credential that agentd has checked. */
-static bool is_shown(struct http_request *request, const struct trigger *webhook, const char *name,
-    const char *value)
+/* Not those with credentials that agentd has checked. */
+static bool is_shown(const void *arg, const struct http_request *request, const char *name)
 {
+	const struct trigger *webhook = arg;
 	const struct trigger_settings *settings = webhook->settings;
 	const struct provider_settings *auth =
 	    settings->webhook.auth ? settings->webhook.auth : http_settings(request)->auth;
-	if (http_header(request, name) != value ||
-	    (!settings->webhook.is_open && auth && access_is_credential(auth, name)))
+	if (!settings->webhook.is_open && auth && access_is_credential(auth, name))
 		return false;
 	return !webhook_is_secret(webhook, name);
-}
-
-static void add_lower(struct buf *out, const char *name)
-{
-	for (; *name; name++)
-		buf_add(out, &(char){ (char)tolower((unsigned char)*name) }, 1);
-}
-
-/* All values of a header, as one (RFC 9110, section 5.3). */
-static void add_values(struct buf *out, const struct http_request *request, const char *name)
-{
-	struct buf text = { 0 };
-	const char *value;
-	for (unsigned i = 0; (value = http_header_nth(request, name, i)); i++) {
-		buf_add_str(&text, i ? ", " : "");
-		buf_add_utf8(&text, NULL, value, strlen(value));
-	}
-	buf_add_json(out, text.length ? text.data : "", text.length);
-	buf_done(&text);
-}
-
-static void take_headers(
-    struct http_request *request, const struct trigger *webhook, struct buf *out)
-{
-	const char *name, *value;
-	bool first = true;
-	buf_add_str(out, "{");
-	for (size_t i = 0; http_header_at(request, i, &name, &value); i++) {
-		struct buf lower = { 0 };
-		if (!is_shown(request, webhook, name, value))
-			continue;
-		add_lower(&lower, name);
-		buf_add_str(out, first ? "" : ",");
-		buf_add_json(out, lower.length ? lower.data : "", lower.length);
-		buf_add_str(out, ":");
-		add_values(out, request, name);
-		buf_done(&lower);
-		first = false;
-	}
-	buf_add_str(out, "}");
 }
 
 /* Before the body is read, which drops it. */
@@ -185,7 +144,7 @@ static void take_delivery(
 	if (!webhook->settings->brought)
 		return;
 	buf_add(&delivery->raw, raw, length);
-	take_headers(request, webhook, &delivery->headers);
+	caller_add_headers(request, is_shown, webhook, &delivery->headers);
 }
 
 /* False: answered. */
@@ -221,20 +180,6 @@ static void greet(struct http_request *request, json_t *greeting)
 	api_reply_json(request, &body);
 }
 
-/* A page makes a browser GET what it likes, of any site and without saying Origin (an image, a link). What
- * has an Origin has been looked at. Fetch Metadata, section 2.3. */
-static bool is_of_another_site(struct http_request *request)
-{
-	const char *site = http_header(request, "Sec-Fetch-Site");
-	if (!site || http_header(request, "Origin") || strcmp(site, "same-origin") == 0 ||
-	    strcmp(site, "none") == 0)
-		return false;
-	http_note_refusal(request, "a page of another site");
-	problem_reply(
-	    request, PROBLEM_FORBIDDEN, "a page of another site may not call this webhook");
-	return true;
-}
-
 static void make_of(struct api *api, struct http_request *request, const struct trigger *webhook,
     const json_t *body, const struct delivery *delivery)
 {
@@ -253,7 +198,7 @@ static void make_of(struct api *api, struct http_request *request, const struct 
 void api_webhook(struct api *api, struct http_request *request, const struct trigger *webhook)
 {
 	struct delivery delivery = { 0 };
-	if (is_of_another_site(request) || !api_may_use(request, webhook->agent) ||
+	if (caller_is_page(request) || !api_may_use(request, webhook->agent) ||
 	    !is_genuine(request, webhook) || !body_has_good_type(request))
 		return;
 	take_delivery(request, webhook, &delivery);
