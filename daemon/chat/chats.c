@@ -276,7 +276,7 @@ struct hook *chats_hook_at(const struct chats *chats, size_t i)
 	return i < chats->hook_count ? &chats->hooks[i] : NULL;
 }
 
-struct hook *hook_find(const struct chats *chats, const char *name)
+struct hook *chats_hook_find(const struct chats *chats, const char *name)
 {
 	for (size_t i = 0; i < chats->hook_count; i++)
 		if (strcmp(chats->hooks[i].settings->instance.name, name) == 0)

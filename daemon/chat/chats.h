@@ -66,6 +66,7 @@ void chats_deliver(struct chats *chats, const char *interface, const char *chat_
 struct interface *chats_interface_at(const struct chats *chats, size_t i);
 struct interface *chats_interface_find(const struct chats *chats, const char *name);
 struct hook *chats_hook_at(const struct chats *chats, size_t i);
+struct hook *chats_hook_find(const struct chats *chats, const char *name);
 struct identities *chats_identities(const struct chats *chats);
 
 const struct interface_settings *interface_settings(const struct interface *interface);
@@ -108,8 +109,8 @@ struct interface_request {
 	struct frame_text body;
 };
 struct interface_answer {
-	unsigned status; /* 503: it cannot be asked now, or gave no answer within its time */
-	const char *content_type;
+	unsigned status;
+	const char *content_type; /* NULL: it gave none within its time, or its process has ended */
 	struct frame_text body;
 };
 struct interface_call;

@@ -229,7 +229,7 @@ static void exchange_ask_hooks(struct exchange *exchange)
 	const struct schema_list *names = &exchange->interface->settings->hooks;
 	struct chats *chats = exchange->interface->chats;
 	for (; exchange->hook < names->count; exchange->hook++) {
-		struct hook *hook = hook_find(chats, names->items[exchange->hook]);
+		struct hook *hook = chats_hook_find(chats, names->items[exchange->hook]);
 		if (!hook || !hook_has(hook, exchange->stage))
 			continue;
 		exchange->call =

@@ -26,7 +26,7 @@ struct identity_view {
 	uint64_t linked_wall_ms;
 	bool fixed; /* by the config */
 };
-/* The i-th, by user, platform and platform user; false past the last. */
+/* The i-th, by platform and platform user; false past the last. */
 bool identities_at(const struct identities *identities, size_t i, struct identity_view *ret);
 
 /* Links somebody, or takes the link away, in the store and then here. 0; -EPERM: the config has it; -ENOENT:

@@ -14,6 +14,8 @@
 #define ASK_MS    30000 /* until a request to its paths must have been answered */
 #define TYPE_MAX  128   /* bytes of a content type */
 #define CALLS_MAX 1000  /* requests at once */
+#define BACKLOG_MAX \
+	(16u << 20) /* bytes that its process has not read yet, for there to be more of them */
 
 /* Requests to its paths. */
 
@@ -26,20 +28,27 @@ struct interface_call {
 	TAILQ_ENTRY(interface_call) link;
 };
 
+static void call_free(struct interface_call *call)
+{
+	event_del(&call->timer);
+	TAILQ_REMOVE(&call->interface->calls, call, link);
+	free(call);
+}
+
 void interface_call_drop(struct interface_call *call)
 {
 	if (!call)
 		return;
-	event_del(&call->timer);
-	TAILQ_REMOVE(&call->interface->calls, call, link);
-	free(call);
+	struct interface *interface = call->interface;
+	call_free(call);
+	interface_check_idle(interface);
 }
 
 static void call_end(struct interface_call *call, const struct interface_answer *answer)
 {
 	void (*done)(void *arg, const struct interface_answer *answer) = call->done;
 	void *arg = call->arg;
-	interface_call_drop(call);
+	call_free(call);
 	done(arg, answer);
 }
 
@@ -47,7 +56,7 @@ static void call_on_timer(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
 	(void)what;
-	struct interface_answer none = { .status = 503 };
+	struct interface_answer none = { 0 };
 	call_end(arg, &none);
 }
 
@@ -67,7 +76,8 @@ struct interface_call *interface_ask(struct interface *interface,
 	bool can = interface_descriptor(interface)->can & MESSAGE_CAN_HTTP;
 	struct timeval after = { .tv_sec = ASK_MS / 1000 };
 	if (!can || child_state(interface->child) != STATE_READY || !child_pid(interface->child) ||
-	    interface->chats->draining || call_count(interface) >= CALLS_MAX)
+	    interface->chats->draining || call_count(interface) >= CALLS_MAX ||
+	    child_backlog(interface->child) > BACKLOG_MAX)
 		return NULL;
 	struct interface_call *call = calloc(1, sizeof(*call));
 	if (!call)
@@ -84,8 +94,10 @@ struct interface_call *interface_ask(struct interface *interface,
 	frame_put_str(&writer, request->query ? request->query : "");
 	frame_put_text(&writer, request->headers.p, request->headers.n);
 	frame_put_text(&writer, request->body.p ? request->body.p : "", request->body.n);
-	frame_end(&writer);
-	return call;
+	if (frame_end(&writer) == 0)
+		return call;
+	call_free(call); /* it is more than a frame holds, or memory is out */
+	return NULL;
 }
 
 /* A content type that a header can hold. */
@@ -113,12 +125,13 @@ static int on_respond(struct interface *interface, const struct frame *frame)
 	if (good && call) /* else nobody waits any more */
 		call_end(call, &answer);
 	free(type);
+	interface_check_idle(interface);
 	return good ? 0 : -EPROTO;
 }
 
 static void fail_calls(struct interface *interface)
 {
-	struct interface_answer none = { .status = 503 };
+	struct interface_answer none = { 0 };
 	while (!TAILQ_EMPTY(&interface->calls))
 		call_end(TAILQ_FIRST(&interface->calls), &none);
 }
@@ -244,7 +257,7 @@ void interface_close(struct interface *interface)
 		return;
 	inbox_done(interface);
 	while ((call = TAILQ_FIRST(&interface->calls)))
-		interface_call_drop(call); /* who asked is gone */
+		call_free(call); /* who asked is gone */
 	outbox_free(interface->outbox);
 	emissions_forget(&interface->emissions);
 	if (interface->child)
@@ -302,13 +315,14 @@ bool interface_is_up(const struct interface *interface)
 	return (state == STATE_READY || state == STATE_DRAINING) && child_pid(interface->child);
 }
 
-/* It stays for what it has received, and for what it sends; when agentd stops, also for answers on their way. */
+/* It stays for what it has received, what it sends, and requests to its paths; when agentd stops, also for answers
+ * that are on their way. */
 void interface_check_idle(struct interface *interface)
 {
 	bool receives = interface->receiving || interface->submitting;
 	bool answers = interface->chats->stopping && interface->active;
 	if (child_state(interface->child) == STATE_DRAINING && !receives && !answers &&
-	    !outbox_is_busy(interface->outbox))
+	    !outbox_is_busy(interface->outbox) && TAILQ_EMPTY(&interface->calls))
 		child_idle(interface->child);
 }
 

@@ -140,7 +140,6 @@ typedef void (*hook_fn)(
     void *arg, int64_t verdict, struct frame_text text, struct frame_text metadata);
 int hook_set_up(struct chats *chats, size_t i);
 void hook_close(struct hook *hook);
-struct hook *hook_find(const struct chats *chats, const char *name);
 void hook_start(struct hook *hook);
 void hook_stop(struct hook *hook);
 bool hook_is_down(const struct hook *hook);

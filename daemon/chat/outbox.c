@@ -236,8 +236,10 @@ int outbox_add(struct outbox *outbox, const struct outbox_item *item)
 	if (!outlet)
 		return -ENOMEM;
 	TAILQ_FOREACH (outgoing, &outlet->queue, link)
-		if (outgoing->id == item->id)
+		if (outgoing->id == item->id) {
+			outgoing->is_unwanted = false; /* it was to be taken out, for this */
 			return 0;
+		}
 	if ((outgoing = calloc(1, sizeof(*outgoing)))) {
 		outgoing->outlet = outlet;
 		outgoing->id = item->id;
