@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <event2/event.h>
+#include <inttypes.h>
 #include <linux/landlock.h>
 #include <signal.h>
 #include <stdio.h>
@@ -455,6 +456,9 @@ static void daemon_say_chats(const struct daemon *daemon)
 		log_info("%s: %s %s from %s, for agent %s%s", settings->instance.label,
 		    plugin->name, plugin->version, settings->instance.plugin_path, settings->agent,
 		    settings->open ? " (open to everybody)" : "");
+		for (size_t j = 0; j < settings->path_count; j++)
+			log_info("%s %s is answered by %s", settings->paths[j].method,
+			    settings->paths[j].path, settings->instance.label);
 	}
 	for (size_t i = 0; (hook = chats_hook_at(daemon->chats, i)); i++) {
 		const struct descriptor *plugin = hook_descriptor(hook);
@@ -502,19 +506,50 @@ static void daemon_banner(const struct daemon *daemon)
 		log_info("agentctl finds it at %s", daemon->settings->control.socket);
 }
 
+static void daemon_notify_ready(const struct daemon *daemon)
+{
+	char status[128], interfaces[64] = "";
+	if (daemon->settings->interface_count)
+		snprintf(interfaces, sizeof(interfaces), " and %zu interfaces",
+		    daemon->settings->interface_count);
+	snprintf(status, sizeof(status), "READY=1\nSTATUS=serving %zu agents%s",
+	    daemon->settings->agent_count, interfaces);
+	notify_send(daemon->notify, status);
+}
+
 int daemon_run(struct daemon *daemon)
 {
-	char status[128];
 	registry_start(daemon->registry);
 	chats_start(daemon->chats);
 	daemon_banner(daemon);
-	snprintf(status, sizeof(status), "READY=1\nSTATUS=serving %zu agents",
-	    daemon->settings->agent_count);
-	notify_send(daemon->notify, status);
+	daemon_notify_ready(daemon);
 	cron_start(daemon->cron);
 	event_base_dispatch(daemon->base);
 	log_info("stopped");
 	return 0;
+}
+
+static void daemon_dump_chats(const struct daemon *daemon)
+{
+	const struct interface *interface;
+	const struct hook *hook;
+	for (size_t i = 0; (interface = chats_interface_at(daemon->chats, i)); i++) {
+		struct interface_view view;
+		interface_look(interface, &view);
+		log_info("state: %s: %s, pid %d, generation %u, %u restarts, %" PRIu64
+			 " received, %" PRIu64 " answered, %" PRIu64 " failed, %zu waiting",
+		    interface_settings(interface)->instance.label, state_name(view.state), view.pid,
+		    view.generation, view.restarts, view.received, view.answered, view.failed,
+		    view.waiting);
+	}
+	for (size_t i = 0; (hook = chats_hook_at(daemon->chats, i)); i++) {
+		struct hook_view view;
+		hook_look(hook, &view);
+		log_info("state: %s: %s, pid %d, generation %u, %u restarts, %" PRIu64
+			 " calls, %zu waiting",
+		    hook_settings(hook)->instance.label, state_name(view.state), view.pid,
+		    view.generation, view.restarts, view.calls, view.waiting);
+	}
 }
 
 static void daemon_dump(const struct daemon *daemon)
@@ -530,6 +565,7 @@ static void daemon_dump(const struct daemon *daemon)
 		    view.pid_count ? view.pids[0] : 0, view.generation, view.restarts, view.running,
 		    view.queued);
 	}
+	daemon_dump_chats(daemon);
 }
 
 /* Stopping: drain, then processes and connections, then the loop. */
