@@ -7,7 +7,9 @@
 #include "daemon/run/run.h"
 
 struct auth;
+struct chats;
 struct cron;
+struct interface;
 struct trigger;
 struct triggers;
 struct route_params;
@@ -45,6 +47,17 @@ void api_webhook(struct api *api, struct http_request *request, const struct tri
 enum http_method api_webhook_method(const struct trigger *webhook);
 /* api_cron.c */
 api_handler api_cron_run, api_cron_pause, api_cron_resume;
+/* api_interfaces.c */
+api_handler api_interfaces_list, api_interfaces_get, api_interfaces_restart;
+api_handler api_hooks_list, api_hooks_get, api_hooks_restart;
+/* api_paths.c: the interface that a request is for, and the methods that its path has; and asking it. */
+struct interface *api_path_find(
+    const struct api *api, const struct http_request *request, unsigned *ret_methods);
+void api_path(struct api *api, struct http_request *request, struct interface *interface);
+/* api_outbox.c */
+api_handler api_outbox_list, api_outbox_retry, api_outbox_delete;
+/* api_identities.c */
+api_handler api_identities_list, api_identities_get, api_identities_put, api_identities_delete;
 /* api_triggers.c */
 api_handler api_triggers_list;
 /* One as the list has it. */

@@ -1,4 +1,5 @@
 /* api_health: whether the daemon lives (/health), and whether all of it serves (/ready). */
+#include "daemon/chat/chats.h"
 #include "daemon/http/api.h"
 
 void api_reply_json(struct http_request *request, struct buf *body)
@@ -21,19 +22,43 @@ void api_health(struct api *api, struct http_request *request, const struct rout
 	api_reply_json(request, &body);
 }
 
+/* The name of one that is not ready, if it is not. */
+static void add_missing(
+    struct buf *missing, enum state state, const struct instance_settings *settings)
+{
+	if (state == STATE_READY)
+		return;
+	buf_add_str(missing, missing->length ? "," : "");
+	buf_add_json_str(missing, settings->name);
+}
+
+static void add_all_missing(struct buf *missing, const struct api *api)
+{
+	struct agent *agent;
+	const struct interface *interface;
+	const struct hook *hook;
+	for (size_t i = 0; (agent = registry_at(api->registry, i)); i++) {
+		struct agent_view view;
+		agent_look(agent, &view);
+		add_missing(missing, view.state, &agent_settings(agent)->instance);
+	}
+	for (size_t i = 0; (interface = chats_interface_at(api->chats, i)); i++) {
+		struct interface_view view;
+		interface_look(interface, &view);
+		add_missing(missing, view.state, &interface_settings(interface)->instance);
+	}
+	for (size_t i = 0; (hook = chats_hook_at(api->chats, i)); i++) {
+		struct hook_view view;
+		hook_look(hook, &view);
+		add_missing(missing, view.state, &hook_settings(hook)->instance);
+	}
+}
+
 void api_ready(struct api *api, struct http_request *request, const struct route_params *params)
 {
 	(void)params;
 	struct buf body = { 0 }, missing = { 0 };
-	struct agent *agent;
-	for (size_t i = 0; (agent = registry_at(api->registry, i)); i++) {
-		struct agent_view view;
-		agent_look(agent, &view);
-		if (view.state == STATE_READY)
-			continue;
-		buf_add_str(&missing, missing.length ? "," : "");
-		buf_add_json_str(&missing, agent_settings(agent)->instance.name);
-	}
+	add_all_missing(&missing, api);
 	bool ready = missing.length == 0 && !api->draining;
 	buf_addf(&body, "{\"status\":\"%s\",\"not_ready\":[%.*s]}\n",
 	    ready           ? "ready"

@@ -22,6 +22,7 @@ static void add_values(struct buf *out, const struct http_request *request, cons
 		buf_add_utf8(&text, NULL, value, strlen(value));
 	}
 	buf_add_json(out, text.length ? text.data : "", text.length);
+	out->failed = out->failed || text.failed;
 	buf_done(&text);
 }
 
@@ -41,6 +42,7 @@ void caller_add_headers(
 		buf_add_json(out, lower.length ? lower.data : "", lower.length);
 		buf_add_str(out, ":");
 		add_values(out, request, name);
+		out->failed = out->failed || lower.failed;
 		buf_done(&lower);
 		first = false;
 	}

@@ -137,10 +137,12 @@ bool route_is_taken(const char *path)
 	return false;
 }
 
-/* What there is for a request: a row of the table, or a webhook of the config, or nothing. */
+/* What there is for a request: a row of the table, or a webhook of the config, or a path of an interface, or
+ * nothing. */
 struct place {
 	const struct route *route;
 	const struct trigger *webhook;
+	struct interface *interface;
 	struct route_params params;
 	unsigned methods; /* that its path has */
 };
@@ -158,6 +160,9 @@ static struct place find_place(const struct api *api, const struct http_request 
 		if (api_webhook_method(webhook) == http_method(request))
 			place.webhook = webhook;
 	}
+	unsigned methods;
+	place.interface = api_path_find(api, request, &methods);
+	place.methods |= methods;
 	return place;
 }
 
@@ -168,6 +173,8 @@ static void handle(struct api *api, struct http_request *request)
 		place.route->handle(api, request, &place.params);
 	else if (place.webhook)
 		api_webhook(api, request, place.webhook);
+	else if (place.interface)
+		api_path(api, request, place.interface);
 	else if (place.methods)
 		reply_not_allowed(api, request, place.methods);
 	else
@@ -185,6 +192,8 @@ static struct access_rule rule_of(const struct place *place, const struct http_r
 			place->webhook->settings->webhook.is_open ? ROUTE_NOBODY : ROUTE_USER,
 			place->webhook->settings->webhook.auth,
 		};
+	if (place->interface)
+		return (struct access_rule){ ROUTE_NOBODY, NULL };
 	return (struct access_rule){ is_preflight(request) ? ROUTE_OPEN : ROUTE_USER, NULL };
 }
 

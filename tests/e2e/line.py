@@ -42,7 +42,7 @@ class Line:
 
     def read(self, connection):
         try:
-            for line in connection.makefile("r", newline="\n", encoding="utf-8"):
+            for line in connection.makefile("r", newline="\n", encoding="utf-8", errors="replace"):
                 self.take(line.rstrip("\n").split("\t"), connection)
         except (OSError, ValueError):
             pass

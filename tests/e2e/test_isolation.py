@@ -57,6 +57,19 @@ TABLE = {
     ("GET", "/sessions"): (NOTHING, {200}),
     ("GET", "/sessions/{id}"): (NOTHING, {403}),
     ("DELETE", "/sessions/{id}"): (NOTHING, {403}),
+    ("GET", "/interfaces"): (NOTHING, {200}),
+    ("GET", "/interfaces/{name}"): (NOTHING, {404}),  # test_interfaces.py has one
+    ("POST", "/interfaces/{name}/restart"): (NOTHING, {403}),
+    ("GET", "/hooks"): (NOTHING, {403}),
+    ("GET", "/hooks/{name}"): (NOTHING, {403}),
+    ("POST", "/hooks/{name}/restart"): (NOTHING, {403}),
+    ("GET", "/outbox"): (NOTHING, {403}),
+    ("POST", "/outbox/{id}/retry"): (NOTHING, {403}),
+    ("DELETE", "/outbox/{id}"): (NOTHING, {403}),
+    ("GET", "/identities"): (NOTHING, {403}),
+    ("GET", "/identities/{user}"): (NOTHING, {403}),
+    ("PUT", "/identities/{user}"): ([({}, {"links": ["line:1"]})], {403}),
+    ("DELETE", "/identities/{user}"): (NOTHING, {403}),
     ("GET", "/triggers"): (NOTHING, {200}),
     ("POST", "/cron/{name}/run"): (NOTHING, {403}),
     ("POST", "/cron/{name}/pause"): (NOTHING, {403}),
@@ -79,7 +92,7 @@ def test_every_route_has_a_row(agentd):
 def attack(bob, run_id, store=True, writes=True):
     """Bob asks every route for what is Alice's. `store`: whether there is one; `writes`: whether it can be written."""
     for (method, pattern), (requests, statuses) in TABLE.items():
-        path = pattern.replace("{name}", "a").replace("{id}", run_id if "/runs/" in pattern else SESSION)
+        path = pattern.replace("{name}", "a").replace("{user}", user_of("alice")).replace("{id}", run_id if "/runs/" in pattern else SESSION)
         for query in QUERIES.get(pattern, [""]):
             for headers, body in requests:
                 if not writes and "Idempotency-Key" in headers:

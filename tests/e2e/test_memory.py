@@ -10,6 +10,7 @@ import pytest
 
 from conftest import BUILD, SANITIZED, wait_for
 from credentials import CONFIG as AUTH_CONFIG, KEYS, as_, user_of
+from line import Line
 from stored import background, wait_status
 from test_openapi import Document, Witness, answers_of, parse
 
@@ -20,6 +21,8 @@ http: { listen: [ "127.0.0.1:0" ], docs: true }
 agents: { a: { plugin: PLUGIN(actor) } }
 events: { e: { input: "say x" } }
 cron: { c: { schedule: "0 0 29 2 *", input: "say x" } }
+interfaces: { i: INTERFACE }
+hooks: { h: { plugin: PLUGIN(gatekeeper) } }
 supervision: { backoff_min: 10ms, backoff_max: 20ms, drain: 200ms, kill: 200ms }
 """
 NONE = -1
@@ -81,19 +84,26 @@ def bodies(operation):
     if "requestBody" not in operation:
         return [None]
     more = [{"stream": True}, {"background": True}] if "200" in operation["responses"] else []
-    return [json.dumps({"input": "deltas a b", "text": "x", **way}) for way in [{}, *more]]
+    return [json.dumps({"input": "deltas a b", "text": "x", "links": ["line:1"], **way}) for way in [{}, *more]]
 
 
 def test_each_allocation_of_each_route(agentd, memory):
     """Bugs: what memory was too short for was sent with 200, cut where it ended; a stream went on behind a gap; a
     connection or a run that no table had room for ended agentd."""
-    daemon = agentd(CONFIG, env=memory.env).wait_ready()
+    line = Line()
+    config = CONFIG.replace("INTERFACE", line.config("agent: a", "open: true", "auto: false", "max_attempts: 1"))
+    daemon = agentd(config, env=memory.env).wait_ready()
+    line.wait("UP")
+    line.message("say x")
+    line.wait("SEND")
+    [reply] = daemon.get("/outbox").json["replies"]
     document = Document(daemon.get("/openapi.json").json)
     run_id = background(daemon, "deltas a b", session_id="s")
     wait_status(daemon, run_id, "succeeded")
     for (method, pattern), operation in document.operations.items():
-        name = {"cron": "c", "events": "e"}.get(pattern.split("/")[1], "a")
-        path = pattern.replace("{name}", name).replace("{id}", run_id if "/runs/" in pattern else "s")
+        name = {"cron": "c", "events": "e", "interfaces": "i", "hooks": "h"}.get(pattern.split("/")[1], "a")
+        id = {"runs": run_id, "outbox": str(reply["id"])}.get(pattern.split("/")[1], "s")
+        path = pattern.replace("{name}", name).replace("{id}", id).replace("{user}", "ann")
         codes = []
         for body in bodies(operation):
             count = 0
@@ -101,14 +111,15 @@ def test_each_allocation_of_each_route(agentd, memory):
                 assert daemon.process.poll() is None, (method, path, body, count - 1, daemon.messages()[-5:])
                 daemon.wait_ready()
                 memory.left = count
-                reply = ask(daemon, method, path, body)
-                if reply:
-                    codes.append(check(document, method, path, reply))
+                answer = ask(daemon, method, path, body)
+                if answer:
+                    codes.append(check(document, method, path, answer))
                 count += 1
             memory.left = NONE
         assert "internal" in codes, (method, path, codes)
     assert daemon.get("/health").status == 200
     wait_for("all to be over", lambda: daemon.load("a") == (0, 0))
+    line.close()
 
 
 def test_it_lets_nobody_in(agentd, memory):

@@ -10,6 +10,7 @@ import pytest
 from jsonschema import Draft202012Validator, FormatChecker, RefResolver
 
 from conftest import ROOT, Event, Reply, wait_for
+from line import Line
 from stored import background, execute, kill, runs, stop, wait_over, wait_running, wait_status, with_key
 
 METHODS = ("get", "post", "put", "delete", "patch")
@@ -278,11 +279,12 @@ def whatever_is_asked(start, witness):
         path = re.sub(r"\{\w+\}", "a", pattern)
         witness.hear(method, path, raw(daemon, f"{method} {path} HTTP/1.1\r\n\r\n"), 400, "bad_request")
         witness.ask(daemon, method, path, "{}", {"Origin": "https://evil.example"}, 403, "forbidden")
-        if method == "POST":
+        if method in ("POST", "PUT"):
             text = f"{method} {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 999999999\r\n\r\n"
             witness.hear(method, path, raw(daemon, text), 413, "payload_too_large")
         if path != pattern:
-            path = re.sub(r"\{\w+\}", NOBODY, pattern)
+            nobody = "x" * 300 if method == "PUT" else NOBODY  # it makes what there is not, but for what cannot be
+            path = re.sub(r"\{\w+\}", nobody, pattern)
             witness.ask(daemon, method, path, '{"input":"x"}', expect=404, code="not_found")
     stop(daemon)
 
@@ -332,6 +334,33 @@ def timed(start, witness):
     witness.ask(daemon, "GET", "/triggers")
     holder.close()
     stop(daemon)
+
+
+def chatted(start, witness):
+    """An interface and a hook, replies on their way, and who is who."""
+    line = Line()
+    text = CONFIG + f"interfaces: {{ tel: {line.config('agent: a', 'open: true', 'auto: false', 'hooks: [ gate ]')} }}\n" \
+        'hooks: { gate: { plugin: PLUGIN(gatekeeper) } }\nidentity: { fixed: "line:1" }\n'
+    daemon = start(text).wait_ready()
+    line.wait("UP")
+    line.message("say x")
+    line.wait("SEND")
+    [reply] = witness.ask(daemon, "GET", "/outbox").json["replies"]
+    for path in ("/interfaces", "/interfaces/tel", "/hooks", "/hooks/gate", "/identities", "/identities/fixed", "/ready"):
+        witness.ask(daemon, "GET", path)
+    witness.ask(daemon, "GET", "/outbox?limit=0", expect=400, code="bad_request")
+    witness.ask(daemon, "POST", f"/outbox/{reply['id']}/retry", expect=202)
+    witness.ask(daemon, "DELETE", f"/outbox/{reply['id']}", expect=204)
+    for path in ("/interfaces/tel", "/hooks/gate"):
+        witness.ask(daemon, "POST", f"{path}/restart", expect=202)
+    witness.ask(daemon, "PUT", "/identities/ann", {"links": ["line:2"]})
+    witness.ask(daemon, "PUT", "/identities/ann", {"links": ["line:1"]}, expect=409, code="identity_conflict")
+    witness.ask(daemon, "PUT", "/identities/ann", {"links": "x"}, expect=400, code="bad_request")
+    witness.ask(daemon, "PUT", "/identities/ann", {"links": []}, {"Content-Type": "image/png"}, 415, "unsupported_media_type")
+    witness.ask(daemon, "DELETE", "/identities/fixed", expect=409, code="identity_conflict")
+    witness.ask(daemon, "DELETE", "/identities/ann", expect=204)
+    stop(daemon)
+    line.close()
 
 
 def rated(start, witness):
@@ -475,13 +504,17 @@ def unreadable(start, witness):
     """Somebody took the store's tables away: a damage that every read and write comes upon."""
     daemon = start(CONFIG + EVENTS + CRON + "store: { path: unreadable.db }\n").wait_ready()
     [message] = [message for message in daemon.messages() if message.startswith("runs and sessions are kept in ")]
-    execute(message.split()[-1], *(f"ALTER TABLE {name} RENAME TO was_{name}" for name in ("runs", "sessions", "cron")))
+    witness.ask(daemon, "PUT", "/identities/ann", {"links": ["line:1"]})
+    execute(message.split()[-1], "ALTER TABLE identity_links RENAME TO was_identity_links")
+    for method, body in (("PUT", {"links": ["line:2"]}), ("DELETE", None)):
+        witness.ask(daemon, method, "/identities/ann", body, expect=503, code="store_unavailable")
+    execute(message.split()[-1], *(f"ALTER TABLE {name} RENAME TO was_{name}" for name in ("runs", "sessions", "cron", "replies")))
     for path, same in ways():
         witness.ask(daemon, "POST", path, {"input": "say x", **same}, expect=503, code="store_unavailable")
     for method, path in [("POST", "/events/a"), ("POST", "/cron/a/run"), ("POST", "/cron/a/pause"),
                          ("POST", "/cron/a/resume"), ("GET", "/runs"), ("GET", f"/runs/{NOBODY}"),
                          ("GET", f"/runs/{NOBODY}/events"), ("POST", f"/runs/{NOBODY}/cancel"), ("GET", "/sessions"), ("GET", "/sessions/s"),
-                         ("DELETE", "/sessions/s")]:
+                         ("DELETE", "/sessions/s"), ("GET", "/outbox"), ("POST", "/outbox/1/retry"), ("DELETE", "/outbox/1")]:
         witness.ask(daemon, method, path, expect=503, code="store_unavailable")
     stop(daemon)
 
@@ -489,15 +522,16 @@ def unreadable(start, witness):
 def storeless(start, witness):
     daemon = start(CONFIG + "store: { enabled: false }\n").wait_ready()
     witness.ask(daemon, "POST", "/run", {"input": "messages", "session_id": "s"})
-    for path in ("/runs", "/sessions", "/sessions/s"):
+    for path in ("/runs", "/sessions", "/sessions/s", "/outbox"):
         witness.ask(daemon, "GET", path)
+    witness.ask(daemon, "PUT", "/identities/ann", {"links": ["line:1"]}, expect=400, code="bad_request")
     stop(daemon)
 
 
 def test_every_answer_of_the_document_is_exercised(agentd, document):
     """Whatever can be provoked is answered as the document says, and it says nothing that never comes."""
     witness = Witness(document)
-    for situation in (usual, whatever_is_asked, strangers, emitted, timed, rated, bad_requests, busy, full, cancelled, down, draining,
+    for situation in (usual, whatever_is_asked, strangers, emitted, timed, chatted, rated, bad_requests, busy, full, cancelled, down, draining,
                       restarted, replaced, unreadable, storeless):
         situation(agentd, witness)
     missing = {answer for answer in document.answers() - witness.seen if answer[1:] not in NOT_EXERCISED}
@@ -506,4 +540,5 @@ def test_every_answer_of_the_document_is_exercised(agentd, document):
     assert witness.events == {kind["properties"]["event"]["const"] for kind in schema["oneOf"]}
     codes = {code for _, _, code in document.answers()}
     unsaid = set(document.json["components"]["schemas"]["ProblemCode"]["enum"]) - codes
-    assert unsaid == {"method_not_allowed", "interrupted"}  # of no operation; in streams and records only
+    # of no operation; in streams and records only; of paths of interfaces
+    assert unsaid == {"method_not_allowed", "interrupted", "interface_unavailable"}

@@ -7,7 +7,7 @@
  *	                 H request status body
  *	                 X crash|exit|hang|done|fail|fatal|ready|stopped|emit NAME
  *	from the plugin: UP pid · ACK key errno · SEND reply parts chat reply_to text attachments · TYPING chat
- *	                 STOP · HTTP request method path query body · CLOSE
+ *	                 STOP · HTTP request method path query body headers · CLOSE
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -261,11 +261,12 @@ static void line_typing(void *self, struct agentd_text chat_id)
 static int line_http(void *self, const struct agentd_http_request *request)
 {
 	(void)self;
-	char *body = flat(request->body);
-	say("HTTP\t%llu\t%.*s\t%.*s\t%.*s\t%s\n", (unsigned long long)request->id,
+	char *body = flat(request->body), *headers = flat(request->headers);
+	say("HTTP\t%llu\t%.*s\t%.*s\t%.*s\t%s\t%s\n", (unsigned long long)request->id,
 	    (int)request->method.n, request->method.p, (int)request->path.n, request->path.p,
-	    (int)request->query.n, request->query.p, body);
+	    (int)request->query.n, request->query.p, body, headers);
 	free(body);
+	free(headers);
 	return 0;
 }
 
