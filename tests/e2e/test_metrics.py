@@ -3,6 +3,7 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from conftest import wait_for
+from line import Line
 
 
 def metrics(daemon):
@@ -152,3 +153,34 @@ def test_agentd_itself(actor):
 def test_methods(actor, method, status):
     """As any other route."""
     assert actor.request(method, "/metrics").status == status
+
+
+def test_interfaces_and_hooks(agentd):
+    """Messages by what became of them, what waits, who serves, restarts; and what their processes take."""
+    line = Line()
+    daemon = agentd(f"""
+        agents: {{ bot: {{ plugin: PLUGIN(actor) }} }}
+        interfaces: {{ tel: {line.config("agent: bot", "open: true", "hooks: [ gate ]")} }}
+        hooks: {{ gate: {{ plugin: PLUGIN(gatekeeper) }} }}
+        supervision: {{ backoff_min: 50ms, backoff_max: 100ms }}
+    """).wait_ready()
+    line.wait("UP")
+    for text in ("say x", "refuse", "fail x"):
+        line.message(text)
+    line.replies(2)
+
+    def counts():
+        return [value(daemon, "agentd_interface_messages_total", "tel", what) for what in ("received", "answered", "failed")]
+    wait_for("all to be counted", lambda: counts() == [3, 2, 1])
+    assert value(daemon, "agentd_hook_calls_total", "gate") == 3
+    wait_for("nothing to wait", lambda: value(daemon, "agentd_interface_waiting", "tel") == 0)
+    assert value(daemon, "agentd_hook_waiting", "gate") == 0
+    line.order("crash")
+    wait_for("the restart", lambda: value(daemon, "agentd_interface_restarts_total", "tel") == 1)
+    line.wait("UP", 2)
+    wait_for("both to serve", lambda: value(daemon, "agentd_interface_ready", "tel") == value(daemon, "agentd_hook_ready", "gate") == 1)
+    assert value(daemon, "agentd_hook_restarts_total", "gate") == 0
+    for name in ("bot", "tel", "gate"):
+        assert value(daemon, "agentd_host_resident_memory_bytes", name) > 100000
+        assert ("agentd_host_cpu_seconds_total", name) in metrics(daemon)
+    line.close()
