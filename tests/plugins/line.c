@@ -56,10 +56,13 @@ static char *flat(struct agentd_text text)
 	return line;
 }
 
+static void read_lines(void);
+
 static void on_submitted(void *arg, int error)
 {
 	say("ACK\t%s\t%d\n", (char *)arg, -error);
 	free(arg);
+	read_lines();
 }
 
 static struct agentd_text text_of(const char *field)
@@ -67,7 +70,8 @@ static struct agentd_text text_of(const char *field)
 	return agentd_text(field ? field : "", field ? strlen(field) : 0);
 }
 
-static void on_message(char **f)
+/* -EAGAIN: too many are on their way; this one waits, and so does all behind it. */
+static int on_message(char **f)
 {
 	char path[512];
 	struct agentd_attachment file = {
@@ -100,8 +104,12 @@ static void on_message(char **f)
 	}
 	char *key = strdup(f[1]);
 	int error = host->submit(host, &message, on_submitted, key);
-	if (error < 0)
-		on_submitted(key, error);
+	if (error == 0)
+		return 0;
+	if (error != -EAGAIN)
+		say("ACK\t%s\t%d\n", key, -error);
+	free(key);
+	return error;
 }
 
 static void on_sent(char **f)
@@ -140,15 +148,14 @@ static void on_order(char **f)
 		    host, AGENTD_LOG_INFO, "the secret has %zu bytes", secret ? strlen(secret) : 0);
 }
 
-static void on_line(char *line)
+static int on_line(char *line)
 {
 	char *fields[FIELDS_MAX] = { 0 };
 	for (size_t i = 0; i < FIELDS_MAX - 1 && line; i++)
 		fields[i] = strsep(&line, "\t");
 	switch (fields[0][0]) {
 	case 'M':
-		on_message(fields);
-		break;
+		return on_message(fields);
 	case 'S':
 		on_sent(fields);
 		break;
@@ -160,13 +167,36 @@ static void on_line(char *line)
 		on_order(fields);
 		break;
 	}
+	return 0;
+}
+
+static void read_lines(void)
+{
+	static int reading;
+	char *end;
+	size_t done = 0;
+	if (reading)
+		return;
+	reading = 1;
+	while ((end = memchr(input + done, '\n', input_length - done))) {
+		size_t n = (size_t)(end - input) - done;
+		char *line = strndup(input + done, n);
+		int error = on_line(line);
+		free(line);
+		if (error == -EAGAIN)
+			break;
+		done += n + 1;
+	}
+	input_length -= done;
+	memmove(input, input + done, input_length);
+	reading = 0;
 }
 
 static void on_readable(void *arg, uint32_t what)
 {
 	(void)arg;
 	(void)what;
-	char bytes[65536], *end;
+	char bytes[65536];
 	ssize_t n = recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT);
 	if (n <= 0) {
 		if (n < 0 && errno == EAGAIN)
@@ -176,15 +206,7 @@ static void on_readable(void *arg, uint32_t what)
 	input = realloc(input, input_length + (size_t)n + 1);
 	memcpy(input + input_length, bytes, (size_t)n);
 	input_length += (size_t)n;
-	input[input_length] = '\0';
-	char *at = input;
-	while ((end = memchr(at, '\n', input_length - (size_t)(at - input)))) {
-		*end = '\0';
-		on_line(at);
-		at = end + 1;
-	}
-	input_length -= (size_t)(at - input);
-	memmove(input, at, input_length);
+	read_lines();
 }
 
 static int port;
