@@ -142,13 +142,13 @@ static int child_on_frame(void *arg, const struct frame *frame)
 		return frame->length ? -EPROTO : 0;
 	case MESSAGE_LOG:
 		return child_on_log(child, frame);
-	case MESSAGE_EMIT: /* also from its open, and its close */
+	case MESSAGE_EMIT:   /* also from its open, and its close */
+	case MESSAGE_SUBMIT: /* also from its start */
 		return child->configured ? child->ops->frame(child->arg, child, frame) : -EPROTO;
 	case MESSAGE_INPUT:
 	case MESSAGE_DELTA:
 	case MESSAGE_EVENT:
 	case MESSAGE_FINISH:
-	case MESSAGE_SUBMIT:
 	case MESSAGE_SENT:
 	case MESSAGE_RESPOND:
 	case MESSAGE_STOPPED:

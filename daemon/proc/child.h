@@ -39,7 +39,7 @@ struct child_setup {
 };
 
 struct child_ops {
-	/* What message.h has from READY on, in READY and DRAINING; EMIT, once it has CONFIG. Negative: it makes
+	/* What message.h has from READY on, in READY and DRAINING; EMIT and SUBMIT, once it has CONFIG. Negative: it makes
 	 * no sense, from a plugin of its kind or at all; the process is killed. */
 	int (*frame)(void *arg, struct child *child, const struct frame *frame);
 	/* The process is gone; whatever it had in flight is lost. `changed` follows. */

@@ -611,6 +611,16 @@ def test_ready_later(agentd, line):
     state_is(daemon, "ready")
 
 
+@pytest.mark.parametrize("later", ["true", "false"])
+def test_messages_before_it_is_ready(agentd, line, later):
+    """An interface may submit from its start on."""
+    daemon = agentd(config(line, "early: true", f"ready_later: {later}")).wait_ready()
+    line.wait("ACK")
+    if later == "true":
+        line.order("ready")
+    assert line.replies() == [("c1", "early")] and state_is(daemon, "ready")["restarts"] == 0
+
+
 def test_one_crash_loop(agentd, line):
     """Defect 3 of the original: an interface that cannot start delays no other."""
     other = Line()

@@ -28,7 +28,7 @@ static int fd = -1;
 static struct agentd_watch *watch;
 static char *input;
 static size_t input_length;
-static int is_auto, ready_later, stop_later, stopped;
+static int is_auto, ready_later, stop_later, early, stopped;
 static const char *secret;
 
 static void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -220,6 +220,7 @@ static int line_open(
 	is_auto = (int)agentd_get_int(options, "auto");
 	ready_later = (int)agentd_get_int(options, "ready_later");
 	stop_later = (int)agentd_get_int(options, "stop_later");
+	early = (int)agentd_get_int(options, "early");
 	const char *token = agentd_get_text(options, "token");
 	secret = token ? strdup(token) : NULL;
 	return 0;
@@ -236,6 +237,10 @@ static int line_start(void *self)
 	watch = host->watch_new(host, fd, on_readable, NULL);
 	host->watch_set(watch, AGENTD_READ);
 	say("UP\t%d\n", getpid());
+	if (early) {
+		char *fields[FIELDS_MAX] = { "M", "early", "ann", "", "c1", "", "", "say early" };
+		on_message(fields);
+	}
 	return ready_later ? AGENTD_PENDING : 0;
 }
 
@@ -314,6 +319,7 @@ static const struct agentd_option options[] = {
 	{ "auto", AGENTD_BOOL, 0, "true", NULL, 0, 0, "whether replies are taken at once" },
 	{ "ready_later", AGENTD_BOOL, 0, "false", NULL, 0, 0, "ready when the test says so" },
 	{ "stop_later", AGENTD_BOOL, 0, "false", NULL, 0, 0, "stopped when the test says so" },
+	{ "early", AGENTD_BOOL, 0, "false", NULL, 0, 0, "has a message before it is ready" },
 	{ "token", AGENTD_SECRET, 0, NULL, NULL, 0, 0, "a secret" },
 	{ "mode", AGENTD_STRING, 0, "polling", "polling|webhook", 0, 0, "whether it has a path" },
 	{ "hook_path", AGENTD_STRING, 0, "/line", NULL, 0, 0, "which" },
