@@ -89,6 +89,8 @@ MANUALS        := agentctl.1 $(patsubst manual/%.in,%,$(wildcard manual/*.in))
 PLUGINS        := $(filter-out common,$(patsubst plugins/%/,%,$(wildcard plugins/*/)))
 TEST_PLUGINS   := $(patsubst tests/plugins/%.c,%,$(wildcard tests/plugins/*.c))
 PRELOADS       := $(patsubst tests/preload/%.c,%,$(wildcard tests/preload/*.c))
+# Plugins and the header of the first day of each ABI: tests/abi/NUMBER.
+ABI_PLUGINS    := $(patsubst tests/abi/%.c,%,$(wildcard tests/abi/*/*.c))
 ANIMALS        := $(patsubst tests/zoo/%.c,%,$(wildcard tests/zoo/*.c))
 UNIT_TESTS     := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 FUZZERS        := $(patsubst fuzz/%.c,%,$(wildcard fuzz/fuzz_*.c))
@@ -164,6 +166,11 @@ $(BUILD)/tests/plugins/%.so: tests/plugins/%.c | $(BUILD)/tests/plugins
 $(BUILD)/tests/preload/%.so: tests/preload/%.c | $(BUILD)/tests/preload
 	$(call show,LINK)$(CC) -std=gnu17 -D_GNU_SOURCE $(WARNINGS) $(CFLAGS) -fPIC -shared -MMD -MP $< -o $@ -pthread
 
+# The frozen header comes first, and is the one that is found.
+$(BUILD)/tests/abi/%.so: tests/abi/%.c
+	@mkdir -p $(@D)
+	$(call show,LINK)$(CC) -I$(<D) $(PLUGIN_CFLAGS) $< -o $@
+
 $(BUILD)/tests/zoo/%.so: tests/zoo/%.c | $(BUILD)/tests/zoo
 	$(call show,LINK)$(CC) $(PLUGIN_CFLAGS) $< -o $@ -pthread
 
@@ -219,7 +226,7 @@ unit: $(UNIT_TESTS:%=$(BUILD)/tests/unit/%) $(FUZZERS:%=$(BUILD)/tests/replay/%)
 
 # Tests wait more than they work: one more at a time than there are processors.
 e2e: all $(TEST_PLUGINS:%=$(BUILD)/tests/plugins/%.so) $(PRELOADS:%=$(BUILD)/tests/preload/%.so) \
-     $(ANIMALS:%=$(BUILD)/tests/zoo/%.so)
+     $(ANIMALS:%=$(BUILD)/tests/zoo/%.so) $(ABI_PLUGINS:%=$(BUILD)/tests/abi/%.so)
 	AGENTD_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -p no:cacheprovider -n $(AT_ONCE) $(TESTS)
 
 zoo: export AGENTD_ZOO_SECONDS = $(SECONDS)

@@ -108,7 +108,8 @@ int interface_submit(const struct agentd_host *self, const struct agentd_incomin
 	struct agentd_incoming message = { 0 };
 	if (!services_is_kind(AGENTD_INTERFACE))
 		return -ENOSYS;
-	memcpy(&message, theirs, theirs->size < sizeof(message) ? theirs->size : sizeof(message));
+	if (load_copy(&message, sizeof(message), theirs, theirs->size) < 0)
+		return -E2BIG;
 	int error = check_incoming(&message);
 	if (error < 0)
 		return error;
@@ -178,7 +179,8 @@ int interface_sent(const struct agentd_host *self, uint64_t reply, const struct 
 {
 	(void)self;
 	struct agentd_sent sent = { 0 };
-	memcpy(&sent, theirs, theirs->size < sizeof(sent) ? theirs->size : sizeof(sent));
+	if (load_copy(&sent, sizeof(sent), theirs, theirs->size) < 0)
+		return -E2BIG;
 	pthread_mutex_lock(&host.lock);
 	int error = wait_over(&replies, reply, NULL) ? put_sent(reply, &sent) : -EALREADY;
 	pthread_mutex_unlock(&host.lock);

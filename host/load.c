@@ -19,7 +19,7 @@
 #define PATHS_MAX    16
 #define FLAGS_KNOWN  AGENTD_BLOCKING
 
-static int copy_struct(void *into, size_t ours, const void *from, size_t theirs)
+int load_copy(void *into, size_t ours, const void *from, size_t theirs)
 {
 	const unsigned char *bytes = from;
 	for (size_t i = ours; i < theirs; i++)
@@ -85,7 +85,7 @@ static int copy_options(struct plugin *plugin, char *reason, size_t size)
 	const char *row = (const char *)head->options;
 	for (size_t i = 0; i < head->option_count; i++, row += head->option_size) {
 		struct agentd_option *option = &plugin->options[i];
-		if (copy_struct(option, sizeof(*option), row, head->option_size) < 0) {
+		if (load_copy(option, sizeof(*option), row, head->option_size) < 0) {
 			snprintf(reason, size, "has options that need a newer agentd");
 			return -1;
 		}
@@ -135,7 +135,7 @@ static int copy_triggers(struct plugin *plugin, char *reason, size_t size)
 	const char *row = (const char *)head->triggers;
 	for (size_t i = 0; i < head->trigger_count; i++, row += head->trigger_size) {
 		struct agentd_trigger *trigger = &plugin->triggers[i];
-		if (copy_struct(trigger, sizeof(*trigger), row, head->trigger_size) < 0) {
+		if (load_copy(trigger, sizeof(*trigger), row, head->trigger_size) < 0) {
 			snprintf(reason, size, "has triggers that need a newer agentd");
 			return -1;
 		}
@@ -168,7 +168,7 @@ static int copy_paths(struct plugin *plugin, char *reason, size_t size)
 	const char *row = (const char *)head->paths;
 	for (size_t i = 0; i < head->path_count; i++, row += head->path_size) {
 		struct agentd_path *path = &plugin->paths[i];
-		if (copy_struct(path, sizeof(*path), row, head->path_size) < 0) {
+		if (load_copy(path, sizeof(*path), row, head->path_size) < 0) {
 			snprintf(reason, size, "has paths that need a newer agentd");
 			return -1;
 		}
@@ -186,7 +186,7 @@ static int copy_paths(struct plugin *plugin, char *reason, size_t size)
 static const char *take_agent(struct plugin *plugin)
 {
 	const struct agentd_agent_ops *theirs = plugin->head.agent;
-	if (theirs && copy_struct(&plugin->agent, sizeof(plugin->agent), theirs, theirs->size) < 0)
+	if (theirs && load_copy(&plugin->agent, sizeof(plugin->agent), theirs, theirs->size) < 0)
 		return "needs a newer agentd";
 	plugin->open = plugin->agent.open;
 	plugin->close = plugin->agent.close;
@@ -197,7 +197,7 @@ static const char *take_interface(struct plugin *plugin)
 {
 	const struct agentd_interface_ops *theirs = plugin->head.interface,
 					  *ours = &plugin->interface;
-	if (theirs && copy_struct(&plugin->interface, sizeof(*ours), theirs, theirs->size) < 0)
+	if (theirs && load_copy(&plugin->interface, sizeof(*ours), theirs, theirs->size) < 0)
 		return "needs a newer agentd";
 	plugin->open = ours->open;
 	plugin->close = ours->close;
@@ -211,7 +211,7 @@ static const char *take_interface(struct plugin *plugin)
 static const char *take_hook(struct plugin *plugin)
 {
 	const struct agentd_hook_ops *theirs = plugin->head.hook, *ours = &plugin->hook;
-	if (theirs && copy_struct(&plugin->hook, sizeof(*ours), theirs, theirs->size) < 0)
+	if (theirs && load_copy(&plugin->hook, sizeof(*ours), theirs, theirs->size) < 0)
 		return "needs a newer agentd";
 	plugin->open = ours->open;
 	plugin->close = ours->close;
@@ -246,7 +246,7 @@ int load_plugin(int fd, struct plugin *ret, char *reason, size_t size)
 		return -1;
 	struct plugin plugin = { 0 };
 	const struct agentd_plugin *theirs = found;
-	if (copy_struct(&plugin.head, sizeof(plugin.head), theirs, theirs->size) < 0 ||
+	if (load_copy(&plugin.head, sizeof(plugin.head), theirs, theirs->size) < 0 ||
 	    plugin.head.flags & ~FLAGS_KNOWN) {
 		snprintf(reason, size, "needs a newer agentd");
 		return -1;

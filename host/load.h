@@ -22,6 +22,10 @@ struct plugin {
 	void (*close)(void *self);
 };
 
+/* A struct that says its size, as ours: what a smaller one does not have is zero. -1: it is larger, and what we do not
+ * know is not zero, so that something would be asked of us that we do not do. */
+int load_copy(void *into, size_t ours, const void *from, size_t theirs);
+
 /* 0; or -1, with a line for people in `reason`. */
 int load_plugin(int fd, struct plugin *ret, char *reason, size_t size);
 

@@ -339,11 +339,15 @@ static int host_finish(struct agentd_run *run, const struct agentd_result *resul
 {
 	char why[96] = "a result that is too long for agentd";
 	struct agentd_result ours = { 0 };
-	memcpy(&ours, result, result->size < sizeof(ours) ? result->size : sizeof(ours));
+	bool is_known = load_copy(&ours, sizeof(ours), result, result->size) == 0;
 	if (ours.error.n > ERROR_MAX)
 		ours.error.n = ERROR_MAX;
 	pthread_mutex_lock(&host.lock);
-	int error = run->finished ? complain(run, "finish") : check_result(&ours, why, sizeof(why));
+	int error = run->finished ? complain(run, "finish")
+		    : is_known    ? check_result(&ours, why, sizeof(why))
+				  : -E2BIG;
+	if (error == -E2BIG)
+		snprintf(why, sizeof(why), "a result that needs a newer agentd");
 	if (!run->finished) {
 		if (error == 0)
 			error = put_input(run);

@@ -26,8 +26,8 @@
  * Errors. Functions return 0, or a negative errno (-EAGAIN, -EALREADY …).
  *
  * Growth. Every struct begins with its size and grows only at its end; arrays carry the size of
- * a row. The ABI number is 0 while anything may still change; a plugin built against another
- * number is refused, by name and number, never misread.
+ * a row. So a plugin built against any header with this ABI number loads into any agentd with it. What
+ * asks for more than an agentd has is refused, and so is another number: by name, never misread.
  */
 #ifndef AGENTD_PLUGIN_H
 #define AGENTD_PLUGIN_H
@@ -40,7 +40,7 @@ extern "C" {
 #endif
 
 #define AGENTD_MAGIC 0x746e6761u /* "agnt" */
-#define AGENTD_ABI   0u
+#define AGENTD_ABI   1u
 
 /* The kinds of plugin. An agent answers; an interface speaks a platform on which people write; a
  * hook looks at what goes from one to the other. */
@@ -356,8 +356,8 @@ struct agentd_host {
 	 * for delta, and -ENOSPC past the number of events that a run may have. */
 	int (*event)(struct agentd_run *run, const char *type, struct agentd_text json);
 	/* Any thread. Ends the run: once, and never refused for want of space. -EALREADY: it is
-	 * finished already. -EMSGSIZE: the content is too long, and the run has failed with
-	 * that as its error. */
+	 * finished already. -EMSGSIZE: the content is too long; -E2BIG: the result says more than this
+	 * agentd knows; the run has failed with that as its error. */
 	int (*finish)(struct agentd_run *run, const struct agentd_result *result);
 	/* Any thread. 1 once agentd has asked for the run to be cancelled. */
 	int (*cancelled)(const struct agentd_run *run);
@@ -415,7 +415,7 @@ struct agentd_host {
 	 * platform. Negative: it is not; leave it with the platform, and submit it again.
 	 * What submit itself returns: 0, and `done` follows; -EINVAL: no key, user or chat, or nothing
 	 * said, or a path that is not from `spool`; -EMSGSIZE: more than 256 KiB; -EAGAIN: 256 messages
-	 * are on their way into the store.
+	 * are on their way into the store; -E2BIG: it says more than this agentd knows.
 	 */
 	int (*submit)(const struct agentd_host *host, const struct agentd_incoming *message,
 	    void (*done)(void *arg, int error), void *arg);

@@ -76,7 +76,7 @@ REFUSED = {  # name: (the rest of the source, what agentd says of it)
     "no_symbol": ("int agentd_plugins;", 'no symbol "agentd_plugin"'),
     "hidden_symbol": ('#pragma GCC visibility push(hidden)\nconst int not_it;', 'no symbol "agentd_plugin"'),
     "wrong_magic": ("PLUGIN(.magic = 0x464c457f)", "no descriptor"),
-    "wrong_abi": ("PLUGIN(.abi = 4711)", r"ABI 4711\b.*\bABI 0\b"),
+    "wrong_abi": ("PLUGIN(.abi = 4711)", r"ABI 4711\b.*\bABI 1\b"),
     "short": ('extern const uint32_t two[2] __asm__("agentd_plugin"); __attribute__((visibility("default"))) '
               'const uint32_t two[2] = { AGENTD_MAGIC, AGENTD_ABI };', "no descriptor"),
     "says_more_than_there_is": ("PLUGIN(.size = 4096)", r"descriptor of \d+ bytes that says it has 4096"),
@@ -478,3 +478,29 @@ def test_an_answer_over_its_bound_fails_its_run_alone(agentd, act, detail):
     assert daemon.run("say " + "x" * 1024).json["content"] == "x" * 1024
     assert daemon.agent("a")["restarts"] == 0
     wait_for("the run's place to be free", lambda: daemon.agent("a")["running"] == 0)
+
+
+LARGER_RESULT = """
+static int more(void *self, struct agentd_run *run, const struct agentd_request *request)
+{
+	(void)self, (void)request;
+	struct { struct agentd_result known; uint64_t news; } result = { { .size = sizeof(result) }, %d };
+	result.known.content = agentd_text("it works", 8);
+	int error = host->finish(run, &result.known);
+	host->log(host, AGENTD_LOG_INFO, "finish returned %%d", error == -E2BIG);
+	return 0;
+}
+static const struct agentd_agent_ops newer = { OPS, .run = more };
+PLUGIN(.agent = &newer)
+"""
+
+
+@pytest.mark.parametrize("news", [0, 1])
+def test_a_result_that_says_more_than_is_known(agentd, build, news):
+    """A larger result is taken if it asks for nothing more; else its run fails, instead of half of it being done."""
+    path = build("made", SOURCE + LARGER_RESULT % news)
+    daemon = agentd(f"agents: {{ made: {{ plugin: {path} }} }}").wait_ready()
+    reply = daemon.run("x")
+    daemon.wait_log(f"finish returned {news}")
+    assert reply.json.get("content") == (None if news else "it works")
+    assert not news or reply.json["detail"] == "a result that needs a newer agentd"

@@ -296,7 +296,7 @@ def test_probe_shows_what_a_plugin_is_and_its_options(tmp_path):
     assert (result.returncode, result.stderr) == (0, "")
     lines = [re.sub(" +", " ", line.strip()) for line in result.stdout.splitlines()]
     assert lines[0] == "actor 1.2.3: does what its input says"
-    assert lines[1] == "kind: agent, ABI 0"
+    assert lines[1] == "kind: agent, ABI 1"
     assert any(re.fullmatch(r"start string: ready\|later\|.*, default ready", line) for line in lines)
     assert "what open does" in lines
     assert "number whole number, default 7, from -10 to 100" in lines

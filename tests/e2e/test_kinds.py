@@ -56,7 +56,7 @@ def built(tmp_path_factory):
 
 
 @pytest.mark.parametrize("name, says", [
-    ("bot", "kind: interface, ABI 0"), ("watcher", "kind: hook, ABI 0"),
+    ("bot", "kind: interface, ABI 1"), ("watcher", "kind: hook, ABI 1"),
     ("bot", "paths:\n  POST, where the option webhook_path says, if mode=webhook\n  GET /bot\n"),
 ])
 def test_a_probe_shows_the_kind_and_the_paths(built, tmp_path, name, says):
