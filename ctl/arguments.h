@@ -13,6 +13,10 @@
 enum word {
 	WORD_OTHER,
 	WORD_AGENT,
+	WORD_INSTANCE, /* an agent, an interface or a hook */
+	WORD_REPLY,    /* of the outbox */
+	WORD_USER,     /* who is somebody on a platform */
+	WORD_LINK,     /* such a user, or somebody on a platform */
 	WORD_SESSION,
 	WORD_RUN,
 	WORD_STATUS,

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "ctl/say.h"
 #include "daemon/conf/schema.h"
@@ -41,7 +42,7 @@ static const struct option_row runs_options[] = {
 	{ 0 },
 };
 
-static const struct option_row sessions_options[] = {
+static const struct option_row list_options[] = {
 	LIMIT_ROW,
 	{ 0 },
 };
@@ -82,7 +83,7 @@ static const struct option_row help_options[] = {
 
 /* clang-format off */
 static const struct command commands[] = {
-	{ .name = "status", .arguments = "", .summary = "how agentd and its agents do",
+	{ .name = "status", .arguments = "", .summary = "how agentd, its agents, interfaces and hooks do",
 	  .needs_server = true, .run = status_run },
 	{ .name = "run", .arguments = "[AGENT] [TEXT]", .summary = "say TEXT to an agent, and print its answer",
 	  .more = "TEXT is - or missing: it is read from stdin. Without AGENT the default agent gets it. "
@@ -100,7 +101,7 @@ static const struct command commands[] = {
 	{ .name = "cancel", .arguments = "RUN", .summary = "cancel a run",
 	  .words = { WORD_RUN }, .least = 1, .most = 1, .needs_server = true, .run = runs_cancel },
 	{ .name = "sessions", .arguments = "", .summary = "list sessions, by their last run",
-	  .options = sessions_options, .needs_server = true, .run = sessions_list },
+	  .options = list_options, .needs_server = true, .run = sessions_list },
 	{ .name = "sessions show", .arguments = "SESSION", .summary = "show a conversation",
 	  .words = { WORD_SESSION }, .least = 1, .most = 1, .needs_server = true, .run = sessions_show },
 	{ .name = "sessions delete", .arguments = "SESSION", .summary = "delete a session with its runs",
@@ -125,8 +126,26 @@ static const struct command commands[] = {
 	{ .name = "emit", .arguments = "EVENT [JSON]", .summary = "say that an event has happened, and print its runs",
 	  .more = "JSON is -: it is read from stdin. What is no JSON is sent as a text.",
 	  .least = 1, .most = 2, .needs_server = true, .run = emit_run },
-	{ .name = "restart", .arguments = "NAME", .summary = "restart an agent's processes",
-	  .words = { WORD_AGENT }, .least = 1, .most = 1, .needs_server = true, .run = restart_run },
+	{ .name = "outbox", .arguments = "", .summary = "list replies that no platform has taken, newest first",
+	  .more = "Those that are aside are not tried any more. See outbox retry, and outbox delete.",
+	  .options = list_options, .needs_server = true, .run = outbox_list },
+	{ .name = "outbox retry", .arguments = "REPLY", .summary = "send a reply again, now",
+	  .words = { WORD_REPLY }, .least = 1, .most = 1, .needs_server = true, .run = outbox_retry },
+	{ .name = "outbox delete", .arguments = "REPLY", .summary = "throw a reply away",
+	  .more = "Asks before it does; where nobody can be asked, only with --yes.",
+	  .options = delete_options, .words = { WORD_REPLY }, .least = 1, .most = 1, .needs_server = true,
+	  .run = outbox_delete },
+	{ .name = "identities", .arguments = "", .summary = "list who is who across platforms",
+	  .needs_server = true, .run = identities_list },
+	{ .name = "link", .arguments = "USER PLATFORM:ID", .summary = "say that somebody on a platform is this user",
+	  .more = "From the next message on; sessions stay what they are. "
+		  "Whoever is another user has to be unlinked first.",
+	  .words = { WORD_USER }, .least = 2, .most = 2, .needs_server = true, .run = link_run },
+	{ .name = "unlink", .arguments = "[USER] PLATFORM:ID", .summary = "take that back",
+	  .more = "With USER only if that is who it is.",
+	  .words = { WORD_LINK, WORD_LINK }, .least = 1, .most = 2, .needs_server = true, .run = unlink_run },
+	{ .name = "restart", .arguments = "NAME", .summary = "restart the processes of an agent, an interface or a hook",
+	  .words = { WORD_INSTANCE }, .least = 1, .most = 1, .needs_server = true, .run = restart_run },
 	{ .name = "key new", .arguments = "", .summary = "make an API key, and the line that lets agentd know it",
 	  .more = "The key is shown once. agent.conf gets its hash only.",
 	  .options = key_options, .run = key_new },
@@ -134,7 +153,12 @@ static const struct command commands[] = {
 	  .run = key_hash },
 	{ .name = "new agent", .arguments = "NAME", .summary = "write a folder with a small agent in C",
 	  .options = new_options, .least = 1, .most = 1, .run = new_agent },
-	{ .name = "try", .arguments = "FILE.so [TEXT]", .summary = "run a plugin without a config",
+	{ .name = "new interface", .arguments = "NAME", .summary = "write a folder with a small interface in C",
+	  .more = "With a config to try it with. It is a chat over TCP, and needs no account anywhere.",
+	  .options = new_options, .least = 1, .most = 1, .run = new_interface },
+	{ .name = "new hook", .arguments = "NAME", .summary = "write a folder with a small hook in C",
+	  .options = new_options, .least = 1, .most = 1, .run = new_hook },
+	{ .name = "try", .arguments = "FILE.so [TEXT]", .summary = "run an agent's plugin without a config",
 	  .more = "Starts an agentd of its own, which ends with it. Without TEXT, on a terminal, it is a chat.",
 	  .words = { WORD_FILE }, .least = 1, .most = 2, .run = try_run },
 	{ .name = "doctor", .arguments = "", .summary = "check what agentd needs, and say what to do",
@@ -237,6 +261,46 @@ int command_client(const struct arguments *arguments, struct client **ret_client
 		.key_file = arguments_get(arguments, "key-file"),
 	};
 	return client_new(&where, ret_client);
+}
+
+int command_call(struct client *client, const struct command_call *call, const char *id)
+{
+	struct reply reply;
+	char *path = client_path(call->before, id, call->after);
+	int code = client_call(client, call->method, path, NULL, &reply);
+	free(path);
+	if (code)
+		return code;
+	const char *status = json_string_value(json_object_get(reply.json, "status"));
+	if (say_is_json() && reply.json) {
+		say_json_text(reply.body.data, reply.body.length);
+	} else if (say_is_json()) {
+		say_json(json_pack("{s:s}", "status", call->done));
+	} else {
+		say_word(stdout, id);
+		fputs(": ", stdout);
+		say_word(stdout, status ? status : call->done);
+		putchar('\n');
+	}
+	reply_done(&reply);
+	return 0;
+}
+
+int command_is_sure(const struct arguments *arguments, const char *command, const char *what)
+{
+	char answer[16] = "";
+	if (arguments_get(arguments, "yes"))
+		return 0;
+	if (!isatty(STDIN_FILENO))
+		return say_usage(command, "nobody can be asked here: say --yes");
+	fputs("Delete ", stderr);
+	say_word(stderr, what);
+	fputs("? [y/N] ", stderr);
+	if (!fgets(answer, sizeof(answer), stdin))
+		fputs("\n", stderr);
+	if (answer[0] == 'y' || answer[0] == 'Y')
+		return 0;
+	return say_error(EXIT_REFUSED, "nothing was deleted");
 }
 
 int command_check_number(const char *command, const char *name, const char *value, long max)

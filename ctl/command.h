@@ -41,6 +41,16 @@ int command_client(const struct arguments *arguments, struct client **ret_client
 /* Checks that a value is a number of this range, if it is there. Returns 0, or EX_USAGE, said. */
 int command_check_number(const char *command, const char *name, const char *value, long max);
 
+/* A request about one thing, whose answer is how it stands: prints "ID: cancelled". Returns the exit code. */
+struct command_call {
+	const char *method, *before, *after; /* the path, around the id */
+	const char *done;                    /* how it stands, if the answer does not say it */
+};
+int command_call(struct client *client, const struct command_call *call, const char *id);
+
+/* Asks whether `what` is to be deleted, unless --yes says so. Returns 0, or an exit code and has said why not. */
+int command_is_sure(const struct arguments *arguments, const char *command, const char *what);
+
 /* The commands, by file. */
 int status_run(struct client *client, const struct arguments *arguments);
 int run_run(struct client *client, const struct arguments *arguments);
@@ -61,6 +71,14 @@ int emit_run(struct client *client, const struct arguments *arguments);
 int cron_next(struct client *client, const struct arguments *arguments);
 int key_new(struct client *client, const struct arguments *arguments);
 int key_hash(struct client *client, const struct arguments *arguments);
+int new_interface(struct client *client, const struct arguments *arguments);
+int new_hook(struct client *client, const struct arguments *arguments);
+int outbox_list(struct client *client, const struct arguments *arguments);
+int outbox_retry(struct client *client, const struct arguments *arguments);
+int outbox_delete(struct client *client, const struct arguments *arguments);
+int identities_list(struct client *client, const struct arguments *arguments);
+int link_run(struct client *client, const struct arguments *arguments);
+int unlink_run(struct client *client, const struct arguments *arguments);
 int new_agent(struct client *client, const struct arguments *arguments);
 int try_run(struct client *client, const struct arguments *arguments);
 int doctor_run(struct client *client, const struct arguments *arguments);

@@ -6,6 +6,7 @@
  * never let the shell expand what they get (compgen -W would).
  */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 
@@ -96,31 +97,71 @@ static bool is_plain(const char *name)
 	return n && !name[n] && name[0] != '-' && name[0] != ':';
 }
 
+/* Where names come from: the objects of a list, or of a list in each of them. */
+static const struct source {
+	enum word word;
+	const char *path, *list, *inner, *name;
+	const char *before; /* what stands in front of the name, with a colon; NULL: nothing */
+} sources[] = {
+	{ WORD_AGENT, "/agents", "agents", NULL, "name", NULL },
+	{ WORD_INSTANCE, "/agents", "agents", NULL, "name", NULL },
+	{ WORD_INSTANCE, "/interfaces", "interfaces", NULL, "name", NULL },
+	{ WORD_INSTANCE, "/hooks", "hooks", NULL, "name", NULL },
+	{ WORD_SESSION, "/sessions?limit=" NAMES_MAX, "sessions", NULL, "session_id", NULL },
+	{ WORD_RUN, "/runs?limit=" NAMES_MAX, "runs", NULL, "run_id", NULL },
+	{ WORD_REPLY, "/outbox?limit=" NAMES_MAX, "replies", NULL, "id", NULL },
+	{ WORD_USER, "/identities", "identities", NULL, "user_id", NULL },
+	{ WORD_LINK, "/identities", "identities", NULL, "user_id", NULL },
+	{ WORD_LINK, "/identities", "identities", "links", "platform_user_id", "platform" },
+};
+#define SOURCES (sizeof(sources) / sizeof(sources[0]))
+
+static void offer_name(const struct source *source, const json_t *row)
+{
+	const json_t *value = json_object_get(row, source->name);
+	const char *text = json_string_value(value);
+	const char *before =
+	    source->before ? json_string_value(json_object_get(row, source->before)) : NULL;
+	struct buf name = { 0 };
+	if (before)
+		buf_addf(&name, "%s:", before);
+	if (json_is_integer(value))
+		buf_addf(&name, "%lld", (long long)json_integer_value(value));
+	else
+		buf_add_str(&name, text ? text : "");
+	char *whole = buf_take(&name);
+	if (whole && is_plain(whole))
+		offer(whole, NULL);
+	free(whole);
+}
+
+static void offer_source(struct client *client, const struct source *source)
+{
+	struct reply reply;
+	size_t i, j;
+	json_t *row, *inner;
+	if (client_exchange(client, "GET", source->path, NULL, &reply) < 0)
+		return;
+	json_array_foreach (json_object_get(reply.json, source->list), i, row) {
+		if (!source->inner) {
+			offer_name(source, row);
+			continue;
+		}
+		json_array_foreach (json_object_get(row, source->inner), j, inner)
+			offer_name(source, inner);
+	}
+	reply_done(&reply);
+}
+
 static void offer_names(const struct arguments *arguments, enum word word)
 {
-	static const struct {
-		const char *path, *list, *name;
-	} sources[] = {
-		[WORD_AGENT] = { "/agents", "agents", "name" },
-		[WORD_SESSION] = { "/sessions?limit=" NAMES_MAX, "sessions", "session_id" },
-		[WORD_RUN] = { "/runs?limit=" NAMES_MAX, "runs", "run_id" },
-	};
 	struct client *client;
-	struct reply reply;
-	size_t i;
-	json_t *row;
 	if (command_client(arguments, &client))
 		return;
 	client_set_timeout(client, PATIENCE_MS);
-	if (client_exchange(client, "GET", sources[word].path, NULL, &reply) == 0) {
-		json_array_foreach (json_object_get(reply.json, sources[word].list), i, row) {
-			const char *name =
-			    json_string_value(json_object_get(row, sources[word].name));
-			if (name && is_plain(name))
-				offer(name, NULL);
-		}
-		reply_done(&reply);
-	}
+	for (size_t i = 0; i < SOURCES; i++)
+		if (sources[i].word == word)
+			offer_source(client, &sources[i]);
 	client_free(client);
 }
 
@@ -156,8 +197,12 @@ static void offer_word(const struct arguments *arguments, enum word word)
 		"cancelled" };
 	switch (word) {
 	case WORD_AGENT:
+	case WORD_INSTANCE:
 	case WORD_SESSION:
 	case WORD_RUN:
+	case WORD_REPLY:
+	case WORD_USER:
+	case WORD_LINK:
 		offer_names(arguments, word);
 		break;
 	case WORD_STATUS:

@@ -97,46 +97,87 @@ void doctor_check_config(struct doctor *doctor)
 
 /* The one that runs. */
 
-static void check_agent(const json_t *agent)
+/* An agent, an interface or a hook. */
+static void check_process(const char *what, const json_t *process)
 {
-	const char *name = json_string_value(json_object_get(agent, "name"));
-	const char *state = json_string_value(json_object_get(agent, "state"));
-	const json_t *exit = json_object_get(agent, "last_exit");
+	const char *name = json_string_value(json_object_get(process, "name"));
+	const char *state = json_string_value(json_object_get(process, "state"));
+	const json_t *exit = json_object_get(process, "last_exit");
 	const char *reason = json_string_value(json_object_get(exit, "reason"));
-	long long restarts = json_integer_value(json_object_get(agent, "restarts"));
+	long long restarts = json_integer_value(json_object_get(process, "restarts"));
 	if (!name || !state)
 		return;
 	if (strcmp(state, "failed") == 0)
-		doctor_say(VERDICT_FAIL, "agent",
-		    "it is not tried again: mend its plugin or its settings, and restart agentd",
+		doctor_say(VERDICT_FAIL, what,
+		    "it is not tried again: mend its plugin or its settings, and restart agentd; if it was "
+		    "something else: agentctl restart",
 		    "%s has failed: %s", name, reason ? reason : "it does not say why");
 	else if (strcmp(state, "ready") != 0)
-		doctor_say(VERDICT_WARN, "agent", NULL, "%s is in state %s%s%s", name, state,
+		doctor_say(VERDICT_WARN, what, NULL, "%s is in state %s%s%s", name, state,
 		    reason ? "; its last end: " : "", reason ? reason : "");
 	else if (restarts)
-		doctor_say(VERDICT_WARN, "agent", "agentd's log has what it said before",
+		doctor_say(VERDICT_WARN, what, "agentd's log has what it said before",
 		    "%s is ready, after %lld restarts; its last end: %s", name, restarts,
 		    reason ? reason : "not known");
 	else
-		doctor_say(VERDICT_OK, "agent", NULL, "%s is ready", name);
+		doctor_say(VERDICT_OK, what, NULL, "%s is ready", name);
 }
 
-static void check_agents(struct client *client)
+/* A list of the server's. False: it is not to be had, which is said, unless only an admin may see it. */
+static bool ask_list(
+    struct client *client, const char *what, const char *path, bool is_for_all, struct reply *reply)
+{
+	if (client_exchange(client, "GET", path, NULL, reply) < 0) {
+		doctor_say(VERDICT_FAIL, what, NULL, "%s", client_failure(client));
+		return false;
+	}
+	if (reply->status == 200)
+		return true;
+	char *problem = client_problem(reply);
+	if (is_for_all || reply->status != 403)
+		doctor_say(VERDICT_FAIL, what, NULL, "%s", problem);
+	free(problem);
+	reply_done(reply);
+	return false;
+}
+
+static void check_processes(struct client *client)
+{
+	static const struct {
+		const char *path, *what;
+		bool is_for_all;
+	} lists[] = {
+		{ "/agents", "agent", true },
+		{ "/interfaces", "interface", true },
+		{ "/hooks", "hook", false },
+	};
+	struct reply reply;
+	size_t j;
+	json_t *process;
+	for (size_t i = 0; i < sizeof(lists) / sizeof(lists[0]); i++) {
+		if (!ask_list(client, lists[i].what, lists[i].path, lists[i].is_for_all, &reply))
+			continue;
+		json_array_foreach (json_object_get(reply.json, lists[i].path + 1), j, process)
+			check_process(lists[i].what, process);
+		reply_done(&reply);
+	}
+}
+
+/* Replies that nobody tries to send any more: of the last thousand. */
+static void check_outbox(struct client *client)
 {
 	struct reply reply;
-	size_t i;
-	json_t *agent;
-	if (client_exchange(client, "GET", "/agents", NULL, &reply) < 0) {
-		doctor_say(VERDICT_FAIL, "agents", NULL, "%s", client_failure(client));
+	size_t i, aside = 0;
+	json_t *waits;
+	if (!ask_list(client, "outbox", "/outbox?limit=1000", false, &reply))
 		return;
-	}
-	if (reply.status != 200) {
-		char *problem = client_problem(&reply);
-		doctor_say(VERDICT_FAIL, "agents", NULL, "%s", problem);
-		free(problem);
-	}
-	json_array_foreach (json_object_get(reply.json, "agents"), i, agent)
-		check_agent(agent);
+	json_array_foreach (json_object_get(reply.json, "replies"), i, waits)
+		aside += json_is_true(json_object_get(waits, "aside"));
+	if (aside)
+		doctor_say(VERDICT_WARN, "outbox",
+		    "agentctl outbox says why; then outbox retry, or outbox delete",
+		    "%zu %s kept aside: the platform has refused %s", aside,
+		    aside == 1 ? "reply is" : "replies are", aside == 1 ? "it" : "them");
 	reply_done(&reply);
 }
 
@@ -151,7 +192,8 @@ static void check_ready(struct client *client)
 	doctor_say(reply.status == 200 ? VERDICT_OK : VERDICT_WARN, "server", NULL, "%s is %s",
 	    client_address(client), status ? status : "not ready");
 	reply_done(&reply);
-	check_agents(client);
+	check_processes(client);
+	check_outbox(client);
 }
 
 void doctor_check_server(struct doctor *doctor)

@@ -21,21 +21,61 @@
 		".size " #symbol ", . - " #symbol "\n.previous\n");               \
 	extern const char symbol[] __attribute__((visibility("hidden")))
 
-EMBED(template_agent, "ctl/template/agent.c.in");
 EMBED(template_makefile, "ctl/template/Makefile.in");
-EMBED(template_readme, "ctl/template/README.md.in");
+EMBED(template_agent, "ctl/template/agent.c.in");
+EMBED(template_agent_readme, "ctl/template/agent.md.in");
+EMBED(template_interface, "ctl/template/interface.c.in");
+EMBED(template_interface_readme, "ctl/template/interface.md.in");
+EMBED(template_interface_conf, "ctl/template/interface.conf.in");
+EMBED(template_hook, "ctl/template/hook.c.in");
+EMBED(template_hook_readme, "ctl/template/hook.md.in");
 
-static const struct {
+#define FILES_MAX 4
+
+struct file {
 	const char *name; /* @NAME@ in it as in the text */
 	const char *text;
-} files[] = {
-	{ "@NAME@.c", template_agent },
-	{ "Makefile", template_makefile },
-	{ "README.md", template_readme },
 };
-#define FILES (sizeof(files) / sizeof(files[0]))
 
-/* What an agent's name may be, and what makes a file's name of it that is no option. */
+struct kind {
+	const char *command, *a_word; /* "new agent", "an agent" */
+	struct file files[FILES_MAX];
+	const char *next; /* what to do with it, where it says @PATH@ and @NAME@ */
+};
+
+static const struct kind agent = {
+	.command = "new agent",
+	.a_word = "an agent",
+	.files = { { "@NAME@.c", template_agent }, { "Makefile", template_makefile },
+	    { "README.md", template_agent_readme } },
+	.next = "@PATH@/ has a small agent in it. Build it, and talk to it:\n\n"
+		"  make -C @PATH@\n"
+		"  agentctl try @PATH@/@NAME@.so \"hello\"\n",
+};
+
+static const struct kind interface = {
+	.command = "new interface",
+	.a_word = "an interface",
+	.files = { { "@NAME@.c", template_interface }, { "Makefile", template_makefile },
+	    { "README.md", template_interface_readme }, { "agent.conf", template_interface_conf } },
+	.next = "@PATH@/ has a small interface in it, and a config to try it with:\n\n"
+		"  make -C @PATH@\n"
+		"  agentd -c @PATH@/agent.conf\n"
+		"  nc 127.0.0.1 7700          (in another terminal: write a line)\n",
+};
+
+static const struct kind hook = {
+	.command = "new hook",
+	.a_word = "a hook",
+	.files = { { "@NAME@.c", template_hook }, { "Makefile", template_makefile },
+	    { "README.md", template_hook_readme } },
+	.next = "@PATH@/ has a small hook in it. Build it, and name it in a config:\n\n"
+		"  make -C @PATH@\n"
+		"  agentd --probe @PATH@/@NAME@.so\n\n"
+		"@PATH@/README.md has the lines of the config.\n",
+};
+
+/* What a plugin's name may be, and what makes a file's name of it that is no option. */
 static bool is_name(const char *name)
 {
 	size_t n = strlen(name);
@@ -47,17 +87,17 @@ static bool is_name(const char *name)
 	return true;
 }
 
-/* As a C identifier: my-agent is my_agent, 3po is agent_3po. */
+/* As a C identifier: my-agent is my_agent, 3po is plugin_3po. */
 static void make_identifier(const char *name, char id[NAME_MAX_BYTES + 8])
 {
 	snprintf(
-	    id, NAME_MAX_BYTES + 8, "%s%s", isdigit((unsigned char)name[0]) ? "agent_" : "", name);
+	    id, NAME_MAX_BYTES + 8, "%s%s", isdigit((unsigned char)name[0]) ? "plugin_" : "", name);
 	for (char *c = id; *c; c++)
 		if (*c == '-')
 			*c = '_';
 }
 
-static char *fill_in(const char *text, const char *name, const char *id)
+static char *fill_in(const char *text, const char *name, const char *id, const char *path)
 {
 	struct buf out = { 0 };
 	while (*text) {
@@ -70,6 +110,9 @@ static char *fill_in(const char *text, const char *name, const char *id)
 		} else if (strncmp(text, "@ID@", 4) == 0) {
 			buf_add_str(&out, id);
 			text += 4;
+		} else if (strncmp(text, "@PATH@", 6) == 0) {
+			buf_add_str(&out, path);
+			text += 6;
 		} else if (*text) {
 			buf_add(&out, text++, 1);
 		}
@@ -93,16 +136,16 @@ static int write_file(int folder, const char *name, const char *text)
 	return 0;
 }
 
-static int write_files(const char *path, const char *name)
+static int write_files(const struct kind *kind, const char *path, const char *name)
 {
 	char id[NAME_MAX_BYTES + 8];
 	int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC), code = 0;
 	if (folder < 0)
 		return say_error(EX_CANTCREAT, "cannot open %s: %s", path, strerror(errno));
 	make_identifier(name, id);
-	for (size_t i = 0; i < FILES && code == 0; i++) {
-		char *file = fill_in(files[i].name, name, id),
-		     *text = fill_in(files[i].text, name, id);
+	for (size_t i = 0; i < FILES_MAX && kind->files[i].name && code == 0; i++) {
+		char *file = fill_in(kind->files[i].name, name, id, path),
+		     *text = fill_in(kind->files[i].text, name, id, path);
 		code = write_file(folder, file, text);
 		free(file);
 		free(text);
@@ -111,14 +154,21 @@ static int write_files(const char *path, const char *name)
 	return code;
 }
 
-int new_agent(struct client *client, const struct arguments *arguments)
+static void say_next(const struct kind *kind, const char *path, const char *name)
+{
+	char *text = fill_in(kind->next, name, "", path);
+	fputs(text, stdout);
+	free(text);
+}
+
+static int new_plugin(const struct kind *kind, const struct arguments *arguments)
 {
 	const char *name = arguments_word(arguments, 0), *dir = arguments_get(arguments, "dir");
 	struct buf out = { 0 };
-	(void)client;
 	if (!is_name(name))
-		return say_usage("new agent",
-		    "\"%s\" is no name for an agent: letters, digits, _ and - make one", name);
+		return say_usage(kind->command,
+		    "\"%s\" is no name for %s: letters, digits, _ and - make one", name,
+		    kind->a_word);
 	buf_addf(&out, "%s%s%s", dir ? dir : "", dir ? "/" : "", name);
 	char *path = buf_take(&out);
 	int code = 0;
@@ -126,14 +176,29 @@ int new_agent(struct client *client, const struct arguments *arguments)
 		code = say_error(EX_CANTCREAT, "cannot make the folder %s: %s%s", path,
 		    strerror(errno), errno == EEXIST ? "; nothing was changed" : "");
 	if (code == 0)
-		code = write_files(path, name);
+		code = write_files(kind, path, name);
 	if (code == 0 && say_is_json())
 		say_json(json_pack("{s:s, s:s}", "name", name, "folder", path));
 	else if (code == 0)
-		printf("%s/ has a small agent in it. Build it, and talk to it:\n\n"
-		       "  make -C %s\n"
-		       "  agentctl try %s/%s.so \"hello\"\n",
-		    path, path, path, name);
+		say_next(kind, path, name);
 	free(path);
 	return code;
+}
+
+int new_agent(struct client *client, const struct arguments *arguments)
+{
+	(void)client;
+	return new_plugin(&agent, arguments);
+}
+
+int new_interface(struct client *client, const struct arguments *arguments)
+{
+	(void)client;
+	return new_plugin(&interface, arguments);
+}
+
+int new_hook(struct client *client, const struct arguments *arguments)
+{
+	(void)client;
+	return new_plugin(&hook, arguments);
 }

@@ -1,4 +1,4 @@
-/* runs: list, show, events, cancel; and an agent's restart, which ends its runs too. */
+/* runs: list, show, events, cancel. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -185,37 +185,8 @@ int runs_events(struct client *client, const struct arguments *arguments)
 	return code;
 }
 
-/* What is asked for by a POST without a body. */
-static int post(
-    struct client *client, const char *before, const char *id, const char *after, const char *done)
-{
-	struct reply reply;
-	char *path = client_path(before, id, after);
-	int code = client_call(client, "POST", path, NULL, &reply);
-	free(path);
-	if (code)
-		return code;
-	const char *status = text_of(reply.json, "status");
-	if (say_is_json() && reply.json) {
-		say_json_text(reply.body.data, reply.body.length);
-	} else if (say_is_json()) {
-		say_json(json_pack("{s:s}", "status", done));
-	} else {
-		say_word(stdout, id);
-		fputs(": ", stdout);
-		say_word(stdout, status ? status : done);
-		putchar('\n');
-	}
-	reply_done(&reply);
-	return 0;
-}
-
 int runs_cancel(struct client *client, const struct arguments *arguments)
 {
-	return post(client, "/runs/", arguments_word(arguments, 0), "/cancel", "cancelled");
-}
-
-int restart_run(struct client *client, const struct arguments *arguments)
-{
-	return post(client, "/agents/", arguments_word(arguments, 0), "/restart", "restarting");
+	const struct command_call call = { "POST", "/runs/", "/cancel", "cancelled" };
+	return command_call(client, &call, arguments_word(arguments, 0));
 }

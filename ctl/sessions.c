@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
+#include <sysexits.h>
 
 #include "ctl/command.h"
 #include "ctl/say.h"
@@ -126,29 +126,19 @@ int sessions_show(struct client *client, const struct arguments *arguments)
 	return 0;
 }
 
-/* A terminal's yes. */
-static bool is_sure(const char *id)
-{
-	char answer[16] = "";
-	fputs("Delete session ", stderr);
-	say_word(stderr, id);
-	fputs(" with all its runs? [y/N] ", stderr);
-	if (!fgets(answer, sizeof(answer), stdin))
-		fputs("\n", stderr);
-	return answer[0] == 'y' || answer[0] == 'Y';
-}
-
 int sessions_delete(struct client *client, const struct arguments *arguments)
 {
 	struct reply reply;
+	struct buf what = { 0 };
 	const char *id = arguments_word(arguments, 0);
-	bool sure = arguments_get(arguments, "yes") != NULL;
-	if (!sure && !isatty(STDIN_FILENO))
-		return say_usage("sessions delete", "nobody can be asked here: say --yes");
-	if (!sure && !is_sure(id))
-		return say_error(EXIT_REFUSED, "nothing was deleted");
+	buf_addf(&what, "session %s with all its runs", id);
+	char *text = buf_take(&what);
+	int code = text ? command_is_sure(arguments, "sessions delete", text) : EX_OSERR;
+	free(text);
+	if (code)
+		return code;
 	char *path = client_path("/sessions/", id, "");
-	int code = client_call(client, "DELETE", path, NULL, &reply);
+	code = client_call(client, "DELETE", path, NULL, &reply);
 	free(path);
 	if (code)
 		return code;

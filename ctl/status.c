@@ -1,4 +1,4 @@
-/* status: one line for agentd, and a row for each agent and interface. */
+/* status: one line for agentd, and a row for each agent, interface and hook. */
 #include <stdio.h>
 #include <string.h>
 
@@ -79,27 +79,53 @@ static void add_last_exit(struct table *table, const json_t *exit)
 	buf_done(&text);
 }
 
-static void add_row(struct table *table, json_t *agent, const struct metrics *metrics)
+/* "in 4s": one that died is started again then. */
+static void add_next_try(struct table *table, const json_t *row)
 {
-	const char *state = text_of(agent, "state");
-	table_add(table, text_of(agent, "name"));
-	table_add_styled(table, style_of(state), state);
-	add_processes(table, agent, metrics);
-	table_addf(table, "%lld", number_of(agent, "restarts"));
-	table_addf(table, "%lld", number_of(agent, "running"));
-	table_addf(table, "%lld", number_of(agent, "queued"));
-	add_last_exit(table, json_object_get(agent, "last_exit"));
+	struct buf text = { 0 };
+	text_add_wait(&text, text_of(row, "next_retry_at"), clock_wall_ms());
+	buf_add(&text, "", 1);
+	table_add(table, text.data);
+	buf_done(&text);
 }
 
-static void print_table(const char *what, json_t *list, const struct metrics *metrics)
+#define NUMBERS_MAX 4
+
+/* What is listed, and its numbers beside those that all have. */
+static const struct kind {
+	const char *list, *heading;
+	const char *numbers[NUMBERS_MAX], *headings[NUMBERS_MAX]; /* up to the first NULL */
+} agents = { "agents", "AGENT", { "running", "queued" }, { ">RUNNING", ">QUEUED" } },
+  interfaces = { "interfaces", "INTERFACE", { "received", "answered", "failed", "waiting" },
+	  { ">RECEIVED", ">ANSWERED", ">FAILED", ">WAITING" } },
+  hooks = { "hooks", "HOOK", { "calls", "waiting" }, { ">CALLS", ">WAITING" } };
+
+static void add_row(
+    struct table *table, const struct kind *kind, json_t *row, const struct metrics *metrics)
 {
-	const char *headings[] = { what, "STATE", "PIDS", ">MEMORY", ">RESTARTS", ">RUNNING",
-		">QUEUED", "LAST EXIT", NULL };
-	struct table *table = table_new(headings);
-	size_t i;
+	const char *state = text_of(row, "state");
+	table_add(table, text_of(row, "name"));
+	table_add_styled(table, style_of(state), state);
+	add_next_try(table, row);
+	add_processes(table, row, metrics);
+	table_addf(table, "%lld", number_of(row, "restarts"));
+	for (size_t i = 0; i < NUMBERS_MAX && kind->numbers[i]; i++)
+		table_addf(table, "%lld", number_of(row, kind->numbers[i]));
+	add_last_exit(table, json_object_get(row, "last_exit"));
+}
+
+static void print_table(const struct kind *kind, json_t *list, const struct metrics *metrics)
+{
+	const char *headings[8 + NUMBERS_MAX] = { kind->heading, "STATE", "NEXT TRY", "PIDS",
+		">MEMORY", ">RESTARTS" };
+	size_t i, n = 6;
 	json_t *row;
+	for (i = 0; i < NUMBERS_MAX && kind->numbers[i]; i++)
+		headings[n++] = kind->headings[i];
+	headings[n] = "LAST EXIT";
+	struct table *table = table_new(headings);
 	json_array_foreach (list, i, row)
-		add_row(table, row, metrics);
+		add_row(table, kind, row, metrics);
 	putchar('\n');
 	table_print(table, stdout);
 	table_free(table);
@@ -140,45 +166,52 @@ static void add_memory(json_t *list, const struct metrics *metrics)
 	}
 }
 
-static int print_json(const struct client *client, const struct metrics *metrics, json_t *ready,
-    json_t *agents, json_t *interfaces)
+static void print_json(const struct client *client, const struct metrics *metrics, json_t *ready,
+    const struct kind *const *kinds, json_t *const *lists)
 {
-	const char *status = text_of(ready, "status");
-	json_t *document = json_pack("{s:{s:s, s:s?, s:s?, s:O?}, s:O}", "server", "address",
+	json_t *document = json_pack("{s:{s:s, s:s?, s:s?, s:O?}}", "server", "address",
 	    client_address(client), "version", metrics->version[0] ? metrics->version : NULL,
-	    "status", status, "not_ready", json_object_get(ready, "not_ready"), "agents", agents);
-	add_memory(agents, metrics);
-	if (interfaces)
-		json_object_set(document, "interfaces", interfaces);
-	return say_json(document);
+	    "status", text_of(ready, "status"), "not_ready", json_object_get(ready, "not_ready"));
+	for (size_t i = 0; kinds[i]; i++) {
+		if (!lists[i])
+			continue;
+		add_memory(lists[i], metrics);
+		json_object_set(document, kinds[i]->list, lists[i]);
+	}
+	say_json(document);
 }
 
 int status_run(struct client *client, const struct arguments *arguments)
 {
-	struct reply agents, ready = { 0 }, interfaces = { 0 };
+	static const struct kind *const kinds[] = { &agents, &interfaces, &hooks, NULL };
+	struct reply replies[3], ready = { 0 };
+	json_t *lists[3];
 	struct metrics metrics;
 	(void)arguments;
-	int code = client_call(client, "GET", "/agents", NULL, &agents);
+	int code = client_call(client, "GET", "/agents", NULL, &replies[0]);
 	if (code)
 		return code;
 	/* What is refused is left out. */
 	client_exchange(client, "GET", "/ready", NULL, &ready);
-	client_exchange(client, "GET", "/interfaces", NULL, &interfaces);
+	replies[1] = replies[2] = (struct reply){ 0 };
+	client_exchange(client, "GET", "/interfaces", NULL, &replies[1]);
+	client_exchange(client, "GET", "/hooks", NULL, &replies[2]);
 	metrics_read(client, &metrics);
-	json_t *list = json_object_get(agents.json, "agents");
-	json_t *more =
-	    interfaces.status == 200 ? json_object_get(interfaces.json, "interfaces") : NULL;
+	for (size_t i = 0; kinds[i]; i++)
+		lists[i] = replies[i].status == 200
+			       ? json_object_get(replies[i].json, kinds[i]->list)
+			       : NULL;
 	if (say_is_json()) {
-		print_json(client, &metrics, ready.json, list, more);
+		print_json(client, &metrics, ready.json, kinds, lists);
 	} else {
 		print_server(client, &metrics, ready.json);
-		print_table("AGENT", list, &metrics);
-		if (json_array_size(more))
-			print_table("INTERFACE", more, &metrics);
+		for (size_t i = 0; kinds[i]; i++)
+			if (i == 0 || json_array_size(lists[i]))
+				print_table(kinds[i], lists[i], &metrics);
 	}
 	metrics_done(&metrics);
-	reply_done(&interfaces);
 	reply_done(&ready);
-	reply_done(&agents);
+	for (size_t i = 0; kinds[i]; i++)
+		reply_done(&replies[i]);
 	return 0;
 }

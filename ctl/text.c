@@ -106,20 +106,45 @@ void text_add_size(struct buf *out, uint64_t bytes)
 	buf_addf(out, unit && value < 9.95 ? "%.1f%c" : "%.0f%c", value, units[unit]);
 }
 
-void text_add_age(struct buf *out, const char *rfc3339, uint64_t now_wall_ms)
+static void add_span(struct buf *out, int64_t seconds)
+{
+	if (seconds < 100)
+		buf_addf(out, "%ds", (int)seconds);
+	else if (seconds < 100 * 60)
+		buf_addf(out, "%dm", (int)(seconds / 60));
+	else if (seconds < 48 * 3600)
+		buf_addf(out, "%dh", (int)(seconds / 3600));
+	else
+		buf_addf(out, "%lldd", (long long)(seconds / 86400));
+}
+
+/* Seconds from then until now. False: it is no time. */
+static bool read_age(const char *rfc3339, uint64_t now_wall_ms, int64_t *ret)
 {
 	struct tm tm = { 0 };
 	if (!rfc3339 || !strptime(rfc3339, "%Y-%m-%dT%H:%M:%S", &tm))
+		return false;
+	*ret = (int64_t)(now_wall_ms / 1000) - (int64_t)timegm(&tm);
+	return true;
+}
+
+void text_add_age(struct buf *out, const char *rfc3339, uint64_t now_wall_ms)
+{
+	int64_t age;
+	if (!read_age(rfc3339, now_wall_ms, &age))
 		return;
-	int64_t age = (int64_t)(now_wall_ms / 1000) - (int64_t)timegm(&tm);
 	if (age <= 0)
 		buf_add_str(out, "now");
-	else if (age < 100)
-		buf_addf(out, "%ds", (int)age);
-	else if (age < 100 * 60)
-		buf_addf(out, "%dm", (int)(age / 60));
-	else if (age < 48 * 3600)
-		buf_addf(out, "%dh", (int)(age / 3600));
 	else
-		buf_addf(out, "%lldd", (long long)(age / 86400));
+		add_span(out, age);
+}
+
+void text_add_wait(struct buf *out, const char *rfc3339, uint64_t now_wall_ms)
+{
+	int64_t age;
+	if (!read_age(rfc3339, now_wall_ms, &age))
+		return;
+	buf_add_str(out, age >= 0 ? "now" : "in ");
+	if (age < 0)
+		add_span(out, -age);
 }

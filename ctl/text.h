@@ -25,5 +25,7 @@ size_t text_columns(int fd);
 void text_add_size(struct buf *out, uint64_t bytes);
 /* How long ago a time of the server was: "now", "12s", "3m", "2h", "5d"; "" if it is none. */
 void text_add_age(struct buf *out, const char *rfc3339, uint64_t now_wall_ms);
+/* How long it is until then: "now", "in 12s", "in 3m"; "" if it is none. */
+void text_add_wait(struct buf *out, const char *rfc3339, uint64_t now_wall_ms);
 
 #endif

@@ -140,6 +140,33 @@ static bool ask_state(struct trial *trial, char state[32], char reason[256])
 	return word != NULL;
 }
 
+/* Agentd has ended at once. Only an agent can be talked with; what else is wrong it has said itself. */
+static int say_not_taken(const struct trial *trial)
+{
+	static const struct {
+		const char *line, *a_word, *section, *why;
+	} others[] = {
+		{ "\nkind: interface", "an interface", "interfaces", "it speaks with a platform" },
+		{ "\nkind: hook", "a hook", "hooks", "it looks at what goes through an interface" },
+	};
+	struct buf out = { 0 }, err = { 0 };
+	char *argv[] = { trial->agentd, (char[]){ "--probe" }, trial->plugin, NULL };
+	int code = program_run(argv, &out, &err);
+	buf_add(&out, "", 1);
+	for (size_t i = 0; code == 0 && i < sizeof(others) / sizeof(others[0]); i++)
+		if (strstr(out.data, others[i].line))
+			code = say_error(EXIT_REFUSED,
+			    "%s is %s, which cannot be tried alone: %s; name it in the section %s of "
+			    "an agent.conf and start that with agentd -c (agentctl new interface "
+			    "writes one; agentd --probe shows its options)",
+			    trial->plugin, others[i].a_word, others[i].why, others[i].section);
+	buf_done(&out);
+	buf_done(&err);
+	if (code != EXIT_REFUSED)
+		say_error(EXIT_REFUSED, "agentd does not take this plugin");
+	return EXIT_REFUSED;
+}
+
 static int wait_ready(struct trial *trial)
 {
 	uint64_t end = clock_monotonic_ms() + READY_MS;
@@ -147,7 +174,7 @@ static int wait_ready(struct trial *trial)
 	while (clock_monotonic_ms() < end) {
 		struct pollfd interrupt = { .fd = interrupt_fd(), .events = POLLIN };
 		if (has_ended(trial))
-			return say_error(EXIT_REFUSED, "agentd does not take this plugin");
+			return say_not_taken(trial);
 		if (access(trial->socket, F_OK) == 0 && ask_state(trial, state, reason)) {
 			if (strcmp(state, "ready") == 0)
 				return 0;

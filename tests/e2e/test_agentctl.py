@@ -20,6 +20,7 @@ import threading
 import pytest
 
 from conftest import BUILD, ROOT, SANITIZED, SLOW, plugin, wait_for
+from line import Line
 
 CTL = str(BUILD / "agentctl")
 OK, REFUSED, USAGE, UNAVAILABLE, INTERRUPTED = 0, 1, 64, 69, 130
@@ -136,11 +137,18 @@ def one_run(daemon, status=None):
 
 def test_json_is_one_document(agentd, tmp_path):
     """--json: every command that succeeds prints one JSON document, and nothing else, on stdout."""
+    line = Line()
     daemon = agentd("""
         agents: { actor: { plugin: PLUGIN(actor) } }
+        supervision: { drain: 200ms, kill: 200ms }
         events: { e: { input: "say x" } }
         cron: { c: { schedule: "0 0 29 2 *", input: "say x" } }
-    """).wait_ready()
+        interfaces: { tel: %s }
+    """ % line.config("agent: actor", "open: true", "auto: false")).wait_ready()
+    line.wait("UP")
+    for chat in ("c1", "c2"):
+        line.message("say x", chat=chat)
+    line.wait("SEND", 2)
     done = set()
 
     def ask(*arguments, input=""):
@@ -160,11 +168,14 @@ def test_json_is_one_document(agentd, tmp_path):
                       ["sessions"], ["sessions", "show", "s"], ["sessions", "delete", "s", "--yes"], ["triggers"],
                       ["cron", "next", "@daily"], ["cron", "run", "c"], ["cron", "pause", "c"], ["cron", "resume", "c"],
                       ["emit", "e"], ["restart", "actor"], ["key", "new"], ["new", "agent", "fresh"],
+                      ["new", "interface", "fresh_i"], ["new", "hook", "fresh_h"], ["outbox"], ["outbox", "retry", "1"],
+                      ["outbox", "delete", "2", "--yes"], ["identities"], ["link", "ann", "line:1"], ["unlink", "line:1"],
                       ["try", plugin("echo"), "x"], ["doctor"], ["completion", "bash"], ["help", "run"]):
         ask(*arguments)
     assert ask("key", "hash", input="x")["hash"].startswith("sha256:")
     assert ask("--version")
     assert set(names) - done == {"chat"}  # which is for people, and says so
+    line.close()
 
 
 def test_json_of_what_goes_wrong(ctl, local):
