@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "daemon/auth/auth.h"
+#include "daemon/base/era.h"
 #include "daemon/base/log.h"
 #include "daemon/chat/chats.h"
 #include "daemon/http/api.h"
@@ -39,19 +40,20 @@ enum phase {
 };
 
 struct daemon {
-	struct event_base *base; /* borrowed */
-	struct settings *settings;
-	struct auth *auth; /* borrowed */
+	struct event_base *base;          /* borrowed */
+	struct loaded now;                /* what is served: all of it is the era's */
+	const struct load_source *source; /* borrowed */
+	int host_fd;                      /* borrowed */
 	struct event *log_flush;
 	struct store *store;
 	struct spool *spool; /* NULL without a store that keeps runs */
 	struct runs *runs;
 	struct registry *registry;
-	struct triggers *triggers;
+	struct triggers *triggers; /* the era's */
 	struct cron *cron;
 	struct emitter *emitter;
 	struct chats *chats;
-	struct api api;
+	struct api *api; /* the era's */
 	struct http_server *http;
 	struct notify *notify;
 	struct event *signals[5];
@@ -95,13 +97,13 @@ static struct principal *daemon_admit(void *arg, const struct ucred *peer, const
 {
 	const struct daemon *daemon = arg;
 	struct principal *who = NULL;
-	return auth_ask_peer(daemon->auth, peer, &who, ret_why) == AUTH_KNOWN ? who : NULL;
+	return auth_ask_peer(daemon->now.auth, peer, &who, ret_why) == AUTH_KNOWN ? who : NULL;
 }
 
 /* One that the config names has to work; without the usual one, agentctl alone is missing. */
 static int daemon_listen_control(struct daemon *daemon)
 {
-	const struct control_settings *control = &daemon->settings->control;
+	const struct control_settings *control = &daemon->now.settings->control;
 	if (!control->socket)
 		return 0;
 	int error = http_server_listen_control(daemon->http, control->socket, daemon_admit, daemon);
@@ -111,16 +113,16 @@ static int daemon_listen_control(struct daemon *daemon)
 	log_write(control->is_given ? LOG_LEVEL_ERROR : LOG_LEVEL_WARN, NULL, 0,
 	    "cannot open the control socket %s: %s%s", control->socket, strerror(-error),
 	    control->is_given ? "" : "; agentctl cannot reach this agentd (see control.socket)");
-	bool is_only = strcmp(daemon->settings->http.enabled_word, "false") == 0;
-	return control->is_given || (is_only && !settings_work_alone(daemon->settings))
+	bool is_only = strcmp(daemon->now.settings->http.enabled_word, "false") == 0;
+	return control->is_given || (is_only && !settings_work_alone(daemon->now.settings))
 		   ? EX_UNAVAILABLE
 		   : 0;
 }
 
 static int daemon_listen(struct daemon *daemon)
 {
-	const struct schema_list *listen = &daemon->settings->http.listen;
-	bool is_on = strcmp(daemon->settings->http.enabled_word, "false") != 0;
+	const struct schema_list *listen = &daemon->now.settings->http.listen;
+	bool is_on = strcmp(daemon->now.settings->http.enabled_word, "false") != 0;
 	for (size_t i = 0; is_on && i < listen->count; i++) {
 		int error = http_server_listen(daemon->http, listen->items[i]);
 		if (error == 0)
@@ -139,14 +141,14 @@ static void daemon_on_trouble(void *arg, const char *what)
 	log_error(
 	    "the store %s is damaged (%s) and is not used any more: stop agentd, and put a backup "
 	    "in its place, or move it away to begin anew",
-	    daemon->settings->store.path, what);
+	    daemon->now.settings->store.path, what);
 }
 
 /* Beside the store, and made before any host is started: a sandbox lets it see what is there then. */
 static int daemon_open_spool(struct daemon *daemon)
 {
 	char *path;
-	if (asprintf(&path, "%s-spool", daemon->settings->store.path) < 0)
+	if (asprintf(&path, "%s-spool", daemon->now.settings->store.path) < 0)
 		return EX_OSERR;
 	int error = spool_new(path, &daemon->spool);
 	if (error < 0)
@@ -157,7 +159,7 @@ static int daemon_open_spool(struct daemon *daemon)
 
 static int daemon_open_store(struct daemon *daemon)
 {
-	const struct store_settings *settings = &daemon->settings->store;
+	const struct store_settings *settings = &daemon->now.settings->store;
 	char reason[256];
 	struct sqlite_setup setup = {
 		.path = settings->path,
@@ -189,7 +191,7 @@ static struct fetch *daemon_fetch(void *arg, const char *url,
 	struct fetch_setup setup = {
 		.url = url,
 		.most = KEYS_MAX_BYTES,
-		.hidden = &daemon->settings->hidden,
+		.hidden = &daemon->now.settings->hidden,
 		.done = done,
 		.arg = done_arg,
 	};
@@ -199,7 +201,7 @@ static struct fetch *daemon_fetch(void *arg, const char *url,
 static int daemon_start_auth(struct daemon *daemon)
 {
 	struct auth_fetcher fetcher = { .start = daemon_fetch, .stop = fetch_stop, .arg = daemon };
-	return auth_start(daemon->auth, daemon->base, &fetcher) < 0 ? EX_OSERR : 0;
+	return auth_start(daemon->now.auth, daemon->base, &fetcher) < 0 ? EX_OSERR : 0;
 }
 
 /* What was going on when agentd ended last. */
@@ -303,17 +305,17 @@ static void daemon_on_chat_emit(void *arg, const char *from, struct frame_text e
 }
 
 /* After the runs: those of messages may be going on again. */
-static int daemon_load_chats(struct daemon *daemon, const struct daemon_setup *given)
+static int daemon_load_chats(struct daemon *daemon)
 {
 	struct chats_setup setup = {
 		.base = daemon->base,
-		.settings = daemon->settings,
-		.images = given->images + daemon->settings->agent_count,
-		.host_fd = given->host_fd,
+		.settings = daemon->now.settings,
+		.images = daemon->now.images + daemon->now.settings->agent_count,
+		.host_fd = daemon->host_fd,
 		.store = daemon->store,
 		.runs = daemon->runs,
 		.registry = daemon->registry,
-		.auth = daemon->auth,
+		.auth = daemon->now.auth,
 		.spool = daemon->spool,
 		.changed = daemon_on_change,
 		.emit = daemon_on_chat_emit,
@@ -331,14 +333,82 @@ static int daemon_load_chats(struct daemon *daemon, const struct daemon_setup *g
 	return EX_UNAVAILABLE;
 }
 
+/* What is made of what was loaded, and lives as long. */
+
+static void triggers_release(void *arg)
+{
+	triggers_free(arg);
+}
+
+static int make_triggers(
+    const struct daemon *daemon, const struct loaded *loaded, struct triggers **ret)
+{
+	struct triggers *triggers = triggers_new(loaded->settings, daemon->registry);
+	if (!triggers)
+		return -ENOMEM;
+	if (era_give(loaded->era, triggers_release, triggers) < 0) {
+		triggers_free(triggers);
+		return -ENOMEM;
+	}
+	*ret = triggers;
+	return 0;
+}
+
+static int make_api(const struct daemon *daemon, const struct loaded *loaded,
+    struct triggers *triggers, struct api **ret)
+{
+	struct api *api = calloc(1, sizeof(*api));
+	if (!api || era_give(loaded->era, free, api) < 0) {
+		free(api);
+		return -ENOMEM;
+	}
+	*api = (struct api){ .settings = loaded->settings,
+		.auth = loaded->auth,
+		.registry = daemon->registry,
+		.triggers = triggers,
+		.cron = daemon->cron,
+		.chats = daemon->chats,
+		.runs = daemon->runs,
+		.store = daemon->store };
+	*ret = api;
+	return 0;
+}
+
+static void configure_http(struct daemon *daemon)
+{
+	const struct settings *settings = daemon->now.settings;
+	struct http_rules rules = {
+		.era = daemon->now.era,
+		.settings = &settings->http,
+		.log_access = settings->log_access,
+		.arg = daemon->api,
+	};
+	http_server_configure(daemon->http, &rules);
+}
+
+static int daemon_open_http(struct daemon *daemon)
+{
+	if (make_api(daemon, &daemon->now, daemon->triggers, &daemon->api) < 0 ||
+	    !(daemon->http = http_server_new(daemon->base, route_request)))
+		return EX_OSERR;
+	configure_http(daemon);
+	int error = daemon_add_signals(daemon); /* before anybody can come */
+	if (error == 0)
+		error = daemon_listen(daemon);
+	return error ? error : daemon_listen_control(daemon);
+}
+
 int daemon_new(struct event_base *base, const struct daemon_setup *setup, struct daemon **ret)
 {
 	struct daemon *daemon = calloc(1, sizeof(*daemon));
-	if (!daemon)
+	if (!daemon) {
+		era_unref(setup->loaded.era);
 		return EX_OSERR;
-	struct settings *settings = settings_ref(setup->settings);
+	}
 	daemon->base = base;
-	daemon->settings = settings;
+	daemon->now = setup->loaded;
+	daemon->source = setup->source;
+	daemon->host_fd = setup->host_fd;
 	int error = EX_OSERR;
 
 	if (!(daemon->log_flush = event_new(base, -1, 0, on_log_flush, NULL)))
@@ -349,9 +419,10 @@ int daemon_new(struct event_base *base, const struct daemon_setup *setup, struct
 	error = EX_OSERR;
 	if (!(daemon->runs = runs_new(base, daemon->store, daemon->spool)))
 		goto fail;
+	runs_begin_era(daemon->runs, daemon->now.era);
 	struct registry_setup registry = {
-		.settings = settings,
-		.images = setup->images,
+		.settings = daemon->now.settings,
+		.images = daemon->now.images,
 		.host_fd = setup->host_fd,
 		.runs = daemon->runs,
 		.changed = daemon_on_change,
@@ -360,33 +431,17 @@ int daemon_new(struct event_base *base, const struct daemon_setup *setup, struct
 	};
 	if (!(daemon->registry = registry_new(base, &registry)))
 		goto fail;
-	if (!(daemon->triggers = triggers_new(settings, daemon->registry)))
+	if (make_triggers(daemon, &daemon->now, &daemon->triggers) < 0)
 		goto fail;
 	if (!(daemon->emitter = emitter_new(daemon->runs, daemon->triggers)))
 		goto fail;
-	if ((error = daemon_recover(daemon)) || (error = daemon_load_cron(daemon)))
+	if ((error = daemon_recover(daemon)) || (error = daemon_load_cron(daemon)) ||
+	    (error = daemon_start_auth(daemon)) || (error = daemon_load_chats(daemon)))
 		goto fail;
 	error = EX_OSERR;
-	daemon->auth = setup->auth;
-	if ((error = daemon_start_auth(daemon)) || (error = daemon_load_chats(daemon, setup)))
-		goto fail;
-	error = EX_OSERR;
-	daemon->api = (struct api){ .settings = settings,
-		.auth = daemon->auth,
-		.registry = daemon->registry,
-		.triggers = daemon->triggers,
-		.cron = daemon->cron,
-		.chats = daemon->chats,
-		.runs = daemon->runs,
-		.store = daemon->store };
-	if (!(daemon->http = http_server_new(
-		  base, &settings->http, settings->log_access, route_request, &daemon->api)))
-		goto fail;
 	if (!(daemon->deadline = event_new(base, -1, 0, daemon_on_deadline, daemon)))
 		goto fail;
-	if ((error = daemon_add_signals(daemon))) /* before anybody can come */
-		goto fail;
-	if ((error = daemon_listen(daemon)) || (error = daemon_listen_control(daemon)))
+	if ((error = daemon_open_http(daemon)))
 		goto fail;
 	error = EX_OSERR;
 	if (!(daemon->notify = notify_new(base)))
@@ -421,7 +476,6 @@ void daemon_free(struct daemon *daemon)
 	chats_free(daemon->chats);
 	cron_free(daemon->cron);
 	emitter_free(daemon->emitter);
-	triggers_free(daemon->triggers);
 	registry_free(daemon->registry);
 	runs_free(daemon->runs);
 	store_free(daemon->store);
@@ -430,7 +484,7 @@ void daemon_free(struct daemon *daemon)
 	log_flush();
 	if (daemon->log_flush)
 		event_free(daemon->log_flush);
-	settings_unref(daemon->settings);
+	era_unref(daemon->now.era);
 	free(daemon);
 }
 
@@ -478,11 +532,11 @@ static void daemon_say_triggers(const struct daemon *daemon)
 
 static void daemon_banner(const struct daemon *daemon)
 {
-	const struct provider_settings *auth = daemon->settings->http.auth;
+	const struct provider_settings *auth = daemon->now.settings->http.auth;
 	const struct agent *agent;
 	const char *address;
-	log_info(
-	    "agentd %s serves \"%s\" (pid %d)", AGENTD_VERSION, daemon->settings->name, getpid());
+	log_info("agentd %s serves \"%s\" (pid %d)", AGENTD_VERSION, daemon->now.settings->name,
+	    getpid());
 	for (size_t i = 0; (agent = registry_at(daemon->registry, i)); i++) {
 		const struct descriptor *plugin = agent_descriptor(agent);
 		log_info("%s: %s %s from %s%s", agent_settings(agent)->instance.label, plugin->name,
@@ -491,9 +545,9 @@ static void daemon_banner(const struct daemon *daemon)
 	}
 	daemon_say_chats(daemon);
 	daemon_say_triggers(daemon);
-	daemon_say_hidden(daemon->settings);
-	if (daemon->settings->store.enabled)
-		log_info("runs and sessions are kept in %s", daemon->settings->store.path);
+	daemon_say_hidden(daemon->now.settings);
+	if (daemon->now.settings->store.enabled)
+		log_info("runs and sessions are kept in %s", daemon->now.settings->store.path);
 	else
 		log_info("sessions are kept in memory: they end with this process; runs are not "
 			 "kept, so no background runs and no Idempotency-Key");
@@ -503,17 +557,17 @@ static void daemon_banner(const struct daemon *daemon)
 	if (!http_server_address(daemon->http, 0))
 		log_info("HTTP is off (http.enabled, http.listen)");
 	if (daemon->has_control)
-		log_info("agentctl finds it at %s", daemon->settings->control.socket);
+		log_info("agentctl finds it at %s", daemon->now.settings->control.socket);
 }
 
 static void daemon_notify_ready(const struct daemon *daemon)
 {
 	char status[128], interfaces[64] = "";
-	if (daemon->settings->interface_count)
+	if (daemon->now.settings->interface_count)
 		snprintf(interfaces, sizeof(interfaces), " and %zu interfaces",
-		    daemon->settings->interface_count);
+		    daemon->now.settings->interface_count);
 	snprintf(status, sizeof(status), "READY=1\nSTATUS=serving %zu agents%s",
-	    daemon->settings->agent_count, interfaces);
+	    daemon->now.settings->agent_count, interfaces);
 	notify_send(daemon->notify, status);
 }
 
@@ -600,8 +654,8 @@ static void daemon_on_runs_idle(void *arg)
 	struct daemon *daemon = arg;
 	daemon->phase = PHASE_STOPPING;
 	/* A process gets TERM and KILL on its own timers; what is left then are readers of replies. */
-	daemon_arm(daemon,
-	    daemon->settings->supervision.drain_ms + 2 * daemon->settings->supervision.kill_ms);
+	daemon_arm(daemon, daemon->now.settings->supervision.drain_ms +
+			       2 * daemon->now.settings->supervision.kill_ms);
 	chats_stop(daemon->chats);
 	registry_stop(daemon->registry);
 	daemon_check_stopped(daemon);
@@ -609,14 +663,14 @@ static void daemon_on_runs_idle(void *arg)
 
 static void daemon_drain(struct daemon *daemon)
 {
-	int64_t drain_ms = daemon->settings->supervision.drain_ms;
+	int64_t drain_ms = daemon->now.settings->supervision.drain_ms;
 	log_info("stopping: %zu runs have %.3g s to end", runs_live(daemon->runs),
 	    (double)drain_ms / 1000);
 	notify_send(daemon->notify, "STOPPING=1\nSTATUS=stopping");
 	daemon->phase = PHASE_DRAINING;
 	cron_stop(daemon->cron);
 	chats_drain(daemon->chats);
-	daemon->api.draining = true;
+	daemon->api->draining = true;
 	daemon_arm(daemon, drain_ms);
 	http_server_drain(daemon->http, daemon_on_http_idle, daemon);
 	runs_drain(daemon->runs, daemon_on_runs_idle, daemon);

@@ -5,18 +5,15 @@
 #ifndef AGENTD_DAEMON_H
 #define AGENTD_DAEMON_H
 
-#include "daemon/conf/settings.h"
-#include "daemon/proc/image.h"
+#include "daemon/load.h"
 
-struct auth;
 struct daemon;
 struct event_base;
 
 struct daemon_setup {
-	struct settings *settings; /* a reference is taken; checked, options too */
-	struct image **images;     /* one for each agent; references are taken */
-	struct auth *auth;         /* borrowed; not started yet */
-	int host_fd;               /* borrowed */
+	struct loaded loaded;             /* the era's reference is taken over, also on failure */
+	const struct load_source *source; /* borrowed */
+	int host_fd;                      /* borrowed */
 };
 
 /* 0; or an exit code (sysexits.h), after logging why. */

@@ -18,16 +18,15 @@
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "daemon/auth/auth.h"
+#include "daemon/base/era.h"
 #include "daemon/base/journal.h"
 #include "daemon/base/log.h"
 #include "daemon/conf/settings.h"
 #include "daemon/daemon.h"
-#include "daemon/http/route.h"
+#include "daemon/load.h"
 #include "daemon/options.h"
 #include "daemon/plugins.h"
 #include "daemon/proc/spawn.h"
-#include "daemon/trigger/webhook.h"
 #include "daemon/version.h"
 
 struct arguments {
@@ -152,23 +151,6 @@ static void print_all(struct conf_errors *messages)
 		fprintf(stderr, "%s\n", conf_errors_get(messages, i));
 }
 
-static struct settings *read_settings(
-    const struct arguments *arguments, struct conf_errors *errors, struct conf_errors *notes)
-{
-	const char *config = arguments->config ? arguments->config : OPTIONS_DEFAULT_CONFIG;
-	struct conf_node *tree;
-	if (arguments->plugin_count)
-		tree = settings_tree_for(
-		    arguments->listen, arguments->plugins, arguments->plugin_count, errors);
-	else
-		tree = conf_load(config, NULL, errors);
-	if (tree && conf_errors_incomplete(errors)) {
-		conf_free(tree);
-		return NULL;
-	}
-	return tree ? settings_read(tree, errors, notes) : NULL;
-}
-
 static int check_only(const struct arguments *arguments, const struct settings *settings)
 {
 	if (arguments->print)
@@ -178,58 +160,73 @@ static int check_only(const struct arguments *arguments, const struct settings *
 	return 0;
 }
 
-static int run_daemon(
-    struct event_base *base, const struct daemon_setup *setup, struct conf_errors *notes)
+struct start {
+	struct event_base *base;
+	const struct arguments *arguments;
+	struct load_source source;
+	int host_fd, code;
+	bool is_over;
+	struct loaded loaded; /* nothing, unless there is something to serve */
+};
+
+/* `notes`: what is worth a warning, and no mistake. */
+static void on_loaded(
+    void *arg, const struct loaded *loaded, struct conf_errors *errors, struct conf_errors *notes)
 {
+	struct start *start = arg;
+	const struct arguments *arguments = start->arguments;
+	start->is_over = true;
+	start->code = loaded || conf_errors_count(errors) == 0 ? EX_OSERR : EX_CONFIG;
+	if (!loaded) {
+		print_all(errors);
+	} else if (arguments->test || arguments->print) {
+		print_all(notes);
+		start->code = check_only(arguments, loaded->settings);
+		era_unref(loaded->era);
+	} else {
+		open_log(loaded->settings);
+		for (size_t i = 0; i < conf_errors_count(notes); i++)
+			log_warn("%s", conf_errors_get(notes, i));
+		start->loaded = *loaded;
+	}
+	event_base_loopbreak(start->base);
+}
+
+static int run_daemon(const struct start *start)
+{
+	struct daemon_setup setup = {
+		.loaded = start->loaded, .source = &start->source, .host_fd = start->host_fd
+	};
 	struct daemon *daemon = NULL;
-	open_log(setup->settings);
-	for (size_t i = 0; i < conf_errors_count(notes); i++)
-		log_warn("%s", conf_errors_get(notes, i));
-	int code = daemon_new(base, setup, &daemon);
+	int code = daemon_new(start->base, &setup, &daemon);
 	if (code == 0)
 		code = daemon_run(daemon);
 	daemon_free(daemon);
 	return code;
 }
 
-/* `notes`: what is worth a warning, and no mistake. */
-static int serve_or_say(struct event_base *base, const struct arguments *arguments, int host_fd,
-    struct conf_errors *errors, struct conf_errors *notes)
-{
-	struct settings *settings = read_settings(arguments, errors, notes);
-	struct image **images =
-	    settings ? plugins_load(base, settings, host_fd, errors, notes) : NULL;
-	int code = EX_OSERR;
-	if (images) {
-		settings_settle(settings, errors);
-		webhooks_check(settings, 0, route_is_taken, errors);
-	}
-	struct auth *auth = images ? auth_new(settings, errors) : NULL;
-	if (conf_errors_count(errors)) {
-		print_all(errors);
-		code = EX_CONFIG;
-	} else if (auth && (arguments->test || arguments->print)) {
-		print_all(notes);
-		code = check_only(arguments, settings);
-	} else if (auth) {
-		struct daemon_setup setup = { settings, images, auth, host_fd };
-		code = run_daemon(base, &setup, notes);
-	}
-	auth_free(auth);
-	size_t count = settings ? settings_instance_count(settings) : 0;
-	settings_unref(settings); /* before the images: it borrows their option tables */
-	plugins_free(images, count);
-	return code;
-}
-
 static int serve(struct event_base *base, const struct arguments *arguments, int host_fd)
 {
-	struct conf_errors *errors = conf_errors_new(), *notes = conf_errors_new();
-	int code = EX_OSERR;
-	if (errors && notes)
-		code = serve_or_say(base, arguments, host_fd, errors, notes);
-	conf_errors_free(notes);
-	conf_errors_free(errors);
+	struct start start = { .base = base, .arguments = arguments, .host_fd = host_fd };
+	start.source = (struct load_source){ .listen = arguments->listen,
+		.plugins = arguments->plugins,
+		.plugin_count = arguments->plugin_count };
+	if (!arguments->plugin_count)
+		start.source.config =
+		    arguments->config ? arguments->config : OPTIONS_DEFAULT_CONFIG;
+	struct load_setup setup = {
+		.base = base,
+		.source = &start.source,
+		.host_fd = host_fd,
+		.done = on_loaded,
+		.arg = &start,
+	};
+	int code = load_start(&setup) < 0 ? EX_OSERR : 0;
+	if (code == 0 && !start.is_over)
+		event_base_dispatch(base);
+	if (code == 0)
+		code = start.loaded.era ? run_daemon(&start) : start.code;
+	eras_release();
 	return code;
 }
 

@@ -15,13 +15,25 @@
 
 /* One file, and what came of it. */
 struct trial {
+	struct trials *trials; /* borrowed */
 	char *path;
 	struct image *image; /* NULL: cannot even be read */
 	struct probe *probe;
-	char error[512];         /* "": it loads */
-	size_t *left;            /* borrowed: trials that have not answered */
-	struct event_base *base; /* borrowed */
+	char error[512]; /* "": it loads */
 };
+
+struct trials {
+	struct trials_setup setup;
+	struct trial *all;
+	size_t count;
+	size_t left; /* that have not answered, and one for trials_start */
+};
+
+static void trials_check(struct trials *trials)
+{
+	if (--trials->left == 0)
+		trials->setup.done(trials->setup.arg);
+}
 
 static void trial_on_done(void *arg, const char *error)
 {
@@ -30,31 +42,35 @@ static void trial_on_done(void *arg, const char *error)
 		snprintf(trial->error, sizeof(trial->error), "%s", error);
 	probe_free(trial->probe);
 	trial->probe = NULL;
-	if (--*trial->left == 0)
-		event_base_loopbreak(trial->base);
+	trials_check(trial->trials);
 }
 
-static void trial_start(struct trial *trial, const char *path, int host_fd,
-    const struct supervision *supervision, const struct host_limits *limits,
-    const struct schema_list *hidden)
+static void trial_start(struct trial *trial, const struct supervision *supervision,
+    const struct host_limits *limits, const struct schema_list *hidden)
 {
+	const struct trials_setup *given = &trial->trials->setup;
 	char reason[256];
-	if (image_load(path, &trial->image, reason, sizeof(reason)) < 0) {
+	for (size_t i = 0; i < given->known_count; i++)
+		if (given->known[i] && image_is_of(given->known[i], trial->path)) {
+			trial->image = image_ref(given->known[i]);
+			return;
+		}
+	if (image_load(trial->path, &trial->image, reason, sizeof(reason)) < 0) {
 		snprintf(trial->error, sizeof(trial->error), "%s", reason);
 		return;
 	}
 	struct probe_setup setup = {
 		.image = trial->image,
-		.host_fd = host_fd,
+		.host_fd = given->host_fd,
 		.supervision = supervision,
 		.limits = limits,
 		.hidden = hidden,
 		.done = trial_on_done,
 		.arg = trial,
 	};
-	trial->probe = probe_new(trial->base, &setup);
+	trial->probe = probe_new(given->base, &setup);
 	if (trial->probe)
-		++*trial->left;
+		trial->trials->left++;
 	else
 		snprintf(trial->error, sizeof(trial->error), "out of memory");
 }
@@ -84,24 +100,47 @@ static bool needs_options(const struct schema *schema, struct buf *names)
 	return names->length > 0;
 }
 
-/* One trial for each file, with the limits of the first that has it. Returns how many there are. */
-static size_t try_all(
-    struct event_base *base, const struct settings *settings, int host_fd, struct trial *trials)
+struct trials *trials_new(const struct trials_setup *setup)
 {
-	size_t left = 0, count = 0;
+	struct trials *trials = calloc(1, sizeof(*trials));
+	if (!trials)
+		return NULL;
+	trials->setup = *setup;
+	trials->all = calloc(settings_instance_count(setup->settings) + 1, sizeof(*trials->all));
+	if (trials->all)
+		return trials;
+	free(trials);
+	return NULL;
+}
+
+void trials_free(struct trials *trials)
+{
+	if (!trials)
+		return;
+	for (size_t i = 0; i < trials->count; i++) {
+		probe_free(trials->all[i].probe);
+		image_unref(trials->all[i].image);
+		free(trials->all[i].path);
+	}
+	free(trials->all);
+	free(trials);
+}
+
+/* One for each file, with the limits of the first that has it. */
+void trials_start(struct trials *trials)
+{
+	const struct settings *settings = trials->setup.settings;
+	trials->left = 1;
 	for (size_t i = 0; i < settings_instance_count(settings); i++) {
 		const struct instance_settings *instance = settings_instance_at(settings, i);
 		const char *path = instance->plugin_path; /* NULL: an error already */
-		if (!path || find_trial(trials, count, path))
+		if (!path || find_trial(trials->all, trials->count, path))
 			continue;
-		struct trial *trial = &trials[count++];
-		*trial = (struct trial){ .path = strdup(path), .left = &left, .base = base };
-		trial_start(trial, path, host_fd, &settings->supervision, &instance->limits,
-		    &settings->hidden);
+		struct trial *trial = &trials->all[trials->count++];
+		*trial = (struct trial){ .trials = trials, .path = strdup(path) };
+		trial_start(trial, &settings->supervision, &instance->limits, &settings->hidden);
 	}
-	if (left)
-		event_base_dispatch(base);
-	return count;
+	trials_check(trials);
 }
 
 /* By the number that a plugin has it; INSTANCE_KINDS: one that is not known here. */
@@ -260,23 +299,11 @@ static struct image **collect(const struct settings *settings, struct trial *tri
 	return images;
 }
 
-struct image **plugins_load(struct event_base *base, struct settings *settings, int host_fd,
+struct image **trials_take(struct trials *trials, struct settings *settings,
     struct conf_errors *errors, struct conf_errors *notes)
 {
-	struct trial *trials = calloc(settings_instance_count(settings) + 1, sizeof(*trials));
-	struct image **images = NULL;
-	size_t count = 0;
-	if (trials) {
-		count = try_all(base, settings, host_fd, trials);
-		take_all(settings, trials, count, errors, notes);
-		images = collect(settings, trials, count);
-	}
-	for (size_t i = 0; i < count; i++) {
-		image_unref(trials[i].image);
-		free(trials[i].path);
-	}
-	free(trials);
-	return images;
+	take_all(settings, trials->all, trials->count, errors, notes);
+	return collect(settings, trials->all, trials->count);
 }
 
 void plugins_free(struct image **images, size_t count)
@@ -286,6 +313,11 @@ void plugins_free(struct image **images, size_t count)
 	free(images);
 }
 
+static void on_shown(void *arg)
+{
+	event_base_loopbreak(arg);
+}
+
 int plugins_show(struct event_base *base, const char *path, int host_fd)
 {
 	static const struct supervision supervision = {
@@ -293,10 +325,12 @@ int plugins_show(struct event_base *base, const char *path, int host_fd)
 	};
 	static const struct host_limits limits = { .files = 256 };
 	static const struct schema_list hidden = { 0 };
-	size_t left = 0;
-	struct trial trial = { .left = &left, .base = base };
-	trial_start(&trial, path, host_fd, &supervision, &limits, &hidden);
-	if (left)
+	struct trials trials = {
+		.setup = { .base = base, .host_fd = host_fd, .done = on_shown, .arg = base }
+	};
+	struct trial trial = { .trials = &trials, .path = (char *)(uintptr_t)path };
+	trial_start(&trial, &supervision, &limits, &hidden);
+	if (trials.left)
 		event_base_dispatch(base);
 	if (trial.error[0]) {
 		fprintf(stderr, "agentd: %s: %s\n", path, trial.error);

@@ -10,7 +10,7 @@ static const char stand_in[] = "GET / HTTP/1.1\r\nHost: refused\r\nConnection: c
 
 void gate_init(struct gate *gate, const struct gate_limits *limits)
 {
-	*gate = (struct gate){ .limits = limits };
+	*gate = (struct gate){ .limits = *limits };
 }
 
 static void drop(struct evbuffer **buffer)
@@ -77,7 +77,7 @@ static void begin_chunked(
 static void pass_head(
     struct gate *gate, struct evbuffer *input, const struct head *head, bool at_input)
 {
-	if (head->content_length > gate->limits->body) {
+	if (head->content_length > gate->limits.body) {
 		refuse(gate, input, 413, "the body is larger than http.max_body");
 		return;
 	}
@@ -103,14 +103,14 @@ static void scan_head(struct gate *gate, struct evbuffer *input)
 		return;
 	}
 	struct evbuffer *from = at_input ? input : gate->aside;
-	size_t n = evbuffer_get_length(from), most = gate->limits->head.bytes;
+	size_t n = evbuffer_get_length(from), most = gate->limits.head.bytes;
 	if (n == 0)
 		return;
 	const char *bytes = (const char *)evbuffer_pullup(from, (ev_ssize_t)(n < most ? n : most));
 	struct head head;
 	const char *reason;
 	enum head_verdict verdict =
-	    bytes ? head_scan(bytes, n < most ? n : most, &gate->limits->head, &head, &reason)
+	    bytes ? head_scan(bytes, n < most ? n : most, &gate->limits.head, &head, &reason)
 		  : HEAD_MORE;
 	if (verdict == HEAD_GOOD)
 		pass_head(gate, input, &head, at_input);
@@ -190,7 +190,7 @@ static enum progress scan_chunk_trailer(struct gate *gate)
 	gate->head.length += (size_t)length; /* trailers count as head: together they are bounded */
 	if (last)
 		return DONE;
-	return gate->head.length > gate->limits->head.bytes ? BROKEN : MOVED;
+	return gate->head.length > gate->limits.head.bytes ? BROKEN : MOVED;
 }
 
 static enum progress take_chunk_data(struct gate *gate)
@@ -240,7 +240,7 @@ static void scan_chunks(struct gate *gate, struct evbuffer *input)
 	enum progress progress;
 	do {
 		progress = scan_chunk(gate);
-		if (evbuffer_get_length(gate->body) + gate->left > gate->limits->body) {
+		if (evbuffer_get_length(gate->body) + gate->left > gate->limits.body) {
 			refuse(gate, input, 413, "the body is larger than http.max_body");
 			return;
 		}

@@ -37,7 +37,7 @@ struct gate_limits {
 };
 
 struct gate {
-	const struct gate_limits *limits; /* borrowed */
+	struct gate_limits limits;
 	enum gate_state state;
 	uint64_t left;
 	bool moving; /* bytes are being put back: the evbuffer's callback must not come here */

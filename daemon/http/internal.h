@@ -13,6 +13,7 @@
 #include <sys/queue.h>
 #include <uthash.h>
 
+#include "daemon/base/era.h"
 #include "daemon/base/id.h"
 #include "daemon/http/gate.h"
 #include "daemon/http/server.h"
@@ -55,6 +56,7 @@ struct conn {
 struct http_request {
 	struct conn *conn;            /* borrowed */
 	struct evhttp_request *evreq; /* borrowed from evhttp */
+	struct http_rules rules;      /* those that it began with */
 	char *path;                   /* NULL: not acceptable */
 	char id[REQUEST_ID_MAX + 1], run_id[ID_SIZE];
 	struct principal *principal;
@@ -72,12 +74,11 @@ struct http_request {
 struct http_server {
 	struct event_base *base; /* borrowed */
 	struct evhttp *http;
-	const struct http_settings *settings; /* borrowed */
+	struct http_rules rules;
 	struct gate_limits gate_limits;
 	struct timeval slow_reader;
-	bool log_access, draining, paused;
+	bool draining, paused;
 	http_handler handler;
-	void *arg;
 	void (*idle)(void *arg); /* of a drain */
 	void *idle_arg;
 	TAILQ_HEAD(listeners, listener) listeners;

@@ -37,6 +37,8 @@ struct http_request *request_new(struct conn *conn, struct evhttp_request *evreq
 		return NULL;
 	request->conn = conn;
 	request->evreq = evreq;
+	request->rules = server->rules;
+	era_ref(request->rules.era);
 	request->started_us = clock_monotonic_us();
 	request->path = target_path(evhttp_request_get_uri(evreq));
 	conn->request = request;
@@ -54,6 +56,7 @@ void request_free(struct http_request *request)
 	server->held_count--;
 	request->conn->request = NULL;
 	principal_unref(request->principal);
+	era_unref(request->rules.era);
 	free(request->path);
 	free(request);
 }
@@ -91,7 +94,7 @@ void request_log(const struct http_request *request, int status)
 {
 	const struct conn *conn = request->conn;
 	conn->server->answered[status / 100]++;
-	if (!conn->server->log_access || !log_enabled(LOG_LEVEL_INFO))
+	if (!conn->server->rules.log_access || !log_enabled(LOG_LEVEL_INFO))
 		return;
 	const struct principal *who = request->principal;
 	char code[24], bytes[24], ms[32];
@@ -245,7 +248,7 @@ struct event_base *http_base(const struct http_request *request)
 
 const struct http_settings *http_settings(const struct http_request *request)
 {
-	return request->conn->server->settings;
+	return request->rules.settings;
 }
 
 void http_set_principal(struct http_request *request, struct principal *principal)

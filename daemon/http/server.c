@@ -113,7 +113,8 @@ static void conn_on_close(struct evhttp_connection *evcon, void *arg)
 	free(conn);
 	if (--server->conn_count == 0)
 		event_del(server->tick);
-	if (!server->draining && server->conn_count < (size_t)server->settings->max_connections &&
+	if (!server->draining &&
+	    server->conn_count < (size_t)server->rules.settings->max_connections &&
 	    !event_pending(server->accept_again, EV_TIMEOUT, NULL))
 		server_pause(server, false);
 	server_check_idle(server);
@@ -178,7 +179,7 @@ static void conn_adopt(struct conn *conn)
 	evhttp_connection_set_closecb(conn->evcon, conn_on_close, conn);
 	bufferevent_set_timeouts(conn->bev, NULL, &slow); /* for reading we have our own */
 	if (!conn->request)
-		conn_arm(conn, conn->server->settings->request_timeout_ms);
+		conn_arm(conn, conn->server->rules.settings->request_timeout_ms);
 }
 
 static void conn_tell_written(struct conn *conn)
@@ -238,7 +239,7 @@ static void conn_on_input(struct evbuffer *input, const struct evbuffer_cb_info 
 		return;
 	conn->reading = true;
 	if (conn->evcon)
-		conn_arm(conn, conn->server->settings->request_timeout_ms);
+		conn_arm(conn, conn->server->rules.settings->request_timeout_ms);
 }
 
 static struct bufferevent *conn_new(struct event_base *base, void *arg)
@@ -260,7 +261,7 @@ static struct bufferevent *conn_new(struct event_base *base, void *arg)
 	TAILQ_INSERT_TAIL(&server->conns, conn, link);
 	if (server->conn_count++ == 0)
 		event_add(server->tick, &(struct timeval){ .tv_usec = TICK_MS * 1000 });
-	if (server->conn_count >= (size_t)server->settings->max_connections)
+	if (server->conn_count >= (size_t)server->rules.settings->max_connections)
 		server_pause(server, true);
 	conn_soon(conn);
 	return bev;
@@ -327,8 +328,8 @@ static void request_on_complete(struct evhttp_request *evreq, void *arg)
 	gate_next(&conn->gate, bufferevent_get_input(conn->bev));
 	conn->reading =
 	    conn->gate.aside || evbuffer_get_length(bufferevent_get_input(conn->bev)) > 0;
-	conn_arm(conn, conn->reading ? conn->server->settings->request_timeout_ms
-				     : conn->server->settings->keep_alive_ms);
+	conn_arm(conn, conn->reading ? conn->server->rules.settings->request_timeout_ms
+				     : conn->server->rules.settings->keep_alive_ms);
 	conn->closing = conn->server->draining; /* it may not be freed here */
 	if (conn->closing)
 		conn_soon(conn);
@@ -350,7 +351,7 @@ static void server_on_request(struct evhttp_request *evreq, void *arg)
 	}
 	conn->deadline_ms = 0;
 	evhttp_request_set_on_complete_cb(evreq, request_on_complete, conn);
-	server->handler(server->arg, request);
+	server->handler(request->rules.arg, request);
 }
 
 /* Listeners. */
@@ -381,7 +382,7 @@ static void server_on_accept_again(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	struct http_server *server = arg;
 	server_pause_control(server, false);
-	if (server->conn_count < (size_t)server->settings->max_connections)
+	if (server->conn_count < (size_t)server->rules.settings->max_connections)
 		server_pause(server, false);
 }
 
@@ -535,25 +536,13 @@ static void close_listeners(struct http_server *server)
 
 /* The whole. */
 
-struct http_server *http_server_new(struct event_base *base, const struct http_settings *settings,
-    bool log_access, http_handler handler, void *arg)
+struct http_server *http_server_new(struct event_base *base, http_handler handler)
 {
 	struct http_server *server = calloc(1, sizeof(*server));
 	if (!server)
 		return NULL;
 	server->base = base;
-	server->settings = settings;
-	server->slow_reader = (struct timeval){
-		.tv_sec = settings->slow_reader_ms / 1000,
-		.tv_usec = settings->slow_reader_ms % 1000 * 1000,
-	};
-	server->gate_limits = (struct gate_limits){
-		.head = { (size_t)settings->max_head, (size_t)settings->max_fields },
-		.body = (uint64_t)settings->max_body,
-	};
-	server->log_access = log_access;
 	server->handler = handler;
-	server->arg = arg;
 	TAILQ_INIT(&server->listeners);
 	TAILQ_INIT(&server->conns);
 	TAILQ_INIT(&server->soon_list);
@@ -570,15 +559,33 @@ struct http_server *http_server_new(struct event_base *base, const struct http_s
 	}
 	evhttp_set_bevcb(server->http, conn_new, server);
 	evhttp_set_gencb(server->http, server_on_request, server);
-	/* The gate keeps these bounds; evhttp's own are beyond them, since it answers in HTML. */
-	evhttp_set_max_body_size(server->http, (ev_ssize_t)settings->max_body + 1);
-	evhttp_set_max_headers_size(server->http, (ev_ssize_t)settings->max_head + 64);
 	evhttp_set_default_content_type(server->http, NULL);
 	/* Only known methods get past evhttp; which of them a route takes is route.c's answer. */
 	evhttp_set_allowed_methods(
 	    server->http, EVHTTP_REQ_GET | EVHTTP_REQ_HEAD | EVHTTP_REQ_POST | EVHTTP_REQ_PUT |
 			      EVHTTP_REQ_DELETE | EVHTTP_REQ_PATCH | EVHTTP_REQ_OPTIONS);
 	return server;
+}
+
+void http_server_configure(struct http_server *server, const struct http_rules *rules)
+{
+	const struct http_settings *settings = rules->settings;
+	struct era *before = server->rules.era;
+	server->rules = *rules;
+	era_ref(rules->era);
+	server->slow_reader = (struct timeval){
+		.tv_sec = settings->slow_reader_ms / 1000,
+		.tv_usec = settings->slow_reader_ms % 1000 * 1000,
+	};
+	server->gate_limits = (struct gate_limits){
+		.head = { (size_t)settings->max_head, (size_t)settings->max_fields },
+		.body = (uint64_t)settings->max_body,
+	};
+	/* The gate keeps these bounds; evhttp's own are beyond them, since it answers in HTML. Both are of connections
+	 * that come from now on. */
+	evhttp_set_max_body_size(server->http, (ev_ssize_t)settings->max_body + 1);
+	evhttp_set_max_headers_size(server->http, (ev_ssize_t)settings->max_head + 64);
+	era_unref(before);
 }
 
 void http_server_drain(struct http_server *server, void (*idle)(void *arg), void *arg)
@@ -614,5 +621,6 @@ void http_server_free(struct http_server *server)
 		event_free(server->accept_again);
 	if (server->scratch)
 		evbuffer_free(server->scratch);
+	era_unref(server->rules.era);
 	free(server);
 }

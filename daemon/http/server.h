@@ -21,6 +21,7 @@
 #include "daemon/base/buf.h"
 #include "daemon/conf/settings.h"
 
+struct era;
 struct event_base;
 struct http_request;
 struct ucred;
@@ -37,8 +38,16 @@ enum http_method {
 
 typedef void (*http_handler)(void *arg, struct http_request *request);
 
-struct http_server *http_server_new(struct event_base *base, const struct http_settings *settings,
-    bool log_access, http_handler handler, void *arg);
+struct http_server *http_server_new(struct event_base *base, http_handler handler);
+/* What it goes by, from now on, also while it serves. A request keeps what it began with: a reference to its era is
+ * taken, from which the settings, and the handler's argument, are borrowed. */
+struct http_rules {
+	struct era *era;
+	const struct http_settings *settings;
+	bool log_access;
+	void *arg;
+};
+void http_server_configure(struct http_server *server, const struct http_rules *rules);
 /* Opens one address of the settings. 0 or -errno. */
 int http_server_listen(struct http_server *server, const char *address);
 /* Who is at the other end of the control socket: a reference, or NULL and why not, a constant. */

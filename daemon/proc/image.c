@@ -16,6 +16,7 @@
 struct image {
 	unsigned refs;
 	char *path;
+	struct stat file; /* as it was read */
 	int fd;
 	struct buf hello; /* the body, for comparison */
 	struct descriptor *descriptor;
@@ -77,6 +78,7 @@ int image_load(const char *path, struct image **ret, char *reason, size_t size)
 	if (image) {
 		image->refs = 1;
 		image->path = strdup(path);
+		image->file = st;
 		image->fd = memfd_create("agentd-plugin", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	}
 	error = image && image->path && image->fd >= 0 ? 0 : -ENOMEM;
@@ -116,6 +118,16 @@ void image_unref(struct image *image)
 const char *image_path(const struct image *image)
 {
 	return image->path;
+}
+
+bool image_is_of(const struct image *image, const char *path)
+{
+	const struct stat *then = &image->file;
+	struct stat now;
+	return strcmp(image->path, path) == 0 && stat(path, &now) == 0 &&
+	       then->st_dev == now.st_dev && then->st_ino == now.st_ino &&
+	       then->st_size == now.st_size && then->st_mtim.tv_sec == now.st_mtim.tv_sec &&
+	       then->st_mtim.tv_nsec == now.st_mtim.tv_nsec;
 }
 
 int image_fd(const struct image *image)

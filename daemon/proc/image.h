@@ -8,6 +8,7 @@
 #ifndef AGENTD_PROC_IMAGE_H
 #define AGENTD_PROC_IMAGE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 #include "daemon/base/frame.h"
@@ -22,6 +23,8 @@ struct image *image_ref(struct image *image);
 void image_unref(struct image *image);
 
 const char *image_path(const struct image *image);
+/* Whether it is what the file has now, by its path, inode, size and time of change. */
+bool image_is_of(const struct image *image, const char *path);
 int image_fd(const struct image *image); /* the image's to close */
 
 /* Takes a HELLO: the first is remembered, a later one must be the same, byte for byte. 0, or

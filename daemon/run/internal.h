@@ -8,6 +8,7 @@
 #include <uthash.h>
 
 #include "daemon/base/buf.h"
+#include "daemon/base/era.h"
 #include "daemon/base/id.h"
 #include "daemon/run/run.h"
 #include "daemon/run/session.h"
@@ -28,6 +29,7 @@ enum run_place { RUN_NOWHERE, RUN_IN_QUEUE, RUN_IN_SUSPECTS };
 
 struct run {
 	struct runs *runs; /* borrowed */
+	struct era *era;   /* a reference; NULL: there is none */
 	unsigned refs;
 	uint64_t number; /* its name in frames */
 	char id[ID_SIZE];
@@ -90,6 +92,7 @@ struct runs {
 	struct event_base *base; /* borrowed */
 	struct store *store;     /* borrowed */
 	struct spool *spool;     /* borrowed; may be NULL */
+	struct era *era;         /* may be NULL */
 	struct records *records;
 	struct sessions *sessions;
 	uint64_t last_number;

@@ -62,6 +62,7 @@ static void run_destroy(struct run *run)
 	run_memory_done(&run->memory);
 	free(run->error);
 	free(run->usage);
+	era_unref(run->era);
 	free(run);
 }
 
@@ -142,6 +143,7 @@ static struct run *run_new(struct runs *runs, const struct run_request *request)
 		return NULL;
 	char *room = (char *)(run + 1);
 	run->runs = runs;
+	run->era = runs->era ? era_ref(runs->era) : NULL;
 	run->refs = 1;
 	run->agent = request->agent;
 	run->number = ++runs->last_number;

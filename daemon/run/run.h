@@ -21,6 +21,7 @@
 #include "daemon/store/store.h"
 
 struct agent;
+struct era;
 struct event_base;
 struct run;
 struct runs;
@@ -107,6 +108,9 @@ struct run_subscriber {
 /* Borrows all; `spool` may be NULL: then no run can have files. */
 struct runs *runs_new(struct event_base *base, struct store *store, struct spool *spool);
 void runs_free(struct runs *runs); /* after every run has ended */
+/* Runs that are made from now on are of that era, and keep it; a reference is taken. */
+void runs_begin_era(struct runs *runs, struct era *era);
+struct era *runs_era(const struct runs *runs);
 /* Takes up what was going on when agentd ended: durable runs are begun again, in their order; others end
  * as interrupted, and so do those whose agent there is not. */
 struct runs_recovered {

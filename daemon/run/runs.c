@@ -52,6 +52,18 @@ struct runs *runs_new(struct event_base *base, struct store *store, struct spool
 	return runs;
 }
 
+void runs_begin_era(struct runs *runs, struct era *era)
+{
+	struct era *before = runs->era;
+	runs->era = era_ref(era);
+	era_unref(before);
+}
+
+struct era *runs_era(const struct runs *runs)
+{
+	return runs->era;
+}
+
 void runs_free(struct runs *runs)
 {
 	if (!runs)
@@ -60,6 +72,7 @@ void runs_free(struct runs *runs)
 		event_free(runs->ready_event);
 	sessions_free(runs->sessions);
 	records_free(runs->records);
+	era_unref(runs->era);
 	free(runs);
 }
 

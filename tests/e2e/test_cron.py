@@ -857,7 +857,7 @@ def test_sessions(start, clock, tmp_path):
     ('h: { schedule: "@daily", overlap: [ skip ] }', r"cron\.h\.overlap: "),
     ('h: { schedule: "@daily", retries: -1 }', r"cron\.h\.retries: "),
     ('h: { schedule: "@daily", overlp: skip }', r'cron\.h\.overlp: unknown option; did you mean "overlap"\?'),
-    XX,
+    ('h: { schedule: "@daily", deliver: { interface: t, chat: 1 } }', r'cron\.h\.deliver\.interface: there is no interface "t"'),
     ('h: { schedule: "@daily", agent: nobody }', r'cron\.h\.agent: there is no agent "nobody"'),
     ('"a b": { schedule: "@daily" }', r"cron\.a b: a name may have"),
     ('h: daily', r"cron\.h: "),

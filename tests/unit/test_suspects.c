@@ -27,6 +27,7 @@ struct bench {
 	struct event_base *base;
 	struct conf_errors *errors;
 	struct settings *settings;
+	struct trials *trials;
 	struct image **images;
 	struct store *store;
 	struct runs *runs;
@@ -54,6 +55,12 @@ static void in_build(const char *name, char *path, size_t size)
 	snprintf(path, size, "%.2000s/%s", self, name);
 }
 
+static void on_tried(void *arg)
+{
+	struct bench *b = arg;
+	event_base_loopbreak(b->base);
+}
+
 static int setup(void **state)
 {
 	static struct bench bench;
@@ -70,7 +77,15 @@ static int setup(void **state)
 	    path);
 	struct conf_node *tree = conf_parse(text, (size_t)n, "test", NULL, b->errors);
 	b->settings = settings_read(tree, b->errors, b->errors);
-	b->images = plugins_load(b->base, b->settings, b->host_fd, b->errors, b->errors);
+	struct trials_setup trials = { .base = b->base,
+		.settings = b->settings,
+		.host_fd = b->host_fd,
+		.done = on_tried,
+		.arg = b };
+	b->trials = trials_new(&trials);
+	trials_start(b->trials);
+	event_base_dispatch(b->base);
+	b->images = trials_take(b->trials, b->settings, b->errors, b->errors);
 	if (conf_errors_count(b->errors))
 		fail_msg("%s", conf_errors_get(b->errors, 0));
 	b->store = store_new_memory(100);
@@ -98,6 +113,7 @@ static int teardown(void **state)
 	size_t count = b->settings->agent_count;
 	settings_unref(b->settings);
 	plugins_free(b->images, count);
+	trials_free(b->trials);
 	conf_errors_free(b->errors);
 	close(b->host_fd);
 	event_base_free(b->base);

@@ -1,0 +1,162 @@
+/* load: the steps, one after another; the trials of plugins are the only one that takes time. */
+#include "daemon/load.h"
+
+#include <errno.h>
+#include <stdlib.h>
+
+#include "daemon/auth/auth.h"
+#include "daemon/base/era.h"
+#include "daemon/http/route.h"
+#include "daemon/options.h"
+#include "daemon/plugins.h"
+#include "daemon/trigger/webhook.h"
+
+struct load {
+	struct load_setup setup;
+	struct conf_errors *errors, *notes;
+	struct settings *settings;
+	struct trials *trials;
+};
+
+/* Images, with how many there are, for an era to release. */
+struct plates {
+	struct image **images;
+	size_t count;
+};
+
+static void plates_release(void *arg)
+{
+	struct plates *plates = arg;
+	plugins_free(plates->images, plates->count);
+	free(plates);
+}
+
+static void settings_release(void *arg)
+{
+	settings_unref(arg);
+}
+
+static void auth_release(void *arg)
+{
+	auth_free(arg);
+}
+
+static void load_end(struct load *load, const struct loaded *loaded)
+{
+	load->setup.done(load->setup.arg, loaded, load->errors, load->notes);
+	settings_unref(load->settings); /* before the images, whose option tables it borrows */
+	trials_free(load->trials);
+	conf_errors_free(load->errors);
+	conf_errors_free(load->notes);
+	free(load);
+}
+
+/* Gives something to the era, or releases it at once. */
+static int give(struct era *era, void (*release)(void *arg), void *arg)
+{
+	int error = era_give(era, release, arg);
+	if (error < 0)
+		release(arg);
+	return error;
+}
+
+/* The images first, since they go last: the settings borrow their option tables. */
+static void load_seal(struct load *load, struct image **images, struct auth *auth)
+{
+	struct plates *plates = malloc(sizeof(*plates));
+	struct era *era = era_new(load->setup.base);
+	int error = plates && era ? 0 : -ENOMEM;
+	if (error == 0) {
+		*plates = (struct plates){ images, settings_instance_count(load->settings) };
+		error = give(era, plates_release, plates);
+		if (error == 0)
+			error = give(era, settings_release, settings_ref(load->settings));
+		if (error == 0)
+			error = give(era, auth_release, auth);
+		else
+			auth_free(auth);
+	} else {
+		plugins_free(images, settings_instance_count(load->settings));
+		auth_free(auth);
+		free(plates);
+	}
+	struct loaded loaded = {
+		.era = era, .settings = load->settings, .images = images, .auth = auth
+	};
+	if (error == 0)
+		load_end(load, &loaded);
+	else
+		load_end(load, NULL);
+	if (error < 0)
+		era_unref(era);
+}
+
+static void on_tried(void *arg)
+{
+	struct load *load = arg;
+	struct settings *settings = load->settings;
+	struct image **images = trials_take(load->trials, settings, load->errors, load->notes);
+	struct auth *auth = NULL;
+	if (images) {
+		settings_settle(settings, load->errors);
+		webhooks_check(settings, 0, route_is_taken, load->errors);
+		auth = auth_new(settings, load->errors);
+	}
+	if (auth && !conf_errors_count(load->errors)) {
+		load_seal(load, images, auth);
+		return;
+	}
+	auth_free(auth);
+	plugins_free(images, settings_instance_count(settings));
+	load_end(load, NULL);
+}
+
+static struct conf_node *read_tree(const struct load_source *source, struct conf_errors *errors)
+{
+	struct conf_node *tree = source->config ? conf_load(source->config, NULL, errors)
+						: settings_tree_for(source->listen, source->plugins,
+						      source->plugin_count, errors);
+	if (tree && conf_errors_incomplete(errors)) {
+		conf_free(tree);
+		return NULL;
+	}
+	return tree;
+}
+
+int load_start(const struct load_setup *setup)
+{
+	struct load *load = calloc(1, sizeof(*load));
+	if (!load)
+		return -ENOMEM;
+	load->setup = *setup;
+	load->errors = conf_errors_new();
+	load->notes = conf_errors_new();
+	if (!load->errors || !load->notes) {
+		conf_errors_free(load->errors);
+		conf_errors_free(load->notes);
+		free(load);
+		return -ENOMEM;
+	}
+	struct conf_node *tree = read_tree(setup->source, load->errors);
+	load->settings = tree ? settings_read(tree, load->errors, load->notes) : NULL;
+	if (!load->settings) {
+		load_end(load, NULL);
+		return 0;
+	}
+	size_t known = setup->before ? settings_instance_count(setup->before->settings) : 0;
+	struct trials_setup trials = {
+		.base = setup->base,
+		.settings = load->settings,
+		.host_fd = setup->host_fd,
+		.known = setup->before ? setup->before->images : NULL,
+		.known_count = known,
+		.done = on_tried,
+		.arg = load,
+	};
+	load->trials = trials_new(&trials);
+	if (load->trials)
+		trials_start(load->trials);
+	else
+		load_end(load, NULL);
+	return 0;
+}
