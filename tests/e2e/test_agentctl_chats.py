@@ -16,7 +16,7 @@ from test_agentctl import OK, REFUSED, USAGE, complete_in_bash, environment, loc
 CONFIG = """
 agents: { bot: { plugin: PLUGIN(actor) } }
 interfaces: { tel: INTERFACE }
-hooks: { gate: { plugin: PLUGIN(gatekeeper), mark: "" } }
+hooks: { gate: { plugin: PLUGIN(gate) } }
 identity: { boss: "line:boss" }
 supervision: { backoff_min: 20s, backoff_max: 20s, drain: 1s, kill: 500ms }
 """
@@ -161,7 +161,7 @@ def test_completion(ctl, daemon, line, tmp_path):
     assert offered("new", "") == ["agent", "interface", "hook"]
 
 
-@pytest.mark.parametrize("name, kind, section", [("line", "an interface", "interfaces"), ("gatekeeper", "a hook", "hooks")])
+@pytest.mark.parametrize("name, kind, section", [("line", "an interface", "interfaces"), ("gate", "a hook", "hooks")])
 def test_try_what_is_no_agent(local, name, kind, section):  # noqa: F811
     """It says what the plugin is, why that cannot be tried, and what to do instead."""
     done = local("try", plugin(name), "hello")

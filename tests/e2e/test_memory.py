@@ -22,7 +22,7 @@ agents: { a: { plugin: PLUGIN(actor) } }
 events: { e: { input: "say x" } }
 cron: { c: { schedule: "0 0 29 2 *", input: "say x" } }
 interfaces: { i: INTERFACE }
-hooks: { h: { plugin: PLUGIN(gatekeeper) } }
+hooks: { h: { plugin: PLUGIN(gate) } }
 supervision: { backoff_min: 10ms, backoff_max: 20ms, drain: 200ms, kill: 200ms }
 """
 NONE = -1

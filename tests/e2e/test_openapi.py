@@ -340,7 +340,7 @@ def chatted(start, witness):
     """An interface and a hook, replies on their way, and who is who."""
     line = Line()
     text = CONFIG + f"interfaces: {{ tel: {line.config('agent: a', 'open: true', 'auto: false', 'hooks: [ gate ]')} }}\n" \
-        'hooks: { gate: { plugin: PLUGIN(gatekeeper) } }\nidentity: { fixed: "line:1" }\n'
+        'hooks: { gate: { plugin: PLUGIN(gate) } }\nidentity: { fixed: "line:1" }\n'
     daemon = start(text).wait_ready()
     line.wait("UP")
     line.message("say x")

@@ -7,6 +7,7 @@
  *	never STAGE …       never decides there
  *	crash STAGE …       SIGSEGV there, each time
  *	once STAGE FILE …   SIGSEGV there, if the file is not there yet
+ *	fatal STAGE …       gives up there, each time
  *	change …            before the run: "request", with metadata; after it: adds "!" to the reply
  *
  * It logs each call: "STAGE platform=… user=… session=… reply=… error=…".
@@ -79,6 +80,8 @@ static int at(const char *stage, struct agentd_call *call, const struct agentd_e
 			verdict = AGENTD_PENDING;
 		else if (strcmp(act, "crash") == 0)
 			raise(SIGSEGV);
+		else if (strcmp(act, "fatal") == 0)
+			host->fatal(host, "it was told to");
 		else if (strcmp(act, "once") == 0)
 			verdict = crash_once(rest ? strsep(&rest, " ") : "");
 	}
@@ -127,6 +130,7 @@ static int gate_open(
 	(void)options;
 	(void)self;
 	host = given;
+	signal(SIGSEGV, SIG_DFL); /* a sanitizer's handler would make an exit of it */
 	return 0;
 }
 

@@ -216,6 +216,7 @@ static int line_open(
 {
 	(void)self;
 	host = given;
+	signal(SIGSEGV, SIG_DFL); /* a sanitizer's handler would make an exit of it */
 	port = (int)agentd_get_int(options, "port");
 	is_auto = (int)agentd_get_int(options, "auto");
 	ready_later = (int)agentd_get_int(options, "ready_later");
