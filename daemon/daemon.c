@@ -32,6 +32,7 @@
 #include "daemon/version.h"
 
 #define MEMORY_SESSIONS 10000 /* kept without a store; those idle longest go first */
+#define SWEEP_MARGIN_MS 3600000
 
 enum phase {
 	PHASE_SERVING,
@@ -333,6 +334,16 @@ static int daemon_load_chats(struct daemon *daemon)
 	return EX_UNAVAILABLE;
 }
 
+/* Files that a crash has left. They may be a little older than what they belong to. */
+static void daemon_sweep_spool(const struct daemon *daemon)
+{
+	uint64_t runs = runs_oldest_wall_ms(daemon->runs);
+	uint64_t chats = chats_oldest_wall_ms(daemon->chats);
+	uint64_t oldest = runs < chats ? runs : chats;
+	if (daemon->spool && oldest > SWEEP_MARGIN_MS)
+		spool_sweep(daemon->spool, oldest - SWEEP_MARGIN_MS);
+}
+
 /* What is made of what was loaded, and lives as long. */
 
 static void triggers_release(void *arg)
@@ -438,6 +449,7 @@ int daemon_new(struct event_base *base, const struct daemon_setup *setup, struct
 	if ((error = daemon_recover(daemon)) || (error = daemon_load_cron(daemon)) ||
 	    (error = daemon_start_auth(daemon)) || (error = daemon_load_chats(daemon)))
 		goto fail;
+	daemon_sweep_spool(daemon); /* all that goes on is known */
 	error = EX_OSERR;
 	if (!(daemon->deadline = event_new(base, -1, 0, daemon_on_deadline, daemon)))
 		goto fail;

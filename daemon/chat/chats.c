@@ -7,10 +7,8 @@
 
 #include "daemon/base/log.h"
 #include "daemon/chat/internal.h"
-#include "daemon/run/spool.h"
 
-#define SWEEP_MS  60000
-#define MARGIN_MS 3600000 /* files of a message are older than it, but not by more */
+#define SWEEP_MS 60000
 
 static bool interfaces_are_down(const struct chats *chats)
 {
@@ -134,13 +132,10 @@ struct loading {
 
 static void loading_end(struct loading *loading, int error)
 {
-	struct chats *chats = loading->chats;
 	if (error == 0 && loading->strays)
 		log_warn("%zu messages and replies of interfaces that are not configured any more "
 			 "wait in the store",
 		    loading->strays);
-	if (error == 0)
-		spool_sweep(chats->setup.spool, chats->oldest_wall_ms - MARGIN_MS);
 	loading->done(loading->arg, error);
 	free(loading);
 }
@@ -215,6 +210,11 @@ void chats_load(struct chats *chats, void (*done)(void *arg, int error), void *a
 	}
 	free(loading); /* interfaces need a store, so there are none */
 	done(arg, 0);
+}
+
+uint64_t chats_oldest_wall_ms(const struct chats *chats)
+{
+	return chats->oldest_wall_ms;
 }
 
 /* Its life. */

@@ -50,6 +50,8 @@ struct chats *chats_new(const struct chats_setup *setup);
 void chats_free(struct chats *chats); /* once the store is closed; kills what still lives */
 /* Reads what waits in the store; `done` says whether that worked. Then chats_start. */
 void chats_load(struct chats *chats, void (*done)(void *arg, int error), void *arg);
+/* After that: when the oldest of what it has read was written; if nothing waits, when agentd was started. */
+uint64_t chats_oldest_wall_ms(const struct chats *chats);
 void chats_start(struct chats *chats);
 /* agentd stops: interfaces receive no more, and what has no run yet waits for the next start. */
 void chats_drain(struct chats *chats);

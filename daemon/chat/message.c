@@ -174,9 +174,10 @@ void message_put(struct frame_writer *writer, const struct message *message, str
 	buf_done(&attachments);
 }
 
-static void remove_file(void *arg, const char *path)
+static void remove_file(void *arg, const char *path, uint64_t bytes)
 {
 	(void)arg;
+	(void)bytes;
 	unlink(path);
 }
 

@@ -177,8 +177,10 @@ static void start_written(struct beginning *beginning)
 		    request, PROBLEM_SESSION_BUSY, "another run of this session is going on");
 	else if (request)
 		answer_with(request, run, beginning->answer, beginning->cancels);
-	if (!durable || !beginning->wait->api->draining) /* else with the next start of agentd */
+	if (!durable || !beginning->wait->api->draining)
 		run_start(run);
+	else /* with the next start of agentd */
+		run_keep_spool(run);
 	if (!request && beginning->cancels && agent_settings(run_agent(run))->cancel_on_disconnect)
 		run_cancel(run, "its client left");
 }

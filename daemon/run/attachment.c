@@ -1,8 +1,9 @@
-/* attachment: frames to JSON, and back. */
+/* attachment: frames to JSON, and back; and as clients see them. */
 #include "daemon/run/attachment.h"
 
 #include <errno.h>
 #include <jansson.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "daemon/base/message.h"
@@ -140,14 +141,32 @@ void attachments_put(struct frame_writer *writer, struct frame_text json)
 	json_decref(array);
 }
 
-void attachments_paths(struct frame_text json, void (*each)(void *arg, const char *path), void *arg)
+void attachments_paths(
+    struct frame_text json, void (*each)(void *arg, const char *path, uint64_t bytes), void *arg)
 {
 	json_t *array = parse(json), *one;
 	size_t i;
 	json_array_foreach (array, i, one) {
 		const char *path = json_string_value(json_object_get(one, "path"));
 		if (path)
-			each(arg, path);
+			each(
+			    arg, path, (uint64_t)json_integer_value(json_object_get(one, "bytes")));
 	}
+	json_decref(array);
+}
+
+void attachments_show(struct buf *out, struct frame_text json, bool files)
+{
+	json_t *array = parse(json);
+	for (size_t i = json_array_size(array); i > 0; i--) {
+		json_t *one = json_array_get(array, i - 1);
+		json_object_del(one, "path");
+		if (!files && !json_object_get(one, "url"))
+			json_array_remove(array, i - 1);
+	}
+	char *text = json_array_size(array) ? json_dumps(array, JSON_COMPACT) : NULL;
+	if (text)
+		buf_add_str(out, text);
+	free(text);
 	json_decref(array);
 }

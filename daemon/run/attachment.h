@@ -21,8 +21,11 @@ int attachments_read(
     struct frame_cursor *cursor, const char *folder, struct buf *out, size_t *ret_left_out);
 /* The same as fields of a frame. What is no array is none. */
 void attachments_put(struct frame_writer *writer, struct frame_text json);
-/* Calls `each` with the path of every file that has one. */
+/* Calls `each` with the path of every one that is a file, and its size; 0: that is not known. */
 void attachments_paths(
-    struct frame_text json, void (*each)(void *arg, const char *path), void *arg);
+    struct frame_text json, void (*each)(void *arg, const char *path, uint64_t bytes), void *arg);
+/* Adds the array as people outside see it, without paths, which are nobody's business there; `files`: also
+ * those that have nothing else. None: nothing is added. */
+void attachments_show(struct buf *out, struct frame_text json, bool files);
 
 #endif

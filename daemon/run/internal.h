@@ -39,11 +39,12 @@ struct run {
 	bool session_is_new, any_session;
 	enum run_owner owner;
 	struct buf input, metadata, attachments;
-	struct buf files; /* of its answer */
-	bool keeps_spool; /* somebody else removes them */
-	int64_t history;  /* 0: as its agent has it */
-	struct buf said;  /* with a trigger: what its handler says that the agent is told */
-	bool is_said;     /* its handler has spoken: of that, or of the metadata */
+	struct buf files;  /* of its answer */
+	size_t file_count; /* that came with its input, and are removed when it is over */
+	bool keeps_spool;  /* somebody else removes what is in its folder */
+	int64_t history;   /* 0: as its agent has it */
+	struct buf said;   /* with a trigger: what its handler says that the agent is told */
+	bool is_said;      /* its handler has spoken: of that, or of the metadata */
 	int64_t timeout_ms;
 	uint64_t created_wall_ms, started_wall_ms, finished_wall_ms;
 	uint64_t begun_us, ended_us; /* monotonic: of the last attempt; 0: there was none */

@@ -2,10 +2,13 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "daemon/run/agent.h"
+#include "daemon/run/attachment.h"
 #include "daemon/run/event_log.h"
 #include "daemon/run/internal.h"
+#include "daemon/run/spool.h"
 
 #define ATTEMPTS_MAX 3 /* of a run, over the lives of agentd */
 
@@ -22,6 +25,35 @@ static void recovery_check(struct recovery *recovery)
 		return;
 	recovery->setup.done(recovery->setup.arg, &recovery->result);
 	free(recovery);
+}
+
+/* The files of one folder. */
+struct looking {
+	const char *folder;
+	bool found_all;
+};
+
+static void look_at(void *arg, const char *path, uint64_t bytes)
+{
+	struct looking *looking = arg;
+	size_t n = strlen(looking->folder);
+	struct stat file;
+	if (strncmp(path, looking->folder, n) != 0 || path[n] != '/')
+		return; /* of an interface, which may not know how large its files are */
+	if (lstat(path, &file) < 0 || !S_ISREG(file.st_mode) || (uint64_t)file.st_size != bytes)
+		looking->found_all = false;
+}
+
+/* Nobody waits until the files of a request are on the disk: a power cut may have taken what is in them. */
+static bool has_its_files(struct recovery *recovery, const struct store_run *record)
+{
+	const struct spool *spool = recovery->runs->spool;
+	char *folder = spool && record->attachments.n ? spool_of_run(spool, record->id) : NULL;
+	struct looking looking = { .folder = folder, .found_all = true };
+	if (folder)
+		attachments_paths(record->attachments, look_at, &looking);
+	free(folder);
+	return looking.found_all;
 }
 
 static int resume(struct recovery *recovery, const struct store_run *record, struct agent *agent)
@@ -79,6 +111,8 @@ static void interrupt(struct recovery *recovery, const struct store_run *record,
 	ended.events = (struct frame_text){ log.data, log.length };
 	recovery->result.interrupted++;
 	recovery->left++;
+	if (recovery->runs->spool)
+		spool_remove_run(recovery->runs->spool, record->id);
 	store_run_finish(
 	    records_store(runs_records(recovery->runs)), &ended, on_interrupted, recovery);
 	buf_done(&log);
@@ -100,6 +134,10 @@ static void on_unfinished(
 			    recovery, record, "agentd ended three times while it was going on");
 		else if (!agent)
 			interrupt(recovery, record, "agentd has no such agent any more");
+		else if (!has_its_files(recovery, record))
+			interrupt(recovery, record,
+			    "agentd ended while it was going on, and a file that came with it is "
+			    "gone");
 		else if ((error = resume(recovery, record, agent)) < 0)
 			recovery->result.error = error;
 	}

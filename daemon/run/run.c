@@ -1,6 +1,7 @@
 /* run: the life of a run, from run_create to run_end. Frames are wire.c's, places agent.c's. */
 #include "daemon/run/run.h"
 
+#include <errno.h>
 #include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,10 +49,21 @@ const char *run_status_name(enum run_status status)
 
 /* Making. */
 
+/* All that is in its folder, of its input and of its answer. */
+static void run_remove_files(struct run *run)
+{
+	const struct spool *spool = run->runs->spool;
+	if (spool && (run->durable || run->file_count) && !run->keeps_spool)
+		spool_remove_run(spool, run->id);
+	run->file_count = 0;
+}
+
 static void run_destroy(struct run *run)
 {
+	if (run->file_count) /* it was never begun */
+		run_remove_files(run);
 	event_del(&run->timer);
-	run->runs->input_bytes -= run->input.length;
+	run->runs->input_bytes -= run->input.length + run->attachments.length;
 	buf_done(&run->input);
 	buf_done(&run->metadata);
 	buf_done(&run->attachments);
@@ -167,9 +179,9 @@ static struct run *run_new(struct runs *runs, const struct run_request *request)
 	run->any_session = request->any_session;
 	run->owner = request->owner;
 	buf_add(&run->input, request->input.p, request->input.n);
-	runs->input_bytes += run->input.length;
 	buf_add(&run->metadata, request->metadata.p, request->metadata.n);
 	buf_add(&run->attachments, request->attachments.p, request->attachments.n);
+	runs->input_bytes += run->input.length + run->attachments.length;
 	run->history = request->history;
 	run->timeout_ms = settings->timeout_ms;
 	if (request->timeout_ms > 0 && request->timeout_ms < run->timeout_ms)
@@ -216,6 +228,24 @@ enum run_code run_create(struct runs *runs, const struct run_request *request, s
 		return RUN_NO_MEMORY;
 	*ret = run;
 	return RUN_OK;
+}
+
+int run_add_file(struct run *run, const void *bytes, size_t n, char **ret_path)
+{
+	char name[32];
+	if (!run->runs->spool)
+		return -ENOTSUP;
+	snprintf(name, sizeof(name), "input-%zu", ++run->file_count);
+	return spool_add(run->runs->spool, run->id, name, bytes, n, ret_path);
+}
+
+int run_attach(struct run *run, struct frame_text attachments)
+{
+	buf_add(&run->attachments, attachments.p, attachments.n);
+	if (run->attachments.failed)
+		return -ENOMEM;
+	run->runs->input_bytes += attachments.n;
+	return 0;
 }
 
 /* Waiting. */
@@ -358,8 +388,7 @@ static void run_on_stored(struct run *run, int error)
 	}
 	run_go(run);
 	run->told = true;
-	if (run->durable && runs->spool && !run->keeps_spool)
-		spool_remove_run(runs->spool, run->id);
+	run_remove_files(run);
 	run_log_end(run);
 	agent_tally(run);
 	struct run_event event = { .type = RUN_EVENT_ENDED, .id = run->last_event };
@@ -409,6 +438,7 @@ void run_leave_for_later(struct run *run)
 	}
 	run_go(run);
 	run_forget(run);
+	run_keep_spool(run);
 	run->told = true;
 	struct run_event event = { .type = RUN_EVENT_LEFT, .id = run->last_event };
 	run_tell(run, &event);

@@ -135,6 +135,8 @@ size_t runs_live(const struct runs *runs);
 bool run_is_over(const struct run *run);
 /* A run that the store does not have with its end yet; NULL: there is none of that id. Borrowed. */
 struct run *runs_find_live(const struct runs *runs, const char *id);
+/* When the oldest of them was made; UINT64_MAX: there is none. */
+uint64_t runs_oldest_wall_ms(const struct runs *runs);
 /* The i-th that has not ended, oldest first; NULL past the last. */
 struct run *runs_live_at(const struct runs *runs, size_t i);
 /* Whose run of a session is going, or waits; NULL: there is none. Borrowed. */
@@ -142,6 +144,11 @@ const char *runs_session_user(const struct runs *runs, const char *session_id);
 
 /* RUN_OK and a run, with a reference for the caller; or why not. */
 enum run_code run_create(struct runs *runs, const struct run_request *request, struct run **ret);
+/* What comes with its input, before it is written down or started: first the files, which are in its folder
+ * until it is over, then all of them as attachment.h has them. Files need a store that keeps runs. *ret_path is
+ * on the heap. 0 or -errno, and then the run is of no use. */
+int run_add_file(struct run *run, const void *bytes, size_t n, char **ret_path);
+int run_attach(struct run *run, struct frame_text attachments);
 /* What is written down with a new run. All borrowed for the call. */
 struct run_writing {
 	struct frame_text
@@ -181,7 +188,7 @@ const char *run_error(const struct run *run);         /* a line for people; NULL
 struct frame_text run_content(const struct run *run); /* so far */
 const char *run_usage(const struct run *run);         /* JSON object; NULL if there is none */
 struct frame_text run_files(const struct run *run);   /* of its answer: attachment.h */
-/* The files of its answer are the caller's to remove, when it is over. */
+/* The files in its folder are the caller's to remove, when it is over; or those of the next start of agentd. */
 void run_keep_spool(struct run *run);
 
 #endif

@@ -122,6 +122,16 @@ size_t runs_live(const struct runs *runs)
 	return runs->live_count;
 }
 
+uint64_t runs_oldest_wall_ms(const struct runs *runs)
+{
+	const struct run *run;
+	uint64_t oldest = UINT64_MAX;
+	TAILQ_FOREACH (run, &runs->live, live)
+		if (run->created_wall_ms < oldest)
+			oldest = run->created_wall_ms;
+	return oldest;
+}
+
 struct run *runs_find_live(const struct runs *runs, const char *id)
 {
 	struct run *run;

@@ -62,6 +62,57 @@ char *spool_of_interface(const struct spool *spool, const char *name)
 	return path;
 }
 
+static int write_all(int fd, const char *bytes, size_t n)
+{
+	while (n) {
+		ssize_t written = write(fd, bytes, n);
+		if (written < 0 && errno != EINTR)
+			return -errno;
+		bytes += written > 0 ? written : 0;
+		n -= written > 0 ? (size_t)written : 0;
+	}
+	return 0;
+}
+
+/* A descriptor of the folder, or -errno. Whoever else is this user may have put something in its place. */
+static int open_folder(const char *path)
+{
+	if (mkdir(path, 0700) < 0 && errno != EEXIST)
+		return -errno;
+	int fd = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+static int make_file(const char *path, const char *name, const void *bytes, size_t n)
+{
+	int folder = open_folder(path);
+	if (folder < 0)
+		return folder;
+	int fd = openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	int error = fd < 0 ? -errno : write_all(fd, bytes, n);
+	if (fd >= 0 && close(fd) < 0 && error == 0)
+		error = -errno;
+	close(folder);
+	return error;
+}
+
+int spool_add(const struct spool *spool, const char *run_id, const char *name, const void *bytes,
+    size_t n, char **ret_path)
+{
+	char *folder = join(spool, "", run_id), *path = NULL;
+	if (!folder || asprintf(&path, "%s/%s", folder, name) < 0) {
+		free(folder);
+		return -ENOMEM;
+	}
+	int error = make_file(folder, name, bytes, n);
+	free(folder);
+	if (error < 0)
+		free(path);
+	else
+		*ret_path = path;
+	return error;
+}
+
 /* What is in a folder and was last changed before then, but for folders. True: it is empty now. */
 static bool clear(int parent, const char *name, int64_t before_s)
 {

@@ -1,7 +1,7 @@
 /*
  * spool: the folder of attachments that are files. An interface has a folder in it, "in-NAME", for
- * what comes in, and a run one of its id, for the files of its answer, which its agent makes when it
- * needs it.
+ * what comes in, and a run one of its id: for the files that came with its request, and for those of its
+ * answer, which its agent makes.
  *
  * What belongs to something that is over is removed with it; what a crash has left, by the sweep: a file
  * that is older than everything that still goes on belongs to nothing.
@@ -9,6 +9,7 @@
 #ifndef AGENTD_RUN_SPOOL_H
 #define AGENTD_RUN_SPOOL_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 struct spool;
@@ -20,6 +21,10 @@ void spool_free(struct spool *spool);
  * it cannot be made. */
 char *spool_of_run(const struct spool *spool, const char *run_id);
 char *spool_of_interface(const struct spool *spool, const char *name);
+/* Makes a file in the folder of a run, which is made if it is not there. *ret_path is on the heap. 0 or
+ * -errno. */
+int spool_add(const struct spool *spool, const char *run_id, const char *name, const void *bytes,
+    size_t n, char **ret_path);
 /* Removes a run's folder, if there is one, with what is in it. */
 void spool_remove_run(const struct spool *spool, const char *run_id);
 /* Removes all files of folders that were last changed before then. */
