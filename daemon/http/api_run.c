@@ -1,5 +1,6 @@
 /* api_run: POST /run and POST /agents/{name}/run. The body is parsed once, here, and what is wrong
  * with it is said by the name of the field. */
+#include <errno.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdio.h>
@@ -9,11 +10,13 @@
 #include "daemon/http/access.h"
 #include "daemon/http/answer.h"
 #include "daemon/http/api.h"
+#include "daemon/http/attach.h"
 #include "daemon/http/body.h"
 #include "daemon/http/problem.h"
 #include "daemon/http/reply.h"
 #include "daemon/http/route.h"
 #include "daemon/http/sse.h"
+#include "daemon/http/upload.h"
 #include "daemon/run/session.h"
 
 #define ID_MAX_BYTES 256 /* of a session_id or user_id that a client chooses */
@@ -43,6 +46,16 @@ static bool has_type(const json_t *value, json_type type)
 		return json_is_number(value) && json_number_value(value) > 0 &&
 		       isfinite(json_number_value(value));
 	return json_typeof(value) == type;
+}
+
+static bool attachments_are_good(struct http_request *request, const json_t *body)
+{
+	char why[256];
+	int error = uploads_check(json_object_get(body, "attachments"), why, sizeof(why));
+	if (error < 0)
+		problem_reply(request,
+		    error == -EFBIG ? PROBLEM_PAYLOAD_TOO_LARGE : PROBLEM_BAD_REQUEST, "%s", why);
+	return error == 0;
 }
 
 /* Says what is wrong with the body; true if nothing is. null is as good as absent. */
@@ -81,12 +94,7 @@ static bool body_is_good(struct http_request *request, const json_t *body)
 		    "\"background\" and \"stream\" exclude each other; see /runs/{id}/events");
 		return false;
 	}
-	if (json_array_size(json_object_get(body, "attachments")) > 0) {
-		problem_reply(request, PROBLEM_BAD_REQUEST,
-		    "\"attachments\" are not supported by this build");
-		return false;
-	}
-	return true;
+	return attachments_are_good(request, body);
 }
 
 static json_t *parse_body(struct http_request *request)
@@ -196,6 +204,12 @@ static void make_run(struct api *api, struct http_request *request, struct agent
 		refuse(api, request, &(struct answer_refusal){ code, agent }, answer, body);
 		return;
 	}
+	int error = attach_uploads(run, json_object_get(body, "attachments"));
+	if (error < 0) {
+		run_unref(run);
+		reply_store_error(request, error);
+		return;
+	}
 	/* A run whose id, or key, the client may come back with is written down first. */
 	bool known = answer != ANSWER_WHOLE || answer_has_key(request);
 	if (known && store_keeps_runs(api->store)) {
@@ -256,6 +270,13 @@ static void run_body(
 	bool is_background = json_is_true(json_object_get(body, "background"));
 	if (!store_suffices(request, api->store, is_background ? ANSWER_ACCEPTED : ANSWER_WHOLE))
 		return;
+	if (!store_keeps_runs(api->store) &&
+	    uploads_have_data(json_object_get(body, "attachments"))) {
+		problem_reply(request, PROBLEM_BAD_REQUEST,
+		    "\"data\" of \"attachments\" needs the store, which is off (store.enabled: "
+		    "false); \"url\" does not");
+		return;
+	}
 	if (session_id && !http_principal(request)->sees_all)
 		ask_owner(api, request, agent, body, session_id);
 	else

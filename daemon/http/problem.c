@@ -28,7 +28,7 @@ static const struct problem_view table[PROBLEM_COUNT] = {
 	[PROBLEM_IDENTITY_CONFLICT] = { 409, "identity_conflict", "Identity Conflict",
 	    "somebody on a platform is another user already, or the config says who they are" },
 	[PROBLEM_PAYLOAD_TOO_LARGE] = { 413, "payload_too_large", "Payload Too Large",
-	    "the body is larger than `http.max_body`" },
+	    "the body is larger than `http.max_body`, or an attachment than 32 MiB" },
 	[PROBLEM_UNSUPPORTED_MEDIA_TYPE] = { 415, "unsupported_media_type", "Unsupported Media Type",
 	    "the body is declared as something that is not text" },
 	[PROBLEM_IDEMPOTENCY_MISMATCH] = { 422, "idempotency_mismatch", "Idempotency Mismatch",

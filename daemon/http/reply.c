@@ -6,6 +6,7 @@
 
 #include "daemon/base/id.h"
 #include "daemon/run/agent.h"
+#include "daemon/run/attachment.h"
 
 /* ,"name":value, where value is JSON already; null if there is none. */
 static void add_json(struct buf *out, const char *name, struct frame_text value)
@@ -29,6 +30,18 @@ static void add_text(struct buf *out, const char *name, struct frame_text text)
 static void add_str(struct buf *out, const char *name, const char *text)
 {
 	add_text(out, name, (struct frame_text){ text, text ? strlen(text) : 0 });
+}
+
+/* Nothing if there is none to be seen. */
+static void add_attachments(struct buf *out, const char *name, struct frame_text json, bool files)
+{
+	struct buf shown = { 0 };
+	if (!json.n)
+		return;
+	attachments_show(&shown, json, files);
+	if (shown.length)
+		add_json(out, name, (struct frame_text){ shown.data, shown.length });
+	buf_done(&shown);
 }
 
 void reply_add_time(struct buf *out, uint64_t wall_ms)
@@ -66,6 +79,7 @@ void reply_write_run(struct buf *out, const struct store_run *run)
 		buf_add_str(out, ",\"usage\":");
 		buf_add(out, run->usage.p, run->usage.n);
 	}
+	add_attachments(out, "attachments", run->files, false);
 	buf_add_str(out, "}");
 }
 
@@ -79,7 +93,9 @@ void reply_write_record(struct buf *out, const struct store_run *run)
 	add_str(out, "trigger", run->trigger);
 	add_str(out, "status", run_status_name(run->status));
 	add_text(out, "input", run->input);
+	add_attachments(out, "input_attachments", run->attachments, true);
 	add_text(out, "content", run->content);
+	add_attachments(out, "attachments", run->files, false);
 	add_text(out, "error", run->error);
 	add_str(out, "code", run->code);
 	buf_addf(out, ",\"attempts\":%u", run->attempts);

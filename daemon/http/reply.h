@@ -8,7 +8,7 @@
 #include "daemon/http/server.h"
 #include "daemon/run/run.h"
 
-/* {"content","session_id","run_id","agent","status","usage"} */
+/* {"content","session_id","run_id","agent","status","usage","attachments"}, the last two if there are any */
 void reply_write_run(struct buf *out, const struct store_run *run);
 /* Answers with it, or with the problem that the run ended in. */
 void reply_run(struct http_request *request, const struct store_run *run);

@@ -253,7 +253,8 @@ def usual(start, witness):
         for body in ({"input": "say x", "session_id": "s", "user_id": "Ann", "metadata": {"k": 1}},
                      {"input": 'usage {"tokens":3}'}, {"input": "messages", "session_id": "s"},
                      {"input": "deltas a b", "stream": True}, {"input": 'event tool {"x":1}', "stream": True},
-                     {"input": "fail no", "stream": True}):
+                     {"input": "fail no", "stream": True}, {"input": "link http://h", "stream": True},
+                     {"input": "link http://h", "attachments": [{"data": "QQ==", "name": "a"}, {"url": "http://h"}]}):
             witness.ask(daemon, "POST", path, {**body, **same})
         accepted = witness.ask(daemon, "POST", path, {"input": "say x", "background": True, **same}, expect=202)
     run_id = accepted.json["run_id"]

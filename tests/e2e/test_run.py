@@ -270,10 +270,3 @@ def test_answer_longer_than_the_limit(agentd):
     assert len(daemon.run("say " + "x" * 102400).json["content"]) == 102400
     assert_problem(daemon.run("say " + "x" * 102401), 502, "agent_failed")
     assert daemon.pid_of("a") == pid
-
-
-@pytest.mark.parametrize("field", [{"attachments": [{"type": "image"}]}])
-def test_what_this_build_lacks_is_refused_out_loud(actor, field):
-    """Until they are there, attachments are 400, never silently something else."""
-    body = assert_problem(actor.run("say x", **field), 400, "bad_request")
-    assert f'"{next(iter(field))}"' in body["detail"]

@@ -7,7 +7,7 @@
  *	attached         finishes with its attachments, lines "type:name:mime type:the file's text, or the URL"
  *	file NAME TEXT   finishes with such a file as the answer's attachment
  *	link URL         finishes with that as the answer's attachment
- *	attempt          hangs at the first attempt, later as request
+ *	attempt ACT      hangs at the first attempt, later does that; without one as request
  *	traceparent      finishes with the caller's traceparent
  *	history          finishes with the session's messages, "role:content" lines
  *	deltas A B C     says each word as a delta, and finishes without content
@@ -691,7 +691,7 @@ static int actor_run(void *self, struct agentd_run *run, const struct agentd_req
 		*rest++ = '\0';
 	const char *name = line;
 	if (strcmp(line, "attempt") == 0)
-		name = request->attempt == 1 ? "hang" : "request";
+		name = request->attempt == 1 ? "hang" : *rest ? rest : "request";
 	int done = act_now(run, request, name, rest);
 	if (done > 0)
 		done = act_and_finish(run, name, rest);
