@@ -82,7 +82,7 @@ HOST_SOURCES   := $(wildcard host/*.c) daemon/base/buf.c daemon/base/frame.c dae
 FETCH_SOURCES  := $(wildcard fetch/*.c) host/landlock.c host/pipe.c host/sandbox.c host/seccomp.c \
                   daemon/base/buf.c daemon/base/frame.c
 # What agentctl has in common with it.
-CTL_SOURCES    := $(wildcard ctl/*.c) $(wildcard daemon/base/cron_*.c) daemon/base/buf.c daemon/base/calendar.c \
+CTL_SOURCES    := $(wildcard ctl/*.c) $(wildcard daemon/base/cron_*.c) daemon/base/base64.c daemon/base/buf.c daemon/base/calendar.c \
                   daemon/base/id.c daemon/base/tzif.c daemon/base/zone.c daemon/conf/nearest.c
 # manual/PAGE.in, and the one that agentctl makes itself.
 MANUALS        := agentctl.1 $(patsubst manual/%.in,%,$(wildcard manual/*.in))

@@ -26,6 +26,7 @@ static const struct option_row run_options[] = {
 	{ "no-stream", 0, NULL, WORD_OTHER, "print it when it is whole (elsewhere)" },
 	{ "background", 0, NULL, WORD_OTHER, "print the run's id, and do not wait" },
 	{ "timeout", 0, "SECONDS", WORD_OTHER, "how long it may take" },
+	{ "attach", 0, "FILE", WORD_FILE, "send this file along (may be repeated)" },
 	{ 0 },
 };
 

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "ctl/answer.h"
+#include "ctl/attach.h"
 #include "ctl/command.h"
 #include "ctl/interrupt.h"
 #include "ctl/say.h"
@@ -29,6 +30,8 @@ json_t *run_body(const struct run_request *request)
 		json_object_set_new(body, "session_id", json_string(request->session));
 	if (request->timeout_s > 0)
 		json_object_set_new(body, "timeout", json_real(request->timeout_s));
+	if (request->attachments)
+		json_object_set(body, "attachments", request->attachments);
 	return body;
 }
 
@@ -144,6 +147,8 @@ int run_run(struct client *client, const struct arguments *arguments)
 	int code = command_check_number("run", "timeout", timeout, 1000000000);
 	if (code == 0)
 		code = find_text(arguments, &request, &text);
+	if (code == 0)
+		code = attach_files(arguments, &request.attachments);
 	if (code)
 		goto done;
 	request.timeout_s = timeout ? strtod(timeout, NULL) : 0;
@@ -151,6 +156,7 @@ int run_run(struct client *client, const struct arguments *arguments)
 		   ? run_behind(client, &request)
 		   : run_once(client, &request, wants_stream(arguments));
 done:
+	json_decref(request.attachments);
 	free(text);
 	return code;
 }

@@ -8,7 +8,8 @@ struct run_request {
 	const char *agent, *session; /* NULL: the default agent, a new session */
 	const char *text;
 	size_t length;
-	double timeout_s; /* 0: the agent's own */
+	double timeout_s;    /* 0: the agent's own */
+	json_t *attachments; /* borrowed: attach.h; NULL: none */
 };
 
 /* The body for POST /run; text that is no UTF-8 is repaired. */

@@ -369,6 +369,39 @@ def test_run_in_the_background(ctl):
     assert [line.split()[1] for line in lines] == ["run.started", "run.delta", "run.delta", "run.finished"]
 
 
+def test_run_with_files(ctl, tmp_path):
+    """--attach sends files along, by their base names, in their order, with what their endings say of them."""
+    (tmp_path / "folder").mkdir()
+    for name in ("note.TXT", "folder/cat.jpeg", "song.mp3", "film.webm", "none", "ä b.bin"):
+        (tmp_path / name).write_text(f"in {name}")
+    (tmp_path / b"\xff.md".decode(errors="surrogateescape")).write_text("x")
+    names = ["note.TXT", "folder/cat.jpeg", str(tmp_path / "song.mp3"), "film.webm", "none", "ä b.bin", "./\udcff.md"]
+    done = ctl("run", *(word for name in names for word in ("--attach", name)), "attached")
+    assert done.stdout.splitlines() == [
+        "7", "0:note.TXT:text/plain:in note.TXT", "1:cat.jpeg:image/jpeg:in folder/cat.jpeg",
+        "2:song.mp3:audio/mpeg:in song.mp3", "3:film.webm:video/webm:in film.webm", "0:none::in none",
+        "0:ä b.bin::in ä b.bin", "0:\ufffd.md:text/markdown:x"], done
+    id = ctl("run", "--background", "--attach", "none", "attached").stdout.strip()
+    wait_for("the run", lambda: ctl.actor.get(f"/runs/{id}").json["content"] == "1\n0:none::in none\n")
+
+
+def test_run_with_files_that_cannot_be(ctl, tmp_path):
+    """What cannot be read, or not be sent, is named, and no run is made."""
+    (tmp_path / "empty").write_text("")
+    (tmp_path / "large").write_bytes(b"x" * ((32 << 20) + 1))
+    (tmp_path / "over").write_bytes(b"x" * (1 << 20))
+    (tmp_path / "a\nb").write_text("x")
+    for name, why in [("nothing", "cannot open nothing: No such file"), (".", "cannot read .: Is a directory"),
+                      ("empty", "empty is empty"), ("large", "large is longer than 32 MiB")]:
+        done = ctl("run", "--attach", name, "attached")
+        assert (done.returncode, done.stdout) == (66, "") and why in done.stderr
+    for name, why in [("over", "larger than http.max_body"), ("a\nb", '"attachments[0].name" must be')]:
+        done = ctl("run", "--attach", name, "attached")
+        assert (done.returncode, done.stdout) == (REFUSED, "") and why in done.stderr, done
+    assert ctl("run", "--attach").returncode == USAGE
+    assert ctl.actor.get("/runs").json["runs"] == []
+
+
 def test_pieces_arrive_before_the_end(agentd, tmp_path):
     """--stream prints each piece when it comes, long before the run is over."""
     daemon = agentd("agents: { slow: { plugin: echo, chunk: 1, interval: 200ms } }").wait_ready()
