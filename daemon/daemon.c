@@ -266,7 +266,8 @@ static void daemon_on_deliver(void *arg, const struct trigger *trigger, const ch
 	chats_deliver(daemon->chats, interface, chat, run_id, done, done_arg);
 }
 
-/* After the runs: those of schedules may be going on again. */
+/* After the runs: those of schedules may be going on again. And after the chats: the answer of one that is over may
+ * have to be delivered. */
 static int daemon_load_cron(struct daemon *daemon)
 {
 	struct cron_setup setup = {
@@ -446,8 +447,8 @@ int daemon_new(struct event_base *base, const struct daemon_setup *setup, struct
 		goto fail;
 	if (!(daemon->emitter = emitter_new(daemon->runs, daemon->triggers)))
 		goto fail;
-	if ((error = daemon_recover(daemon)) || (error = daemon_load_cron(daemon)) ||
-	    (error = daemon_start_auth(daemon)) || (error = daemon_load_chats(daemon)))
+	if ((error = daemon_recover(daemon)) || (error = daemon_start_auth(daemon)) ||
+	    (error = daemon_load_chats(daemon)) || (error = daemon_load_cron(daemon)))
 		goto fail;
 	daemon_sweep_spool(daemon); /* all that goes on is known */
 	error = EX_OSERR;
@@ -485,7 +486,7 @@ void daemon_free(struct daemon *daemon)
 	if (daemon->store)
 		store_close(daemon->store); /* who waits for it is answered now */
 	http_server_free(daemon->http);
-	chats_free(daemon->chats);
+	chats_free(daemon->chats); /* before cron, which is told what is not delivered any more */
 	cron_free(daemon->cron);
 	emitter_free(daemon->emitter);
 	registry_free(daemon->registry);
