@@ -125,7 +125,7 @@ static bool has_done(struct exchange *exchange, int error, void (*again)(struct 
 static void exchange_over(struct exchange *exchange)
 {
 	if (exchange->has_message)
-		message_remove_files(&exchange->message);
+		message_remove_files(&exchange->message, exchange->interface->chats->setup.spool);
 	inbox_on_over(exchange);
 }
 

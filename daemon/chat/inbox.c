@@ -198,7 +198,8 @@ static void on_stored(void *arg, int error, int64_t seq)
 	struct interface *interface = submission->interface;
 	const struct message *message = &submission->message;
 	if (error == -EEXIST) {
-		message_remove_files(message); /* they came with it the first time */
+		/* They came with it the first time. */
+		message_remove_files(message, interface->chats->setup.spool);
 		error = 0;
 	} else if (error == 0) {
 		interface->received++;

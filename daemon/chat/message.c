@@ -3,10 +3,10 @@
 
 #include <errno.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "daemon/base/message.h"
 #include "daemon/run/attachment.h"
+#include "daemon/run/spool.h"
 
 static const char *str(const json_t *all, const char *key)
 {
@@ -176,16 +176,16 @@ void message_put(struct frame_writer *writer, const struct message *message, str
 
 static void remove_file(void *arg, const char *path, uint64_t bytes)
 {
-	(void)arg;
+	const struct spool *spool = arg;
 	(void)bytes;
-	unlink(path);
+	spool_remove_file(spool, path);
 }
 
-void message_remove_files(const struct message *message)
+void message_remove_files(const struct message *message, struct spool *spool)
 {
 	struct buf attachments = { 0 };
 	if (message_attachments(message, &attachments) == 0)
-		attachments_paths(
-		    (struct frame_text){ attachments.data, attachments.length }, remove_file, NULL);
+		attachments_paths((struct frame_text){ attachments.data, attachments.length },
+		    remove_file, spool);
 	buf_done(&attachments);
 }

@@ -11,6 +11,8 @@
 #include "daemon/base/buf.h"
 #include "daemon/base/frame.h"
 
+struct spool;
+
 /* All texts are borrowed from `all`; those that are absent are "". */
 struct message {
 	json_t *all;
@@ -36,6 +38,6 @@ int message_attachments(const struct message *message, struct buf *out);
 void message_put(
     struct frame_writer *writer, const struct message *message, struct frame_text text);
 /* Removes the files that came with it. */
-void message_remove_files(const struct message *message);
+void message_remove_files(const struct message *message, struct spool *spool);
 
 #endif

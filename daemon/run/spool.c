@@ -52,10 +52,19 @@ char *spool_of_run(const struct spool *spool, const char *run_id)
 	return join(spool, "", run_id);
 }
 
+/* A plugin may have put something else in its place, which is in the way. */
+static int make_folder(const char *path)
+{
+	struct stat there;
+	if (lstat(path, &there) == 0 && !S_ISDIR(there.st_mode) && unlink(path) < 0)
+		return -errno;
+	return mkdir(path, 0700) < 0 && errno != EEXIST ? -errno : 0;
+}
+
 char *spool_of_interface(const struct spool *spool, const char *name)
 {
 	char *path = join(spool, "in-", name);
-	if (path && mkdir(path, 0700) < 0 && errno != EEXIST) {
+	if (path && make_folder(path) < 0) {
 		free(path);
 		path = NULL;
 	}
@@ -111,6 +120,25 @@ int spool_add(const struct spool *spool, const char *run_id, const char *name, c
 	else
 		*ret_path = path;
 	return error;
+}
+
+/* Plugins can write in these folders, and put a link in the place of one: it would lead agentd to files that
+ * their sandbox keeps from them. */
+void spool_remove_file(const struct spool *spool, const char *path)
+{
+	size_t n = strlen(spool->path);
+	const char *below =
+	    strncmp(path, spool->path, n) == 0 && path[n] == '/' ? path + n + 1 : "";
+	const char *name = strchr(below, '/');
+	if (!name || below[0] == '.' || strchr(name + 1, '/'))
+		return;
+	char *folder = strndup(path, (size_t)(name - path));
+	int fd = folder ? open(folder, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC) : -1;
+	if (fd >= 0) {
+		unlinkat(fd, name + 1, 0);
+		close(fd);
+	}
+	free(folder);
 }
 
 /* What is in a folder and was last changed before then, but for folders. True: it is empty now. */

@@ -25,6 +25,8 @@ char *spool_of_interface(const struct spool *spool, const char *name);
  * -errno. */
 int spool_add(const struct spool *spool, const char *run_id, const char *name, const void *bytes,
     size_t n, char **ret_path);
+/* Removes a file by its path, if it lies in a folder of the spool. */
+void spool_remove_file(const struct spool *spool, const char *path);
 /* Removes a run's folder, if there is one, with what is in it. */
 void spool_remove_run(const struct spool *spool, const char *run_id);
 /* Removes all files of folders that were last changed before then. */

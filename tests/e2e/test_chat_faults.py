@@ -1,13 +1,15 @@
 """What must hold of chats when something dies, lies, or is in the way at the wrong moment. What they do when all goes
 well is in test_chats.py."""
 import os
+import time
 
 import pytest
 
 from conftest import SLOW, wait_for
 from line import Line
-from stored import database, execute, kill, runs, stop
+from stored import database, execute, kill, record, runs, stop, wait_over
 from test_chats import GATE, SORRY, config, gated, interface, rows, spooled, state_is
+from test_sandbox import LANDLOCK
 
 
 @pytest.fixture
@@ -38,3 +40,45 @@ cron:
     before = len(line.all("SEND"))
     agentd(text("1h")).wait_ready()
     assert line.replies(before + 1)[-1] == ("c7", "morning 1s")
+
+
+# Files.
+
+def test_a_folder_that_is_a_link(agentd, line):
+    """Attack: a plugin that puts a link in the place of an interface's folder, and submits a path in it, must not have
+    agentd remove a file of that name elsewhere, which its sandbox keeps from the plugin."""
+    daemon = agentd(config(line)).wait_ready()
+    line.wait("UP")
+    folder, elsewhere = spool(daemon) / "in-tel", daemon.cwd / "elsewhere"
+    elsewhere.mkdir()
+    (elsewhere / "precious").write_text("x")
+    folder.rmdir()
+    folder.symlink_to(elsewhere)
+    line.message("say hello", file=f"{folder}/precious")
+    assert line.replies() == [("c1", "hello")]
+    wait_for("it to be over", lambda: rows(daemon, "SELECT count(*) FROM incoming WHERE state <> 2") == [(0,)])
+    line.message("say next")
+    line.replies(2)
+    assert (elsewhere / "precious").exists()
+    stop(daemon)
+    daemon = agentd(config(line)).wait_ready()
+    line.wait("UP", 2)
+    assert folder.is_dir() and not folder.is_symlink()
+    line.message("attached", file="the text")
+    assert line.replies(3)[2][1].rstrip().endswith(":the text")
+    wait_for("the file to be gone", lambda: spooled(daemon) == [])
+
+
+def test_a_file_that_is_a_link(agentd, line):
+    """Attack: the same with a link in the folder: the link is removed, and not what it leads to."""
+    daemon = agentd(config(line)).wait_ready()
+    line.wait("UP")
+    precious = daemon.cwd / "agent.conf"
+    link = spool(daemon) / "in-tel" / "link"
+    link.symlink_to(precious)
+    line.message("attached", file=str(link))
+    [(_, text)] = line.replies()
+    wait_for("the link to be gone", lambda: not link.is_symlink())
+    assert precious.exists()
+    if LANDLOCK >= 1:
+        assert "interfaces" not in text  # nor does the agent's sandbox let it see that file
