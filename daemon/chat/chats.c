@@ -146,6 +146,15 @@ static void saw(struct chats *chats, uint64_t wall_ms)
 		chats->oldest_wall_ms = wall_ms;
 }
 
+/* The files of its answer are there until its reply has been taken, and its turn may be long in coming. */
+static void keep_files(struct chats *chats, const struct store_incoming *incoming)
+{
+	struct run *run =
+	    incoming->run_id ? runs_find_live(chats->setup.runs, incoming->run_id) : NULL;
+	if (run)
+		run_keep_spool(run);
+}
+
 static void on_messages(void *arg, int error, const struct store_incoming *incomings, size_t count)
 {
 	struct loading *loading = arg;
@@ -153,6 +162,7 @@ static void on_messages(void *arg, int error, const struct store_incoming *incom
 		struct interface *interface =
 		    chats_interface_find(loading->chats, incomings[i].interface);
 		saw(loading->chats, incomings[i].at_wall_ms);
+		keep_files(loading->chats, &incomings[i]);
 		if (interface)
 			error = inbox_take_up(interface, &incomings[i]);
 		else

@@ -82,3 +82,22 @@ def test_a_file_that_is_a_link(agentd, line):
     assert precious.exists()
     if LANDLOCK >= 1:
         assert "interfaces" not in text  # nor does the agent's sandbox let it see that file
+
+
+def test_files_of_a_run_that_is_taken_up_late(agentd, line):
+    """Bug: after a crash the files of an answer were gone, if it was there before its message's turn had come."""
+    daemon = agentd(config(line, "auto: false", agent=", concurrency: 1")).wait_ready()
+    line.wait("UP")
+    line.message("hang", user="a")
+    wait_for("the first run", lambda: daemon.load("bot") == (1, 0))
+    line.message("file note.txt words", user="b")
+    wait_for("the second to wait", lambda: daemon.load("bot") == (1, 1))
+    kill(daemon)
+    daemon = agentd(config(line, "auto: false", "max_concurrent_requests: 1")).wait_ready()
+    second, first = runs(daemon)
+    wait_over(daemon, second["run_id"])
+    assert record(daemon, first["run_id"])["status"] == "running" and not line.all("SEND")
+    daemon.request("POST", f"/runs/{first['run_id']}/cancel")
+    sent = line.wait("SEND")[0]
+    assert open(sent[6].split(":")[2].rstrip(";")).read() == "words"
+    line.sent(sent[1])
