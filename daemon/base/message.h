@@ -14,10 +14,10 @@
  * length and MESSAGE_COST; agentd gives the credit back as the readers of the run take the text. A
  * host that spends more than it has is broken. FINISH costs nothing.
  *
- * An interface: SUBMIT from CONFIG on, SENT and RESPOND from READY on. Each SUBMIT is answered with SUBMITTED, once
- * the message is in the store; it has at most MESSAGE_SUBMISSIONS that are not answered. Each SEND is answered with
- * SENT, each HTTP with RESPOND. A hook: each CALL is answered with DECIDE. The numbers of these are the sender's, in
- * the place of a run's.
+ * An interface: SUBMIT and STOPPED from CONFIG on, SENT and RESPOND from READY on. Each SUBMIT is answered with
+ * SUBMITTED, once the message is in the store; it has at most MESSAGE_SUBMISSIONS that are not answered. Each SEND is
+ * answered with SENT, each HTTP with RESPOND. A hook: each CALL is answered with DECIDE. The numbers of these are the
+ * sender's, in the place of a run's.
  *
  * EMIT may come from CONFIG on. Each is answered with EMITTED, once what came of it is in the store; a host
  * has at most MESSAGE_EMISSIONS that are not answered.

@@ -153,6 +153,7 @@ static int interface_on_frame(void *arg, struct child *child, const struct frame
 		return on_respond(interface, frame);
 	case MESSAGE_STOPPED:
 		interface->receiving = false;
+		interface->stopped = true;
 		interface_check_idle(interface);
 		return frame->length ? -EPROTO : 0;
 	default:
@@ -167,7 +168,7 @@ static void interface_on_gone(void *arg, struct child *child)
 	fail_calls(interface);
 	outbox_on_gone(interface->outbox, child_last_exit(child)->reason);
 	interface->submitting = 0; /* what is on its way comes from a process that is gone */
-	interface->receiving = false;
+	interface->receiving = interface->stopped = false;
 }
 
 static void interface_on_changed(void *arg, struct child *child)
@@ -177,7 +178,7 @@ static void interface_on_changed(void *arg, struct child *child)
 	if (state == STATE_READY) {
 		log_info("%s: ready (pid %d, generation %u)", interface_label(interface),
 		    child_pid(child), child_generation(child));
-		interface->receiving = true;
+		interface->receiving = !interface->stopped;
 		if (interface->chats->draining)
 			interface_drain(interface);
 		outbox_pump(interface->outbox);

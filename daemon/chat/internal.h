@@ -54,6 +54,7 @@ struct interface {
 	struct emissions emissions;
 	bool restarting; /* it is to come up again once it is down */
 	bool receiving;  /* messages may come from its process */
+	bool stopped;    /* its process has said that it receives no more */
 	uint64_t received, answered, failed;
 	size_t submitting; /* messages of its process on their way into the store */
 

@@ -142,8 +142,9 @@ static int child_on_frame(void *arg, const struct frame *frame)
 		return frame->length ? -EPROTO : 0;
 	case MESSAGE_LOG:
 		return child_on_log(child, frame);
-	case MESSAGE_EMIT:   /* also from its open, and its close */
-	case MESSAGE_SUBMIT: /* also from its start */
+	case MESSAGE_EMIT:    /* also from its open, and its close */
+	case MESSAGE_SUBMIT:  /* also from its start */
+	case MESSAGE_STOPPED: /* also if it is told to stop before it is ready */
 		return child->configured ? child->ops->frame(child->arg, child, frame) : -EPROTO;
 	case MESSAGE_INPUT:
 	case MESSAGE_DELTA:
@@ -151,7 +152,6 @@ static int child_on_frame(void *arg, const struct frame *frame)
 	case MESSAGE_FINISH:
 	case MESSAGE_SENT:
 	case MESSAGE_RESPOND:
-	case MESSAGE_STOPPED:
 	case MESSAGE_DECIDE:
 		if (child->state != STATE_READY && child->state != STATE_DRAINING)
 			return child->state == STATE_STOPPING ? 0 : -EPROTO;

@@ -39,8 +39,8 @@ struct child_setup {
 };
 
 struct child_ops {
-	/* What message.h has from READY on, in READY and DRAINING; EMIT and SUBMIT, once it has CONFIG. Negative: it makes
-	 * no sense, from a plugin of its kind or at all; the process is killed. */
+	/* What message.h has from READY on, in READY and DRAINING; EMIT, SUBMIT and STOPPED, once it has CONFIG. Negative: it
+	 * makes no sense, from a plugin of its kind or at all; the process is killed. */
 	int (*frame)(void *arg, struct child *child, const struct frame *frame);
 	/* The process is gone; whatever it had in flight is lost. `changed` follows. */
 	void (*gone)(void *arg, struct child *child);

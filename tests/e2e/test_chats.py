@@ -8,7 +8,7 @@ from contextlib import closing
 
 import pytest
 
-from conftest import SLOW, wait_for
+from conftest import SLOW, Reply, wait_for
 from line import Line
 from stored import kill, record, runs, stop
 
@@ -619,6 +619,20 @@ def test_messages_before_it_is_ready(agentd, line, later):
     if later == "true":
         line.order("ready")
     assert line.replies() == [("c1", "early")] and state_is(daemon, "ready")["restarts"] == 0
+
+
+def test_stopped_before_it_is_ready(agentd, line):
+    """Promise: one that is told to stop before it is ready, and becomes ready all the same, holds nothing up."""
+    daemon = agentd(config(line, "ready_later: true", agent=", concurrency: 1")).wait_ready()
+    line.wait("UP")
+    run = daemon.start_run("timer 700")
+    wait_for("it to run", lambda: daemon.load("bot")[0] == 1)
+    daemon.terminate()
+    line.wait("STOP")
+    line.order("ready")
+    assert Reply(run.getresponse()).status == 200
+    assert daemon.wait(4) == 0
+    assert not [m for m in daemon.messages() if "makes no sense" in m]
 
 
 def test_one_crash_loop(agentd, line):
