@@ -90,6 +90,16 @@ void id_make(uint64_t wall_ms, char out[ID_SIZE])
 	*p = '\0';
 }
 
+bool id_is_good(const char *text)
+{
+	for (size_t i = 0; i < ID_SIZE - 1; i++)
+		if (i == 8 || i == 13 || i == 18 || i == 23
+			? text[i] != '-'
+			: !text[i] || !strchr("0123456789abcdef", text[i]))
+			return false;
+	return text[ID_SIZE - 1] == '\0';
+}
+
 uint32_t random_u32(void)
 {
 	uint32_t value;

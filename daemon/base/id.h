@@ -16,6 +16,8 @@ void time_format(uint64_t wall_ms, char out[TIME_SIZE]);
 
 /* A UUIDv7 (RFC 9562, section 5.7): milliseconds, then random. */
 void id_make(uint64_t wall_ms, char out[ID_SIZE]);
+/* Whether the text looks as those do. */
+bool id_is_good(const char *text);
 /* 32 random bits, for jitter. */
 uint32_t random_u32(void);
 

@@ -11,6 +11,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "daemon/base/id.h"
+
+#define OF_INTERFACE "in-"
+
 struct spool {
 	char *path;
 };
@@ -63,7 +67,7 @@ static int make_folder(const char *path)
 
 char *spool_of_interface(const struct spool *spool, const char *name)
 {
-	char *path = join(spool, "in-", name);
+	char *path = join(spool, OF_INTERFACE, name);
 	if (path && make_folder(path) < 0) {
 		free(path);
 		path = NULL;
@@ -141,7 +145,14 @@ void spool_remove_file(const struct spool *spool, const char *path)
 	free(folder);
 }
 
-/* What is in a folder and was last changed before then, but for folders. True: it is empty now. */
+static bool is_of_interface(const char *path)
+{
+	const char *slash = strrchr(path, '/');
+	return strncmp(slash ? slash + 1 : path, OF_INTERFACE, sizeof(OF_INTERFACE) - 1) == 0;
+}
+
+/* What is in a folder and was last changed before then, but for folders, and what is a plugin's own. True: it is empty
+ * now. */
 static bool clear(int parent, const char *name, int64_t before_s)
 {
 	int fd = openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
@@ -157,9 +168,10 @@ static bool clear(int parent, const char *name, int64_t before_s)
 		struct stat file;
 		if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
 			continue;
+		bool ours = !is_of_interface(name) || id_is_good(entry->d_name);
 		bool old = fstatat(fd, entry->d_name, &file, AT_SYMLINK_NOFOLLOW) == 0 &&
 			   file.st_mtime < before_s;
-		if (!old || unlinkat(fd, entry->d_name, 0) < 0)
+		if (!ours || !old || unlinkat(fd, entry->d_name, 0) < 0)
 			empty = false;
 	}
 	closedir(folder);
@@ -171,7 +183,7 @@ static void clear_and_remove(int parent, const char *name, int64_t before_s)
 	struct stat folder;
 	bool old =
 	    fstatat(parent, name, &folder, AT_SYMLINK_NOFOLLOW) == 0 && folder.st_mtime < before_s;
-	if (clear(parent, name, before_s) && old && strncmp(name, "in-", 3) != 0)
+	if (clear(parent, name, before_s) && old && !is_of_interface(name))
 		unlinkat(parent, name, AT_REMOVEDIR);
 }
 

@@ -3,6 +3,9 @@
  * what comes in, and a run one of its id: for the files that came with its request, and for those of its
  * answer, which its agent makes.
  *
+ * The names of files that come in are ids (host->spool). What has another name in an interface's folder is
+ * the plugin's own, and is left alone.
+ *
  * What belongs to something that is over is removed with it; what a crash has left, by the sweep: a file
  * that is older than everything that still goes on belongs to nothing.
  */
@@ -29,7 +32,7 @@ int spool_add(const struct spool *spool, const char *run_id, const char *name, c
 void spool_remove_file(const struct spool *spool, const char *path);
 /* Removes a run's folder, if there is one, with what is in it. */
 void spool_remove_run(const struct spool *spool, const char *run_id);
-/* Removes all files of folders that were last changed before then. */
+/* Removes all files of folders that were last changed before then, but for the plugins' own. */
 void spool_sweep(const struct spool *spool, uint64_t before_wall_ms);
 
 #endif

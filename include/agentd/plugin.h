@@ -427,7 +427,8 @@ struct agentd_host {
 	int (*respond)(const struct agentd_host *host, uint64_t request, uint32_t status,
 	    const char *content_type, struct agentd_text body);
 	/* Any thread. The path of a new file in this interface's spool folder, which is for the caller
-	 * to make, and agentd's once it is in a message: at most 32 MiB. -ENOSPC: `size` is too small. */
+	 * to make, and agentd's once it is in a message: at most 32 MiB. Files of other names that a plugin
+	 * makes in that folder are its own, and outlive it. -ENOSPC: `size` is too small. */
 	int (*spool)(const struct agentd_host *host, char *path, size_t size);
 	/* Nothing more will be submitted, when `stop` returned AGENTD_PENDING. */
 	void (*stopped)(const struct agentd_host *host);
