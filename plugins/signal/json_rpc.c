@@ -2,8 +2,8 @@
  * json_rpc: messages are pushed over a WebSocket, one in each of its messages. It is opened again, with a
  * delay, whenever it ends.
  *
- * The API keeps nothing for who is not connected, and waits for no confirmation: what comes is in the inbox at
- * once, and the connection is given up last of all.
+ * The API keeps nothing for who is not connected, and waits for no confirmation: what comes is written down and in
+ * the inbox at once, and the connection is given up last of all.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,6 +26,7 @@ static void on_opened(void *arg)
 static void on_message(void *arg, struct agentd_text text)
 {
 	struct json_rpc *rpc = arg;
+	signal_receive_keep(rpc->receive, text);
 	signal_receive_take(rpc->receive, text);
 }
 

@@ -1,8 +1,8 @@
 /*
  * native: messages are asked for, again and again: GET /v1/receive/NUMBER.
  *
- * What an answer holds exists nowhere else any more. So it is taken piece by piece, and what has come before
- * a connection broke is kept; an answer has all the time that signal-cli may need for attachments; and one that
+ * What an answer holds exists nowhere else any more. So it is written down piece by piece as it comes, and what has
+ * come before a connection broke, or this process was killed, is taken; an answer has all the time that signal-cli may need for attachments; and one that
  * is under way is waited for when the interface stops.
  */
 #include <errno.h>
@@ -29,6 +29,7 @@ struct native {
 static bool on_piece(void *arg, struct agentd_text piece)
 {
 	struct native *native = arg;
+	signal_receive_keep(native->receive, piece);
 	if (native->capacity - native->length < piece.n && !native->full) {
 		size_t capacity = 2 * native->capacity + piece.n;
 		char *bytes = realloc(native->bytes, capacity);

@@ -1,4 +1,5 @@
-/* receive: begins, again and again, with delays; never before the inbox is empty. */
+/* receive: begins, again and again, with delays; never before the inbox is empty, nor before what a process that was
+ * killed had received is in the store. */
 #include "receive.h"
 
 #include <errno.h>
@@ -8,6 +9,7 @@
 
 #include "batch.h"
 #include "inbox.h"
+#include "journal.h"
 #include "plugins/common/backoff.h"
 #include "verdict.h"
 
@@ -17,9 +19,11 @@
 struct signal_receive {
 	struct signal_receive_setup setup;
 	struct signal_inbox *inbox;
+	struct signal_journal *journal;
 	void *mode; /* what its `open` returned */
 	struct agentd_timer *timer;
 	bool stopped, ready, worked; /* worked: ever */
+	bool taking;                 /* there may be more to take when the inbox is empty */
 	bool waiting;                /* for the inbox, and then for `delay_ms` */
 	uint64_t delay_ms;
 	struct backoff backoff;
@@ -58,6 +62,10 @@ static void check_stopped(struct signal_receive *receive)
 static void on_empty(void *arg)
 {
 	struct signal_receive *receive = arg;
+	if (receive->taking)
+		return;
+	if (!is_busy(receive))
+		signal_journal_clear(receive->journal);
 	check_stopped(receive);
 	if (receive->waiting)
 		receive_later(receive, receive->delay_ms);
@@ -74,9 +82,10 @@ struct signal_receive *signal_receive_new(const struct signal_receive_setup *set
 	if (receive->backoff.max_ms < setup->interval_ms)
 		receive->backoff.max_ms = setup->interval_ms;
 	receive->inbox = signal_inbox_new(setup->host, setup->api, on_empty, receive);
+	receive->journal = signal_journal_new(setup->host);
 	receive->mode = setup->mode->open(receive);
 	receive->timer = setup->host->timer_new(setup->host, on_time, receive);
-	if (!receive->inbox || !receive->mode || !receive->timer) {
+	if (!receive->inbox || !receive->journal || !receive->mode || !receive->timer) {
 		signal_receive_free(receive);
 		return NULL;
 	}
@@ -90,6 +99,7 @@ void signal_receive_free(struct signal_receive *receive)
 	if (receive->mode)
 		receive->setup.mode->close(receive->mode);
 	signal_inbox_free(receive->inbox);
+	signal_journal_free(receive->journal);
 	if (receive->timer)
 		receive->setup.host->timer_free(receive->timer);
 	free(receive);
@@ -97,6 +107,15 @@ void signal_receive_free(struct signal_receive *receive)
 
 void signal_receive_start(struct signal_receive *receive)
 {
+	const struct agentd_host *host = receive->setup.host;
+	size_t n;
+	char *left = signal_journal_take_up(receive->journal, &n);
+	if (left) {
+		host->log(host, AGENTD_LOG_INFO,
+		    "%zu bytes were received before the last end and not stored: they are now", n);
+		signal_receive_take(receive, agentd_text(left, n));
+	}
+	free(left);
 	receive_later(receive, 0);
 }
 
@@ -131,10 +150,16 @@ static void take_one(struct signal_receive *receive, const json_t *object)
 		    strerror(-got));
 }
 
+void signal_receive_keep(struct signal_receive *receive, struct agentd_text bytes)
+{
+	signal_journal_add(receive->journal, bytes);
+}
+
 void signal_receive_take(struct signal_receive *receive, struct agentd_text bytes)
 {
 	const struct agentd_host *host = receive->setup.host;
 	struct signal_batch batch = { .rest = bytes };
+	receive->taking = true;
 	for (json_t *object; (object = signal_batch_next(&batch));) {
 		take_one(receive, object);
 		json_decref(object);
@@ -144,6 +169,9 @@ void signal_receive_take(struct signal_receive *receive, struct agentd_text byte
 		    "%zu of %zu bytes that were received cannot be read: if there was a message in "
 		    "them it is lost",
 		    batch.lost, bytes.n);
+	receive->taking = false;
+	if (!is_busy(receive))
+		signal_journal_clear(receive->journal);
 }
 
 void signal_receive_ready(struct signal_receive *receive)

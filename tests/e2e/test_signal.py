@@ -6,10 +6,13 @@ mode that could not be used (34), direct messages past a list of groups and no t
 """
 import base64
 import json
+import os
 import re
+import sqlite3
 import textwrap
 import threading
 import time
+from signal import SIGKILL
 
 import pytest
 
@@ -310,11 +313,8 @@ def test_errors_over_the_websocket_are_logged(signal):
 def test_nothing_is_received_before_the_rest_is_in_the_store(signal, tmp_path):
     """A message whose store is locked stays with the interface, which asks for no other, and it is answered
     when the store is back."""
-    import sqlite3
     daemon, api = signal()
-    database = next((tmp_path / "state").rglob("*.db"))
-    lock = sqlite3.connect(database, isolation_level=None)
-    lock.execute("BEGIN IMMEDIATE")
+    lock = kept_back(tmp_path)
     api.say("kept")
     wait_for("it to be received", lambda: not api.waiting)
     receives = api.receives
@@ -324,6 +324,70 @@ def test_nothing_is_received_before_the_rest_is_in_the_store(signal, tmp_path):
     assert api.receives == receives and len(api.waiting) == 1
     lock.execute("ROLLBACK")
     wait_texts(api, "kept", "later")
+
+
+def kept_back(tmp_path):
+    """Locks the store, so that nothing goes into it until that is rolled back."""
+    lock = sqlite3.connect(next((tmp_path / "state").rglob("*.db")), isolation_level=None)
+    lock.execute("BEGIN IMMEDIATE")
+    return lock
+
+
+def journals(tmp_path):
+    return sorted(path.name for path in (tmp_path / "state").rglob("received-*"))
+
+
+@BOTH
+@pytest.mark.parametrize("what", ["interface", "agentd"])
+def test_what_was_received_outlives_a_kill(signal, tmp_path, mode, what):
+    """SIGKILL after the receive and before the store, of the interface and of agentd: what is nowhere else is
+    answered by the next process, once, in its order, and before what came later. Nothing is left of the file."""
+    daemon, api = signal(mode=mode)
+    lock = kept_back(tmp_path)
+    api.arrive(*(json.dumps(api.envelope(str(i))) for i in range(3)))
+    wait_for("them to be received", lambda: not api.waiting and journals(tmp_path) == ["received-0"])
+    abouts = api.called("GET", "/v1/about")
+    if what == "agentd":
+        daemon.process.kill()
+        daemon.wait()
+        api.say("3") if mode == "native" else None
+        lock.execute("ROLLBACK")
+        daemon, _ = signal(server=api)
+    else:
+        os.kill(int(re.search(r"pid (\d+)", daemon.wait_log("interface phone: ready")["message"]).group(1)), SIGKILL)
+        wait_for("the next process", lambda: api.called("GET", "/v1/about") > abouts)
+        lock.execute("ROLLBACK")
+    daemon.wait_log("bytes were received before the last end and not stored")
+    wait_for("it to receive", lambda: mode == "native" or api.sockets)
+    api.say("last")
+    wait_texts(api, "0", "1", "2", *(["3"] if what == "agentd" and mode == "native" else []), "last")
+    wait_for("the file to go", lambda: not journals(tmp_path))
+
+
+def test_half_a_message_that_was_written_down_harms_nothing(signal, tmp_path):
+    """A kill in the middle of an answer: what is whole in the file is taken."""
+    daemon, api = signal()
+    lock = kept_back(tmp_path)
+    api.plan("receive", HALF)
+    wait_for("it to ask", lambda: api.planned("receive") == 0)
+    api.arrive(*(json.dumps(api.envelope(str(i))) for i in range(3)))
+    daemon.wait_log("what was still to come of its messages is lost")
+    daemon.process.kill()
+    daemon.wait()
+    lock.execute("ROLLBACK")
+    signal(server=api)
+    wait_texts(api, "0", "1")
+    api.say("and on")
+    wait_texts(api, "0", "1", "and on")
+
+
+def test_a_receive_that_brings_no_message_leaves_nothing(signal, tmp_path):
+    """Also one whose only message is refused for what it is, with another behind it."""
+    _, api = signal()
+    api.arrive(json.dumps({"envelope": {"source": ANN, "timestamp": 1, "receiptMessage": {"when": 1}}, "account": ME}),
+               json.dumps(api.envelope("x" * 300000)), json.dumps(api.envelope("good")))
+    wait_texts(api, "good")
+    wait_for("the file to go", lambda: not journals(tmp_path))
 
 
 # Who may write.

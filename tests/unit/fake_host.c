@@ -152,6 +152,16 @@ static int fake_sent(const struct agentd_host *host, uint64_t reply, const struc
 	return 0;
 }
 
+static int fake_spool(const struct agentd_host *host, char *path, size_t size)
+{
+	(void)host;
+	if (!the_fake->spool)
+		return -ENOSYS;
+	int n = snprintf(path, size, "%s/0192f0c1-0000-7000-8000-00000000%04u", the_fake->spool,
+	    ++the_fake->spooled);
+	return n > 0 && (size_t)n < size ? 0 : -ENOSPC;
+}
+
 static const struct agentd_host table = {
 	.size = sizeof(table),
 	.abi = AGENTD_ABI,
@@ -171,6 +181,7 @@ static const struct agentd_host table = {
 	.watch_free = fake_watch_free,
 	.submit = fake_submit,
 	.sent = fake_sent,
+	.spool = fake_spool,
 };
 
 struct fake_host *fake_host_new(void)

@@ -17,6 +17,8 @@ struct fake_host {
 	char ended[256];         /* what `fatal` was told, or `fail`, or `done`; they return here */
 	bool ready;
 	unsigned timers, watches; /* that are alive */
+	unsigned spooled;         /* paths that were given */
+	const char *spool;        /* a folder for `spool`; NULL: there is none */
 	/* Optional, of an interface. */
 	int (*on_submit)(
 	    const struct agentd_incoming *message, void (*done)(void *arg, int error), void *arg);
