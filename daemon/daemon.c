@@ -433,6 +433,7 @@ int daemon_new(struct event_base *base, const struct daemon_setup *setup, struct
 		goto fail;
 	runs_begin_era(daemon->runs, daemon->now.era);
 	struct registry_setup registry = {
+		.era = daemon->now.era,
 		.settings = daemon->now.settings,
 		.images = daemon->now.images,
 		.host_fd = setup->host_fd,

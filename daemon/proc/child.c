@@ -529,6 +529,14 @@ void child_free(struct child *child)
 	}
 }
 
+void child_rebind(struct child *child, const struct child_setup *setup)
+{
+	struct image *before = child->setup.image;
+	child->setup = *setup;
+	child->setup.image = image_ref(setup->image);
+	image_unref(before);
+}
+
 void child_up(struct child *child)
 {
 	child->wanted = true;

@@ -15,7 +15,7 @@
 
 struct output {
 	int fd;
-	const char *name; /* borrowed */
+	char *name;
 	struct event *readable;
 	char line[LINE_MAX_BYTES + 1], last[LINE_MAX_BYTES + 1];
 	size_t length;
@@ -101,9 +101,9 @@ struct output *output_new(struct event_base *base, int fd, const char *name)
 		return NULL;
 	}
 	output->fd = fd;
-	output->name = name;
+	output->name = strdup(name);
 	output->readable = event_new(base, fd, EV_READ | EV_PERSIST, output_on_readable, output);
-	if (!output->readable || event_add(output->readable, NULL) < 0) {
+	if (!output->name || !output->readable || event_add(output->readable, NULL) < 0) {
 		output_free(output);
 		return NULL;
 	}
@@ -129,5 +129,6 @@ void output_free(struct output *output)
 	if (output->readable)
 		event_free(output->readable);
 	close(output->fd);
+	free(output->name);
 	free(output);
 }

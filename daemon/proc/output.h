@@ -15,7 +15,7 @@
 struct event_base;
 struct output;
 
-/* The fd belongs to the output; `name` is borrowed. NULL: memory is out, and fd is closed. */
+/* The fd belongs to the output; `name` is copied. NULL: memory is out, and fd is closed. */
 struct output *output_new(struct event_base *base, int fd, const char *name);
 /* One line that did not come through the pipe; `run_id` is "" if it is about no run. */
 void output_say(

@@ -11,67 +11,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "daemon/base/log.h"
-#include "daemon/proc/options.h"
-#include "daemon/run/internal.h"
-#include "daemon/run/worker.h"
+#include "daemon/run/agent_internal.h"
 
 #define BACKLOG_MAX (8u << 20) /* bytes a process has not read: then it gets no more runs */
 #define DURABLE_MAX 10000      /* durable runs that wait; more are refused */
-#define RETIRED_MAX 4          /* replaced processes that have not ended; then none is replaced */
-
-struct agent {
-	struct event_base *base; /* borrowed */
-	struct agent_setup setup;
-	struct image *image;
-	struct buf config; /* the CONFIG frame */
-	unsigned generations;
-	unsigned restarts; /* of workers that are gone */
-	struct child_exit last_exit;
-	struct tally tally;
-	TAILQ_HEAD(, worker) workers;
-	TAILQ_HEAD(, run) queue;
-	TAILQ_HEAD(, run) suspects; /* were in flight when a process died; retried alone */
-	struct worker *quarantine;  /* borrowed: the worker that gets them; NULL: none needed */
-	bool pumping, stopping;
-	/* Started and not begun: in the queue, or before it in their session. */
-	size_t waiting, waiting_durable;
-};
-
-/* Processes. */
-
-static struct worker *agent_add_worker(struct agent *agent, enum worker_role role)
-{
-	const struct agent_setup *setup = &agent->setup;
-	struct child_setup child = {
-		.name = setup->settings->instance.name,
-		.label = setup->settings->instance.label,
-		.image = agent->image,
-		.config = &agent->config,
-		.times = setup->supervision,
-		.limits = &setup->settings->instance.limits,
-		.hidden = setup->hidden,
-		.generations = &agent->generations,
-		.host_fd = setup->host_fd,
-	};
-	struct worker *worker = worker_new(agent->base, agent, role, &child);
-	if (worker)
-		TAILQ_INSERT_TAIL(&agent->workers, worker, link);
-	return worker;
-}
-
-static void agent_remove_worker(struct agent *agent, struct worker *worker)
-{
-	struct worker *other;
-	TAILQ_REMOVE(&agent->workers, worker, link);
-	TAILQ_FOREACH (other, &agent->workers, link)
-		if (other->successor == worker)
-			other->successor = NULL;
-	if (agent->quarantine == worker)
-		agent->quarantine = NULL;
-	agent->restarts += child_restarts(worker->child);
-	worker_free(worker);
-}
 
 struct agent *agent_new(struct event_base *base, const struct agent_setup *setup)
 {
@@ -80,12 +23,19 @@ struct agent *agent_new(struct event_base *base, const struct agent_setup *setup
 		return NULL;
 	agent->base = base;
 	agent->setup = *setup;
-	agent->image = image_ref(setup->image);
 	TAILQ_INIT(&agent->queue);
 	TAILQ_INIT(&agent->suspects);
 	TAILQ_INIT(&agent->workers);
-	bool ok = options_encode(&setup->settings->instance, &agent->config) == 0;
-	for (int64_t i = 0; ok && i < setup->settings->workers; i++)
+	struct edition_setup edition = {
+		.era = setup->config.era,
+		.instance = &setup->config.settings->instance,
+		.supervision = setup->config.supervision,
+		.hidden = setup->config.hidden,
+		.image = setup->config.image,
+	};
+	agent->edition = edition_new(&edition);
+	bool ok = agent->edition != NULL;
+	for (int64_t i = 0; ok && i < setup->config.settings->workers; i++)
 		ok = agent_add_worker(agent, WORKER_SERVING);
 	if (!ok) {
 		agent_free(agent);
@@ -101,9 +51,8 @@ void agent_free(struct agent *agent)
 	agent->stopping = true;
 	while (!TAILQ_EMPTY(&agent->workers))
 		agent_remove_worker(agent, TAILQ_FIRST(&agent->workers));
-	image_unref(agent->image);
+	edition_unref(agent->edition);
 	tally_done(&agent->tally);
-	options_done(&agent->config);
 	free(agent);
 }
 
@@ -122,6 +71,16 @@ void agent_stop(struct agent *agent)
 		next = TAILQ_NEXT(worker, link); /* this one may go at once */
 		worker_stop(worker);
 	}
+}
+
+/* Durable ones could wait for ever. */
+void agent_leave(struct agent *agent)
+{
+	struct run *run;
+	agent_stop(agent);
+	while ((run = TAILQ_FIRST(&agent->queue)) || (run = TAILQ_FIRST(&agent->suspects)))
+		run_end(run, RUN_FAILED, run->durable ? RUN_INTERRUPTED : RUN_AGENT_UNAVAILABLE,
+		    "agentd has no such agent any more");
 }
 
 bool agent_is_down(const struct agent *agent)
@@ -153,156 +112,23 @@ static enum state agent_state(const struct agent *agent)
 	return best;
 }
 
-/* Whether it serves, or is about to. */
-static bool agent_is_available(const struct agent *agent)
+bool agent_is_available(const struct agent *agent)
 {
 	enum state state = agent_state(agent);
 	return state == STATE_READY || state == STATE_STARTING || state == STATE_STOPPING;
 }
 
-static void agent_refuse_queued(struct agent *agent)
+void agent_refuse_queued(struct agent *agent)
 {
 	char why[300];
-	snprintf(why, sizeof(why), "%s is not running: %s", agent->setup.settings->instance.label,
-	    agent->last_exit.reason);
+	snprintf(why, sizeof(why), "%s is not running: %s",
+	    agent->setup.config.settings->instance.label, agent->last_exit.reason);
 	struct run *run = TAILQ_FIRST(&agent->queue), *next;
 	for (; run; run = next) {
 		next = TAILQ_NEXT(run, queued);
 		if (!run->durable) /* those wait as long as they must */
 			run_end(run, RUN_FAILED, RUN_AGENT_UNAVAILABLE, why);
 	}
-}
-
-/* Replacing. */
-
-/* The successor of `worker` serves from now on; without one that is READY only since there is nothing
- * better. */
-static void agent_hand_over(struct worker *worker)
-{
-	worker->successor->role = WORKER_SERVING;
-	worker_retire(worker);
-}
-
-void agent_on_worker_gone(struct worker *worker)
-{
-	struct agent *agent = worker->agent;
-	agent->last_exit = *child_last_exit(worker->child);
-	if (worker->role == WORKER_RETIRED)
-		snprintf(agent->last_exit.reason, sizeof(agent->last_exit.reason),
-		    "replaced, since %s (%.128s)", worker->reason,
-		    child_last_exit(worker->child)->reason);
-	if (worker->successor)
-		agent_hand_over(worker);
-}
-
-static struct worker *agent_predecessor(const struct worker *successor)
-{
-	struct worker *worker;
-	TAILQ_FOREACH (worker, &successor->agent->workers, link)
-		if (worker->successor == successor)
-			return worker;
-	return NULL;
-}
-
-static void agent_on_worker_ready(struct worker *worker)
-{
-	struct agent *agent = worker->agent;
-	log_info("%s: ready (pid %d, generation %u)", agent->setup.settings->instance.label,
-	    child_pid(worker->child), child_generation(worker->child));
-	if (worker->role == WORKER_SUCCESSOR)
-		agent_hand_over(agent_predecessor(worker));
-	agent_pump(agent);
-}
-
-/* May free the worker. */
-void agent_on_worker_changed(struct worker *worker)
-{
-	struct agent *agent = worker->agent;
-	enum state state = child_state(worker->child);
-	bool is_down = state == STATE_BACKOFF || state == STATE_FAILED || state == STATE_DOWN;
-	if (state == STATE_READY)
-		agent_on_worker_ready(worker);
-	else if (state == STATE_DRAINING && worker->count == 0)
-		child_idle(worker->child);
-	else if (worker->role == WORKER_RETIRED && state == STATE_DOWN)
-		agent_remove_worker(agent, worker);
-	else if (worker->role == WORKER_RETIRED && is_down)
-		child_down(worker->child);
-	if (is_down && !agent_is_available(agent))
-		agent_refuse_queued(agent);
-	if (agent->setup.changed)
-		agent->setup.changed(agent->setup.arg);
-}
-
-static size_t agent_count_role(const struct agent *agent, enum worker_role role)
-{
-	const struct worker *worker;
-	size_t count = 0;
-	TAILQ_FOREACH (worker, &agent->workers, link)
-		count += worker->role == role;
-	return count;
-}
-
-bool agent_replace(struct run *run)
-{
-	struct worker *worker = run->worker;
-	struct agent *agent = worker->agent;
-	if (agent->stopping || worker->role == WORKER_RETIRED || worker->successor)
-		return true;
-	if (agent_count_role(agent, WORKER_RETIRED) >= RETIRED_MAX)
-		return false;
-	log_warn("%s: a run in pid %d (generation %u) does not heed its end: it is replaced",
-	    agent->setup.settings->instance.label, child_pid(worker->child),
-	    child_generation(worker->child));
-	worker->reason = "a run in it did not end";
-	if (worker->role == WORKER_QUARANTINE) {
-		agent->quarantine = NULL;
-		worker_retire(worker);
-		agent_pump(agent);
-		return true;
-	}
-	worker->successor = agent_add_worker(agent, WORKER_SUCCESSOR);
-	if (!worker->successor)
-		return false;
-	child_up(worker->successor->child);
-	return true;
-}
-
-/* One that does not serve is started at once; one that does goes on until another can take its place. */
-static int worker_renew(struct worker *worker)
-{
-	struct agent *agent = worker->agent;
-	enum state state = child_state(worker->child);
-	if (worker->successor) {
-		child_up(worker->successor->child); /* if it is down, and waits, or had failed */
-		return 0;
-	}
-	if (state == STATE_STARTING)
-		return 0;
-	if (state != STATE_READY) {
-		child_up(worker->child);
-		return 0;
-	}
-	if (agent_count_role(agent, WORKER_RETIRED) >= RETIRED_MAX)
-		return -EBUSY;
-	worker->successor = agent_add_worker(agent, WORKER_SUCCESSOR);
-	if (!worker->successor)
-		return -ENOMEM;
-	worker->reason = "that was asked for";
-	child_up(worker->successor->child);
-	return 0;
-}
-
-int agent_restart(struct agent *agent)
-{
-	struct worker *worker = TAILQ_FIRST(&agent->workers), *next;
-	int error = 0;
-	for (; worker && error == 0; worker = next) {
-		next = TAILQ_NEXT(worker, link);
-		if (worker->role == WORKER_SERVING && !agent->stopping)
-			error = worker_renew(worker);
-	}
-	return error;
 }
 
 /* Places. */
@@ -334,7 +160,7 @@ static uint64_t agent_retry_at_wall_ms(const struct agent *agent)
 
 enum run_code agent_admit(const struct agent *agent, bool durable)
 {
-	const struct agent_settings *settings = agent->setup.settings;
+	const struct agent_settings *settings = agent->setup.config.settings;
 	if (durable) /* they are in the store, but here as well */
 		return agent->waiting_durable < DURABLE_MAX ? RUN_OK : RUN_OVERLOADED;
 	if (!agent_is_available(agent))
@@ -360,8 +186,8 @@ void agent_count(struct agent *agent, struct run *run)
 /* The one with the fewest runs; NULL: no process has a place. */
 static struct worker *agent_find_place(const struct agent *agent)
 {
-	const struct agent_settings *settings = agent->setup.settings;
-	bool blocking = image_descriptor(agent->image)->flags & AGENTD_BLOCKING;
+	const struct agent_settings *settings = agent->setup.config.settings;
+	bool blocking = edition_descriptor(agent->edition)->flags & AGENTD_BLOCKING;
 	size_t most =
 	    (size_t)(blocking ? settings->instance.limits.threads : settings->concurrency);
 	struct worker *worker, *found = NULL;
@@ -484,19 +310,19 @@ struct runs *agent_runs(const struct agent *agent)
 
 int64_t agent_patience_ms(const struct agent *agent)
 {
-	return agent->setup.supervision->kill_ms;
+	return agent->setup.config.supervision->kill_ms;
 }
 
 /* Showing. */
 
 const struct agent_settings *agent_settings(const struct agent *agent)
 {
-	return agent->setup.settings;
+	return agent->setup.config.settings;
 }
 
 const struct descriptor *agent_descriptor(const struct agent *agent)
 {
-	return image_descriptor(agent->image);
+	return edition_descriptor(agent->edition);
 }
 
 static void look_at_worker(const struct worker *worker, struct agent_view *view)

@@ -15,13 +15,19 @@
 #include "daemon/run/run.h"
 #include "daemon/run/tally.h"
 
+/* What a config has of it: borrowed from the era, of which its processes take a reference. */
+struct agent_config {
+	struct era *era;
+	const struct agent_settings *settings; /* its options are checked */
+	const struct supervision *supervision;
+	const struct schema_list *hidden; /* files that its processes must not see */
+	struct image *image;              /* a reference is taken */
+};
+
 struct agent_setup {
-	const struct agent_settings *settings; /* borrowed; its options are checked */
-	const struct supervision *supervision; /* borrowed */
-	struct image *image;                   /* a reference is taken */
-	int host_fd;                           /* borrowed */
-	const struct schema_list *hidden;      /* borrowed: files that its processes must not see */
-	struct runs *runs;                     /* borrowed */
+	struct agent_config config;
+	int host_fd;       /* borrowed */
+	struct runs *runs; /* borrowed */
 	/* Some process of the agent is gone or came; borrowed, may be NULL. */
 	void (*changed)(void *arg);
 	/* Its plugin emits an event; `done` is called once, when that is in the store, or dropped. */
@@ -34,6 +40,13 @@ struct agent *agent_new(struct event_base *base, const struct agent_setup *setup
 void agent_free(struct agent *agent); /* kills what still lives */
 
 void agent_start(struct agent *agent);
+/* Goes by another config from now on. If its processes are to be other ones, they are started first, and take the place
+ * of those that there are once they are ready; those end what they have begun. If they do not get ready, those that
+ * there are go on. 0 or -ENOMEM: nothing has changed. */
+int agent_reconfigure(struct agent *agent, const struct agent_config *config);
+/* The config has it no more: what runs ends, and what waits will not run. It may be freed when nothing of its era is
+ * left. */
+void agent_leave(struct agent *agent);
 /* New processes take the place of those that there are, once they are ready; the old ones end what they
  * have begun. 0; -EBUSY: several old ones are at that already; -ENOMEM. */
 int agent_restart(struct agent *agent);

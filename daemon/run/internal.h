@@ -130,6 +130,7 @@ bool agent_replace(struct run *run);
 /* agent.c, called by worker.c. */
 struct runs *agent_runs(const struct agent *agent);
 void agent_pump(struct agent *agent);             /* there may be a place for a run */
+void agent_update(struct agent *agent);           /* processes that are to be others */
 void agent_on_worker_gone(struct worker *worker); /* its process ended; its runs are not told yet */
 void agent_on_worker_changed(struct worker *worker); /* may free it */
 void agent_emit(struct agent *agent, struct frame_text event, struct frame_text json,

@@ -10,6 +10,18 @@ struct registry {
 	size_t count;
 };
 
+static struct agent_config config_of(
+    struct era *era, const struct settings *settings, struct image *const *images, size_t i)
+{
+	return (struct agent_config){
+		.era = era,
+		.settings = &settings->agents[i],
+		.supervision = &settings->supervision,
+		.hidden = &settings->hidden,
+		.image = images[i],
+	};
+}
+
 struct registry *registry_new(struct event_base *base, const struct registry_setup *setup)
 {
 	struct registry *registry = calloc(1, sizeof(*registry));
@@ -19,11 +31,8 @@ struct registry *registry_new(struct event_base *base, const struct registry_set
 	registry->agents = calloc(setup->settings->agent_count, sizeof(*registry->agents));
 	for (size_t i = 0; registry->agents && i < setup->settings->agent_count; i++) {
 		struct agent_setup agent = {
-			.settings = &setup->settings->agents[i],
-			.supervision = &setup->settings->supervision,
-			.image = setup->images[i],
+			.config = config_of(setup->era, setup->settings, setup->images, i),
 			.host_fd = setup->host_fd,
-			.hidden = &setup->settings->hidden,
 			.runs = setup->runs,
 			.changed = setup->changed,
 			.emit = setup->emit,

@@ -7,7 +7,8 @@
 struct registry;
 
 struct registry_setup {
-	struct settings *settings;   /* a reference is taken; options are checked */
+	struct era *era;             /* what the next two are borrowed from */
+	struct settings *settings;   /* options are checked */
 	struct image *const *images; /* one for each agent, in order; references are taken */
 	int host_fd;                 /* borrowed */
 	struct runs *runs;           /* borrowed */

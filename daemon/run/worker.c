@@ -58,7 +58,7 @@ static const struct child_ops worker_ops = {
 };
 
 struct worker *worker_new(struct event_base *base, struct agent *agent, enum worker_role role,
-    const struct child_setup *setup)
+    struct edition *edition, const struct child_setup *setup)
 {
 	struct worker *worker = calloc(1, sizeof(*worker));
 	if (!worker)
@@ -72,6 +72,7 @@ struct worker *worker_new(struct event_base *base, struct agent *agent, enum wor
 		free(worker);
 		return NULL;
 	}
+	worker->edition = edition_ref(edition);
 	worker->emissions.child = worker->child;
 	worker->emissions.emit = worker_emit;
 	worker->emissions.arg = worker;
@@ -85,7 +86,16 @@ void worker_free(struct worker *worker)
 		run_leave_worker(TAILQ_FIRST(&worker->runs));
 	emissions_forget(&worker->emissions);
 	child_free(worker->child);
+	edition_unref(worker->edition);
 	free(worker);
+}
+
+void worker_rebind(struct worker *worker, struct edition *edition, const struct child_setup *setup)
+{
+	struct edition *before = worker->edition;
+	child_rebind(worker->child, setup);
+	worker->edition = edition_ref(edition);
+	edition_unref(before);
 }
 
 struct child *worker_child(const struct worker *worker)

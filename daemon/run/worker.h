@@ -11,6 +11,7 @@
 #include <sys/queue.h>
 
 #include "daemon/proc/child.h"
+#include "daemon/proc/edition.h"
 #include "daemon/proc/emissions.h"
 #include "daemon/run/run.h"
 
@@ -24,6 +25,7 @@ enum worker_role {
 struct worker {
 	struct agent *agent; /* borrowed */
 	enum worker_role role;
+	struct edition *edition; /* a reference: what its process is made of */
 	struct child *child;
 	struct worker *successor; /* borrowed; NULL: none is starting */
 	TAILQ_HEAD(, run) runs;
@@ -34,9 +36,11 @@ struct worker {
 	TAILQ_ENTRY(worker) link;
 };
 
-/* NULL: memory is out. `setup` is the child's. */
+/* NULL: memory is out. `setup` is the child's, of the edition, of which a reference is taken. */
 struct worker *worker_new(struct event_base *base, struct agent *agent, enum worker_role role,
-    const struct child_setup *setup);
+    struct edition *edition, const struct child_setup *setup);
+/* Its process is as good as one of another edition. */
+void worker_rebind(struct worker *worker, struct edition *edition, const struct child_setup *setup);
 void worker_free(struct worker *worker);
 
 void worker_add(struct worker *worker, struct run *run);

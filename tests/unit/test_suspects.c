@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "daemon/base/id.h"
+#include "daemon/base/era.h"
 #include "daemon/base/log.h"
 #include "daemon/plugins.h"
 #include "daemon/run/registry.h"
@@ -27,6 +28,7 @@ struct bench {
 	struct event_base *base;
 	struct conf_errors *errors;
 	struct settings *settings;
+	struct era *era;
 	struct trials *trials;
 	struct image **images;
 	struct store *store;
@@ -90,7 +92,9 @@ static int setup(void **state)
 		fail_msg("%s", conf_errors_get(b->errors, 0));
 	b->store = store_new_memory(100);
 	b->runs = runs_new(b->base, b->store, NULL);
+	b->era = era_new(b->base);
 	struct registry_setup registry = {
+		.era = b->era,
 		.settings = b->settings,
 		.images = b->images,
 		.host_fd = b->host_fd,
@@ -109,6 +113,8 @@ static int teardown(void **state)
 	runs_cancel_all(b->runs, RUN_STOPPED, "the test is over");
 	registry_free(b->registry);
 	runs_free(b->runs);
+	era_unref(b->era);
+	eras_release();
 	store_free(b->store);
 	size_t count = b->settings->agent_count;
 	settings_unref(b->settings);
