@@ -173,6 +173,20 @@ static void refuse(struct api *api, struct http_request *request,
 	buf_done(&key.text);
 }
 
+/* Gives up the run if it cannot have what comes with it: before the answer, so that nothing is left of it then. */
+static bool attach_or_refuse(struct http_request *request, struct run *run, const json_t *body)
+{
+	int error = attach_uploads(run, json_object_get(body, "attachments"));
+	if (error == 0)
+		return true;
+	run_unref(run);
+	if (error == -ENOMEM)
+		problem_reply(request, PROBLEM_INTERNAL, "out of memory");
+	else
+		reply_store_error(request, error);
+	return false;
+}
+
 static void make_run(struct api *api, struct http_request *request, struct agent *agent,
     json_t *body, enum run_owner owner)
 {
@@ -204,12 +218,8 @@ static void make_run(struct api *api, struct http_request *request, struct agent
 		refuse(api, request, &(struct answer_refusal){ code, agent }, answer, body);
 		return;
 	}
-	int error = attach_uploads(run, json_object_get(body, "attachments"));
-	if (error < 0) {
-		run_unref(run);
-		reply_store_error(request, error);
+	if (!attach_or_refuse(request, run, body))
 		return;
-	}
 	/* A run whose id, or key, the client may come back with is written down first. */
 	bool known = answer != ANSWER_WHOLE || answer_has_key(request);
 	if (known && store_keeps_runs(api->store)) {

@@ -39,6 +39,7 @@ static void add_attachments(struct buf *out, const char *name, struct frame_text
 	if (!json.n)
 		return;
 	attachments_show(&shown, json, files);
+	out->failed = out->failed || shown.failed;
 	if (shown.length)
 		add_json(out, name, (struct frame_text){ shown.data, shown.length });
 	buf_done(&shown);

@@ -158,13 +158,16 @@ void attachments_paths(
 void attachments_show(struct buf *out, struct frame_text json, bool files)
 {
 	json_t *array = parse(json);
+	out->failed = out->failed || (json.n && !array);
 	for (size_t i = json_array_size(array); i > 0; i--) {
 		json_t *one = json_array_get(array, i - 1);
 		json_object_del(one, "path");
 		if (!files && !json_object_get(one, "url"))
 			json_array_remove(array, i - 1);
 	}
-	char *text = json_array_size(array) ? json_dumps(array, JSON_COMPACT) : NULL;
+	size_t count = json_array_size(array);
+	char *text = count ? json_dumps(array, JSON_COMPACT) : NULL;
+	out->failed = out->failed || (count && !text);
 	if (text)
 		buf_add_str(out, text);
 	free(text);

@@ -84,6 +84,8 @@ def bodies(operation):
     if "requestBody" not in operation:
         return [None]
     more = [{"stream": True}, {"background": True}] if "200" in operation["responses"] else []
+    if "RunRequest" in json.dumps(operation["requestBody"]):
+        more.append({"attachments": [{"data": "QQ=="}, {"url": "http://h", "name": "n"}]})
     return [json.dumps({"input": "deltas a b", "text": "x", "links": ["line:1"], **way}) for way in [{}, *more]]
 
 
@@ -119,6 +121,8 @@ def test_each_allocation_of_each_route(agentd, memory):
         assert "internal" in codes, (method, path, codes)
     assert daemon.get("/health").status == 200
     wait_for("all to be over", lambda: daemon.load("a") == (0, 0))
+    spool = next((daemon.cwd / "state").rglob("agentd.db-spool"))
+    wait_for("files to be gone", lambda: [path.name for path in spool.rglob("*")] == ["in-i"])
     line.close()
 
 
