@@ -526,7 +526,7 @@ def test_files_that_a_crash_has_left(agentd, line):
     line.wait("ACK")
     kill(daemon)
     folder = next((daemon.cwd / "state").rglob("agentd.db-spool"))
-    old = folder / "in-tel" / "old"
+    old = folder / "in-tel" / "01a20273-0000-7000-8000-000000000000"  # as host->spool names them
     old.write_text("x")
     os.utime(old, (1, 1))
     (folder / "0192-run").mkdir()
