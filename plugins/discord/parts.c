@@ -252,14 +252,16 @@ static uint64_t hash(uint64_t state, const void *bytes, size_t n)
 
 /*
  * The same part of the same reply has the same nonce, which Discord knows for some minutes: tried again
- * because an answer got lost, it is not said twice. Two replies never have the same, whatever their ids: all that is
- * in them counts.
+ * because an answer got lost, or the process that sent it, it is not said twice. A message has one reply, so what it
+ * answers says which it is. What answers none may be said twice, word for word: then the id counts, which is another
+ * in each try.
  */
 static json_t *nonce_of(const struct discord_parts *parts, size_t i)
 {
 	const struct part *row = &parts->rows[i];
 	uint64_t state = 0xcbf29ce484222325;
-	state = hash(state, &parts->id, sizeof(parts->id));
+	if (!*parts->reply_to)
+		state = hash(state, &parts->id, sizeof(parts->id));
 	state = hash(state, parts->chat_id, strlen(parts->chat_id) + 1);
 	state = hash(state, parts->reply_to, strlen(parts->reply_to) + 1);
 	state = hash(state, row->text ? row->text : "", row->text ? strlen(row->text) : 0);

@@ -472,6 +472,9 @@ class DiscordApi:
                         api.violations.append(f"a message before the rate limit's {wait:.3f} s")
                 if getattr(self, "cut_answer", False):
                     self.cut()
+                elif getattr(self, "answer_502", False):
+                    self.answer_502 = False  # the connection goes on
+                    self.answer(502, {"message": "502: Bad Gateway", "code": 0})
                 elif wait is not None:
                     self.answer_429(wait, headers)
                 else:
@@ -509,6 +512,12 @@ def cut(handler):
 def cut_answer(handler):
     """The message is written, and the answer gets lost."""
     handler.cut_answer = True
+    return False
+
+
+def done_but_502(handler):
+    """The message is written, and the answer says that it is not."""
+    handler.answer_502 = True
     return False
 
 

@@ -175,8 +175,8 @@ def test_too_many_requests(bot, api, fault, for_all):
     assert (took["two"] >= 1.0) == for_all
 
 
-@pytest.mark.parametrize("fault", [discord.cut, discord.cut_answer, discord.html, discord.garbage,
-                                   discord.answer(500, 0, "500: Internal Server Error")])
+@pytest.mark.parametrize("fault", [discord.cut, discord.cut_answer, discord.done_but_502, discord.html,
+                                   discord.garbage, discord.answer(500, 0, "500: Internal Server Error")])
 def test_an_answer_that_gets_lost(bot, api, fault):
     """Promise: what fails is tried again, from the part that was not taken, and nothing is said twice."""
     bot("max_message_length: 64")
