@@ -162,13 +162,18 @@ static bool discord_build(struct discord *discord, const struct agentd_options *
 	if (!discord->rest || !discord->inbox)
 		return false;
 	discord->sender = discord_sender_new(host, discord->rest, most);
+	bool content = agentd_get_int(given, "intents_message_content") != 0;
+	char about[512];
+	snprintf(
+	    about, sizeof(about), "%s %s", content ? "content" : "mentions", discord->api_base);
 	discord->gateway = discord_gateway_new(&(struct discord_gateway_setup){
 	    .host = host,
 	    .rest = discord->rest,
 	    .inbox = discord->inbox,
 	    .rules = &discord->rules,
 	    .token = discord->token,
-	    .message_content = agentd_get_int(given, "intents_message_content") != 0,
+	    .about = about,
+	    .message_content = content,
 	    .may_be_plain = strncmp(discord->api_base, "http://", 7) == 0,
 	    .connect_ms = agentd_get_int(given, "connect_timeout"),
 	});

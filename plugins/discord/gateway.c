@@ -16,6 +16,7 @@
 #include "payload.h"
 #include "plugins/common/backoff.h"
 #include "plugins/common/websocket.h"
+#include "session.h"
 
 #define WAIT_MIN_MS     1000
 #define WAIT_MAX_MS     60000
@@ -38,13 +39,13 @@ struct discord_gateway {
 	struct discord_call *question; /* of ASKING */
 	struct websocket *socket;
 	struct backoff backoff;
-	char *session_id, *resume_url; /* NULL: there is no session */
-	unsigned resumes;              /* that have failed in a row */
-	uint64_t identify_ms;          /* not before */
-	uint64_t listening_ms;         /* since */
-	uint64_t away_ms;              /* since; 0: it is not, or nobody has been told */
-	uint64_t asked_ms;             /* to wait so long; 0: not asked */
-	const char *dropped;           /* why we have closed the connection; NULL: we have not */
+	struct discord_session *session;
+	unsigned resumes;      /* that have failed in a row */
+	uint64_t identify_ms;  /* not before */
+	uint64_t listening_ms; /* since */
+	uint64_t away_ms;      /* since; 0: it is not, or nobody has been told */
+	uint64_t asked_ms;     /* to wait so long; 0: not asked */
+	const char *dropped;   /* why we have closed the connection; NULL: we have not */
 	bool was_ready;
 	bool is_quiet; /* Discord has asked for a new connection, which is no trouble */
 };
@@ -54,6 +55,7 @@ static void gateway_away(struct discord_gateway *gateway, const char *reason);
 static void on_deadline(void *arg);
 static void heartbeat_send(void *arg);
 static void heartbeat_lost(void *arg);
+static void on_confirmed(void *arg, int64_t sequence);
 
 static uint32_t chance(void)
 {
@@ -75,7 +77,9 @@ struct discord_gateway *discord_gateway_new(const struct discord_gateway_setup *
 	gateway->timer = host->timer_new(host, gateway_connect, gateway);
 	gateway->deadline = host->timer_new(host, on_deadline, gateway);
 	gateway->heartbeat = discord_heartbeat_new(host, heartbeat_send, heartbeat_lost, gateway);
-	if (!gateway->timer || !gateway->deadline || !gateway->heartbeat) {
+	gateway->session = discord_session_new(host, setup->token, setup->about);
+	discord_inbox_watch(setup->inbox, on_confirmed, gateway);
+	if (!gateway->timer || !gateway->deadline || !gateway->heartbeat || !gateway->session) {
 		discord_gateway_free(gateway);
 		return NULL;
 	}
@@ -84,10 +88,19 @@ struct discord_gateway *discord_gateway_new(const struct discord_gateway_setup *
 
 static void session_forget(struct discord_gateway *gateway)
 {
-	free(gateway->session_id);
-	free(gateway->resume_url);
-	gateway->session_id = gateway->resume_url = NULL;
+	discord_session_forget(gateway->session);
 	gateway->resumes = 0;
+}
+
+static bool has_session(const struct discord_gateway *gateway)
+{
+	return discord_session_id(gateway->session) != NULL;
+}
+
+static void on_confirmed(void *arg, int64_t sequence)
+{
+	struct discord_gateway *gateway = arg;
+	discord_session_confirm(gateway->session, sequence);
 }
 
 void discord_gateway_free(struct discord_gateway *gateway)
@@ -101,14 +114,18 @@ void discord_gateway_free(struct discord_gateway *gateway)
 		gateway->host->timer_free(gateway->timer);
 	if (gateway->deadline)
 		gateway->host->timer_free(gateway->deadline);
-	session_forget(gateway);
+	discord_session_free(gateway->session);
 	free(gateway);
 }
 
 void discord_gateway_start(struct discord_gateway *gateway)
 {
-	if (gateway->state == OFF)
-		gateway_connect(gateway);
+	int64_t sequence;
+	if (gateway->state != OFF)
+		return;
+	if (discord_session_load(gateway->session, &sequence, gateway->setup.rules->self_id))
+		discord_inbox_resume(gateway->setup.inbox, sequence);
+	gateway_connect(gateway);
 }
 
 void discord_gateway_stop(struct discord_gateway *gateway)
@@ -123,6 +140,7 @@ void discord_gateway_stop(struct discord_gateway *gateway)
 	gateway->question = NULL;
 	if (gateway->socket)
 		websocket_close(gateway->socket, 1000, NULL);
+	session_forget(gateway); /* that has ended it */
 }
 
 /* Away, and back. */
@@ -146,7 +164,7 @@ static void gateway_away(struct discord_gateway *gateway, const char *reason)
 	uint64_t now_ms = host->now_ms(host);
 	if (gateway->state == OFF)
 		return;
-	if (gateway->state == RESUMING || (gateway->state == OPENING && gateway->session_id))
+	if (gateway->state == RESUMING || (gateway->state == OPENING && has_session(gateway)))
 		gateway->resumes++;
 	uint64_t wait_ms = gateway_wait_ms(gateway);
 	bool is_news = gateway->away_ms == 0 && !gateway->is_quiet;
@@ -274,7 +292,8 @@ static void gateway_open(struct discord_gateway *gateway, const char *url)
 static bool identify_is_allowed(struct discord_gateway *gateway, const json_t *limit)
 {
 	const json_t *remaining = json_object_get(limit, "remaining");
-	if (gateway->session_id || !json_is_integer(remaining) || json_integer_value(remaining) > 0)
+	if (has_session(gateway) || !json_is_integer(remaining) ||
+	    json_integer_value(remaining) > 0)
 		return true;
 	json_int_t after_ms = json_integer_value(json_object_get(limit, "reset_after"));
 	gateway->asked_ms = after_ms > 0 ? (uint64_t)after_ms : IDENTIFY_GAP_MS;
@@ -324,11 +343,11 @@ static void gateway_connect(void *arg)
 	struct discord_gateway *gateway = arg;
 	uint64_t now_ms = gateway->host->now_ms(gateway->host);
 	uint64_t rest_ms = discord_rest_wait_ms(gateway->setup.rest, "/gateway/bot");
-	uint64_t gap_ms = !gateway->session_id && gateway->identify_ms > now_ms
+	uint64_t gap_ms = !has_session(gateway) && gateway->identify_ms > now_ms
 			      ? gateway->identify_ms - now_ms
 			      : 0;
-	if (gateway->session_id && gateway->resumes < RESUMES_MAX) {
-		gateway_open(gateway, gateway->resume_url);
+	if (has_session(gateway) && gateway->resumes < RESUMES_MAX) {
+		gateway_open(gateway, discord_session_url(gateway->session));
 	} else if (rest_ms || gap_ms) {
 		gateway->state = WAITING;
 		gateway->host->timer_set(gateway->timer, rest_ms > gap_ms ? rest_ms : gap_ms);
@@ -356,6 +375,8 @@ static void heartbeat_send(void *arg)
 {
 	struct discord_gateway *gateway = arg;
 	int64_t sequence = discord_inbox_confirmed(gateway->setup.inbox);
+	if (gateway->state == LISTENING)
+		on_confirmed(gateway, sequence); /* the session is alive, and so is its file */
 	gateway_say(gateway, discord_payload_heartbeat(sequence));
 }
 
@@ -376,8 +397,8 @@ static void gateway_resume(struct discord_gateway *gateway)
 {
 	int64_t sequence = discord_inbox_confirmed(gateway->setup.inbox);
 	gateway->state = RESUMING;
-	gateway_say(
-	    gateway, discord_payload_resume(gateway->setup.token, gateway->session_id, sequence));
+	gateway_say(gateway, discord_payload_resume(gateway->setup.token,
+				 discord_session_id(gateway->session), sequence));
 }
 
 /* What is heard. */
@@ -391,7 +412,7 @@ static void on_hello(struct discord_gateway *gateway, const struct discord_event
 		return;
 	}
 	discord_heartbeat_start(gateway->heartbeat, interval_ms, chance());
-	if (gateway->session_id)
+	if (has_session(gateway))
 		gateway_resume(gateway);
 	else
 		gateway_identify(gateway);
@@ -409,11 +430,8 @@ static void on_ready(struct discord_gateway *gateway, const struct discord_event
 		gateway_drop(gateway, "a READY that is none");
 		return;
 	}
-	session_forget(gateway);
-	gateway->session_id = strdup(session);
-	gateway->resume_url = strdup(url);
-	if (!gateway->session_id || !gateway->resume_url)
-		session_forget(gateway); /* then a new one is begun after the next break */
+	discord_session_begin(gateway->session, session, url, id);
+	discord_session_confirm(gateway->session, discord_inbox_confirmed(gateway->setup.inbox));
 	struct discord_rules *rules = gateway->setup.rules;
 	snprintf(rules->self_id, sizeof(rules->self_id), "%s", id);
 	if (!gateway->was_ready)
@@ -424,9 +442,14 @@ static void on_ready(struct discord_gateway *gateway, const struct discord_event
 
 static void on_resumed(struct discord_gateway *gateway, const struct discord_event *event)
 {
+	const struct agentd_host *host = gateway->host;
 	(void)event;
-	if (gateway->state == RESUMING)
-		gateway_back(gateway);
+	if (gateway->state != RESUMING)
+		return;
+	if (!gateway->was_ready)
+		host->log(host, AGENTD_LOG_INFO,
+		    "connected to Discord, in the session of the process that was before");
+	gateway_back(gateway);
 }
 
 static void on_dispatch(struct discord_gateway *gateway, const struct discord_event *event)

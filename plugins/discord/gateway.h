@@ -1,6 +1,6 @@
 /*
  * gateway: the connection on which Discord says what happens (Gateway v10, JSON): identified once, resumed
- * whenever it breaks, for as long as Discord keeps the session.
+ * whenever it breaks, for as long as Discord keeps the session; also by the next process, if this one is killed.
  *
  * What another try cannot help (a refused token, intents that are not granted) ends the process. All else
  * is tried again, later and later; one line says that it is away, and one that it is back.
@@ -25,6 +25,8 @@ struct discord_gateway_setup {
 	struct discord_inbox *inbox;
 	struct discord_rules *rules; /* of which it says who the bot itself is */
 	const char *token;
+	const char
+	    *about; /* what a session holds for: with another, the one that is kept is none */
 	bool message_content; /* the intent */
 	bool may_be_plain;    /* ws://, else only wss:// */
 	int64_t connect_ms;   /* from the connection to READY */

@@ -39,6 +39,8 @@ struct discord_inbox {
 	struct backoff backoff;
 	bool is_waiting; /* for the timer */
 	bool troubled;   /* and that has been said */
+	void (*confirmed)(void *arg, int64_t sequence);
+	void *arg; /* borrowed */
 };
 
 static void inbox_submit(struct discord_inbox *inbox);
@@ -92,7 +94,10 @@ static void on_stored(void *arg, int error)
 		host->log(host, AGENTD_LOG_INFO, "messages of Discord are stored again");
 	inbox->troubled = false;
 	backoff_reset(&inbox->backoff);
+	bool was_first = discord_inbox_confirmed(inbox) < entry->sequence;
 	entry_free(entry);
+	if (was_first && inbox->confirmed)
+		inbox->confirmed(inbox->arg, discord_inbox_confirmed(inbox));
 	inbox_submit(inbox);
 }
 
@@ -174,6 +179,19 @@ void discord_inbox_begin(struct discord_inbox *inbox)
 {
 	inbox->session++;
 	inbox->received = 0;
+}
+
+void discord_inbox_resume(struct discord_inbox *inbox, int64_t sequence)
+{
+	discord_inbox_begin(inbox);
+	inbox->received = sequence;
+}
+
+void discord_inbox_watch(
+    struct discord_inbox *inbox, void (*confirmed)(void *arg, int64_t sequence), void *arg)
+{
+	inbox->confirmed = confirmed;
+	inbox->arg = arg;
 }
 
 int discord_inbox_take(struct discord_inbox *inbox, int64_t sequence, json_t *data)

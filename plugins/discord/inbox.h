@@ -24,6 +24,11 @@ void discord_inbox_free(struct discord_inbox *inbox);
 
 /* A new session: sequences begin anew. What waits goes on waiting. */
 void discord_inbox_begin(struct discord_inbox *inbox);
+/* The session of an earlier process, of which all up to that event is dealt with. */
+void discord_inbox_resume(struct discord_inbox *inbox, int64_t sequence);
+/* `confirmed` is called each time that discord_inbox_confirmed has grown by a message that is stored now. */
+void discord_inbox_watch(
+    struct discord_inbox *inbox, void (*confirmed)(void *arg, int64_t sequence), void *arg);
 /* An event of the session; `data` of a MESSAGE_CREATE, else NULL. 0; -ENOSPC: it is full; -ENOMEM: then it
  * has not been taken, and is to be sent again. */
 int discord_inbox_take(struct discord_inbox *inbox, int64_t sequence, json_t *data);

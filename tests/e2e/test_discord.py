@@ -25,7 +25,7 @@ def bot(agentd, api):
     """Starts an agentd whose agent `actor` is a bot there: bot("option: value", …)."""
     daemons = []
 
-    def start(*options, token=TOKEN, listening=True):
+    def start(*options, token=TOKEN, listening=True, connected="connected to Discord as robot"):
         lines = ["plugin: PLUGIN(discord)", "agent: bot", "open: true", f"bot_token: {token}",
                  f'api_base: "{api.base}"', *options]
         daemon = agentd('http: { listen: [ "127.0.0.1:0" ] }\n'
@@ -34,7 +34,7 @@ def bot(agentd, api):
         daemons.append(daemon)
         if listening:
             api.wait_listening()
-            daemon.wait_log("connected to Discord as robot")
+            daemon.wait_log(connected)
         return daemon
 
     yield start
@@ -246,6 +246,62 @@ def test_a_message_that_is_not_stored_is_delivered_again(bot, api):
     assert texts(api) == ["before", "stored late", "next"]
 
 
+def kept_session(daemon):
+    return next((daemon.cwd / "state").rglob("agentd.db-spool")) / "in-discord" / "session"
+
+
+def end_process(api, daemon, what):
+    """SIGKILL for the interface or for agentd; Discord has seen it."""
+    if what == "agentd":
+        daemon.process.kill()
+        daemon.wait()
+    else:
+        os.kill(daemon.get("/interfaces").json["interfaces"][0]["pids"][0], signal.SIGKILL)
+    api.wait("its end", lambda: not any(s.connection for s in api.sessions.values()))
+
+
+@pytest.mark.parametrize("what", ["interface", "agentd"])
+def test_what_is_missed_is_delivered_to_the_next_process(bot, api, what):
+    """Promise: a process that is killed leaves its session to the next, which resumes it: what was written meanwhile is
+    answered, also what the bot itself must not answer is known. No new session begins."""
+    daemon = bot()
+    api.message("say before")
+    api.wait_messages(1)
+    end_process(api, daemon, what)
+    api.message("say meanwhile")
+    api.message("say not to myself", author=BOT, name="robot")
+    if what == "agentd":
+        daemon = bot(connected="in the session of the process that was before")
+    else:
+        daemon.wait_log("in the session of the process that was before")
+    api.message("say after")
+    api.wait_messages(3)
+    assert texts(api) == ["before", "meanwhile", "after"]
+    assert len(api.identifies) == 1 and len(api.resumes) == 1
+    assert TOKEN not in kept_session(daemon).read_text()
+
+
+@pytest.mark.parametrize("change", ["forged", "old", "intents", "over"])
+def test_a_session_that_is_not_taken_up(bot, api, change):
+    """Promise: what is kept of a session is no session if somebody else wrote it (the token would go to the URL in it),
+    if it is old, or of other intents; and one that Discord does not know any more is followed by a new one."""
+    daemon = bot()
+    path = kept_session(daemon)
+    end_process(api, daemon, "agentd")
+    if change == "forged":
+        path.write_text(path.read_text().replace("/resume", "/thief!"))
+    elif change == "old":
+        os.utime(path, (0, time.time() - 700))
+    elif change == "over":
+        api.forget_sessions()
+    bot(*(["intents_message_content: false"] if change == "intents" else []))
+    api.violations.clear()  # IDENTIFYs of two processes within five seconds
+    assert len(api.identifies) == 2 and len(api.resumes) == (change == "over")
+    assert not [p for p in api.paths if "thief" in p]
+    api.message("say new", guild=None, channel=DIRECT)
+    api.wait_messages(1)
+
+
 def test_discord_asks_for_a_new_connection(bot, api):
     """Promise: RECONNECT is followed by a RESUME, and is no trouble."""
     daemon = bot()
@@ -399,8 +455,7 @@ def test_a_token_that_is_revoked(bot, api):
     api.message("say kept")
     daemon.wait_log(r"refuses the bot token \(401\)")
     daemon.stop()
-    bot()
-    api.violations.remove("two IDENTIFYs within five seconds")  # of two processes, which Discord would answer with op 9
+    bot(connected="in the session of the process that was before")
     assert [m["content"] for m in api.wait_messages(1)] == ["kept"]
 
 
