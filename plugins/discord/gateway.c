@@ -139,8 +139,7 @@ void discord_gateway_stop(struct discord_gateway *gateway)
 	discord_rest_cancel(gateway->question);
 	gateway->question = NULL;
 	if (gateway->socket)
-		websocket_close(gateway->socket, 1000, NULL);
-	session_forget(gateway); /* that has ended it */
+		websocket_close(gateway->socket, CLOSE_RESUMABLE, NULL);
 }
 
 /* Away, and back. */

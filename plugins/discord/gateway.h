@@ -38,7 +38,7 @@ void discord_gateway_free(struct discord_gateway *gateway);
 
 /* `host->ready` follows when Discord has said so for the first time. */
 void discord_gateway_start(struct discord_gateway *gateway);
-/* Ends the session. Twice is fine. */
+/* Leaves the session to the next process, which is told what was not stored. Twice is fine. */
 void discord_gateway_stop(struct discord_gateway *gateway);
 
 #endif

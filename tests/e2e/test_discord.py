@@ -465,7 +465,8 @@ def test_settings_that_are_wrong(bot, api):
 
 
 def test_the_end(bot, api):
-    """Promise: a stop closes the session as one that is over (1000), after the answers that are under way."""
+    """Promise: a stop closes the connection, after the answers that are under way, and not the session (1000 would):
+    what is written until the next start is answered then."""
     daemon = bot()
     api.faults = [discord.slow(0.5)]
     api.message("say last words")
@@ -473,7 +474,11 @@ def test_the_end(bot, api):
     daemon.terminate()
     assert daemon.wait() == 0
     assert texts(api) == ["last words"]
-    api.wait("the close", lambda: 1000 in api.closes)
+    api.wait("the close", lambda: 4000 in api.closes)
+    api.message("say meanwhile")
+    bot(connected="in the session of the process that was before")
+    api.wait_messages(2)
+    assert texts(api) == ["last words", "meanwhile"]
 
 
 def test_the_end_of_an_idle_bot(bot, api):
@@ -481,4 +486,4 @@ def test_the_end_of_an_idle_bot(bot, api):
     daemon = bot()
     daemon.terminate()
     assert daemon.wait() == 0
-    api.wait("the close", lambda: 1000 in api.closes)
+    api.wait("the close", lambda: 4000 in api.closes)
