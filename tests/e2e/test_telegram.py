@@ -10,7 +10,7 @@ import threading
 
 import pytest
 
-from conftest import wait_for
+from conftest import SLOW, wait_for
 from telegram_api import ANN, TOKEN, TelegramApi, utf16
 
 BOB = {"id": 8, "is_bot": False, "first_name": "Bob"}
@@ -395,3 +395,40 @@ def test_whatever_is_killed_each_message_is_answered(bot, api):
         api.wait_call("getUpdates", api.count("getUpdates") + (i % 2))
         os.kill(int(re.search(r"pid (\d+)", line["message"]).group(1)), signal.SIGKILL)
     api.wait(f"all six, have {texts(api.sent)}", lambda: set(texts(api.sent)) == {str(i) for i in range(6)})
+
+
+# Many at once.
+
+
+def test_a_hundred_chats(bot, api):
+    """Defects 31 and 35: a hundred chats at once are answered each in its order, with typing shown before each answer
+    that takes a while; nobody's history has anything of another's; sessions survive a restart of agentd, and a kill."""
+    people = [{"id": 1000 + i, "is_bot": False, "first_name": f"U{i}"} for i in range(100)]
+    lives, want = 3, {person["id"]: [] for person in people}
+    for life in range(lives):
+        daemon = bot(parse_mode="none", rate_limit_messages_per_minute="0", max_concurrent_requests="50")
+        before, said = len(api.calls), [f"{life}.{i}" for i in range(3)]
+        for i, text in enumerate(said):
+            for person in people:
+                mine = f"{person['id']}.{text}"
+                api.say(f"after 50 {mine}" if i == 0 else f"say {mine}", user=person)
+                want[person["id"]] += [("user", f"after 50 {mine}" if i == 0 else f"say {mine}"), ("assistant", mine)]
+        for person in people:
+            api.say("history", user=person)
+        api.wait_sent(len(people) * (life + 1) * (len(said) + 1), 60 * SLOW)
+        calls = [(name, int(parameters["chat_id"])) for name, parameters, _ in api.calls[before:] if "chat_id" in parameters]
+        for person in people:
+            mine = [message["text"] for message in api.sent if message["chat_id"] == person["id"]][-len(said) - 1:]
+            assert mine[:-1] == [f"{person['id']}.{text}" for text in said]
+            turns = want[person["id"]]
+            history = f"{len(turns)}\n" + "".join(f"{role}:{text}::\n" for role, text in turns)
+            assert mine[-1] == history.strip()
+            turns += [("user", "history"), ("assistant", history)]
+            assert calls.index(("sendChatAction", person["id"])) < calls.index(("sendMessage", person["id"]))
+        wait_for("all to be written down", lambda: daemon.get("/interfaces").json["interfaces"][0]["waiting"] == 0)
+        if life == 0:
+            daemon.terminate()
+            assert daemon.wait(30) == 0
+        else:
+            daemon.process.kill()
+            daemon.wait()

@@ -24,6 +24,7 @@
  *	late             finishes; then finish, delta and event again; logs what they returned
  *	thread TEXT      finishes from another thread
  *	timer MS         finishes after so many ms, by a timer
+ *	after MS TEXT    the same, with TEXT
  *	pipe TEXT        finishes with what it read from a pipe, by a watch
  *	block MS         blocks the loop for so long, then finishes
  *	crash            SIGSEGV
@@ -159,7 +160,8 @@ static void act_free(struct act *act)
 static void on_timer(void *arg)
 {
 	struct act *act = arg;
-	finish(act->run, "timer");
+	const char *text = act->total ? strchr(act->text, ' ') : NULL;
+	finish(act->run, text ? text + 1 : "timer");
 	act_free(act);
 }
 
@@ -650,7 +652,8 @@ static int act_later(struct agentd_run *run, const char *name, const char *rest)
 		act->total = strcmp(name, "ignore") == 0;
 		return 0;
 	}
-	if (strcmp(name, "timer") == 0) {
+	if (strcmp(name, "timer") == 0 || strcmp(name, "after") == 0) {
+		act->total = strcmp(name, "after") == 0;
 		act->timer = host->timer_new(host, on_timer, act);
 		return host->timer_set(act->timer, (uint64_t)atoi(rest));
 	}
