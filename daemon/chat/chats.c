@@ -185,7 +185,9 @@ static void on_replies(
 			.attempts = replies[i].attempts,
 			.parts = replies[i].parts,
 			.next_wall_ms = replies[i].next_wall_ms };
-		saw(loading->chats, replies[i].created_wall_ms);
+		saw(loading->chats, replies[i].created_wall_ms); /* aside, too: it has its files */
+		if (replies[i].aside)
+			continue;
 		if (interface)
 			error = outbox_add(interface->outbox, &item);
 		else
@@ -201,7 +203,7 @@ static void on_links(void *arg, int error)
 {
 	struct loading *loading = arg;
 	if (error == 0)
-		store_replies_waiting(loading->chats->setup.store, on_replies, loading);
+		store_replies_all(loading->chats->setup.store, on_replies, loading);
 	else
 		loading_end(loading, error);
 }

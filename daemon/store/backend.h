@@ -21,7 +21,7 @@ struct store_chat_ops {
 	void (*reply_put)(
 	    struct store *store, const struct store_reply *reply, store_done_fn done, void *arg);
 	void (*reply_delete)(struct store *store, int64_t id, store_done_fn done, void *arg);
-	void (*replies_waiting)(struct store *store, store_replies_fn done, void *arg);
+	void (*replies_all)(struct store *store, store_replies_fn done, void *arg);
 	void (*replies_list)(
 	    struct store *store, const struct store_page *page, store_replies_fn done, void *arg);
 	void (*identities_list)(struct store *store, store_identities_fn done, void *arg);

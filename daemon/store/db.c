@@ -168,8 +168,7 @@ static const char *const sql[DB_STATEMENTS] = {
 	[DB_REPLY_PUT] = "UPDATE replies SET attempts = ?2, parts = ?3, next = ?4, aside = ?5,"
 			 " error = ?6 WHERE id = ?1",
 	[DB_REPLY_DELETE] = "DELETE FROM replies WHERE id = ?1",
-	[DB_REPLIES_WAITING] = "SELECT " REPLY_COLUMNS ", NULL, NULL, NULL FROM replies"
-			       " WHERE aside = 0 ORDER BY id",
+	[DB_REPLIES_ALL] = "SELECT " REPLY_COLUMNS ", NULL, NULL, NULL FROM replies ORDER BY id",
 	[DB_REPLIES_LIST] = "SELECT " REPLY_COLUMNS ", error, text, files FROM replies"
 			    " WHERE id < ?1 ORDER BY id DESC LIMIT ?2",
 	[DB_IDENTITIES_LIST] = "SELECT platform, platform_user_id, canonical_user_id, username,"

@@ -83,7 +83,7 @@ void sqlite_reply_get(struct store *store, int64_t id, store_reply_fn done, void
 void sqlite_reply_put(
     struct store *store, const struct store_reply *reply, store_done_fn done, void *arg);
 void sqlite_reply_delete(struct store *store, int64_t id, store_done_fn done, void *arg);
-void sqlite_replies_waiting(struct store *store, store_replies_fn done, void *arg);
+void sqlite_replies_all(struct store *store, store_replies_fn done, void *arg);
 void sqlite_replies_list(
     struct store *store, const struct store_page *page, store_replies_fn done, void *arg);
 

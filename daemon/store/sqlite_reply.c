@@ -1,7 +1,7 @@
 /*
  * sqlite_reply: what platforms have not taken yet.
  *
- * One of them, and those that wait, are read by the writer, behind all that was asked for before. The page for
+ * One of them, and all at once, are read by the writer, behind all that was asked for before. The page for
  * operators is the reader's: it may be long, and is in nobody's way there.
  */
 #include <errno.h>
@@ -204,10 +204,10 @@ void sqlite_reply_get(struct store *store, int64_t id, store_reply_fn done, void
 		done(arg, -ENOMEM, NULL);
 }
 
-static int waiting_work(struct call *call, struct db *db)
+static int all_work(struct call *call, struct db *db)
 {
 	return call_take(
-	    call, db_prepare(db, DB_REPLIES_WAITING), sizeof(struct store_reply), take_reply);
+	    call, db_prepare(db, DB_REPLIES_ALL), sizeof(struct store_reply), take_reply);
 }
 
 static void list_deliver(struct job *job)
@@ -218,10 +218,10 @@ static void list_deliver(struct job *job)
 	    job->error ? NULL : list->next);
 }
 
-void sqlite_replies_waiting(struct store *store, store_replies_fn done, void *arg)
+void sqlite_replies_all(struct store *store, store_replies_fn done, void *arg)
 {
 	struct reply_call *list =
-	    call_new(sizeof(*list), waiting_work, list_deliver, (void (*)(void))done, arg);
+	    call_new(sizeof(*list), all_work, list_deliver, (void (*)(void))done, arg);
 	if (!call_write(store, (struct call *)list))
 		done(arg, -ENOMEM, NULL, 0, NULL);
 }

@@ -226,7 +226,7 @@ void store_cron_delete(struct store *store, const char *name, store_done_fn done
 /*
  * Chats. Only stores that keep runs have them; others answer -ENOTSUP.
  *
- * What is read of messages, sessions and single or waiting replies is as all that was asked for before left
+ * What is read of messages, sessions and single or all replies is as all that was asked for before left
  * it, answered or not, and nothing that was asked for after. The two lists for operators (store_replies_list,
  * store_identities_list) are as what was answered left it.
  */
@@ -257,8 +257,8 @@ void store_reply_put(
     struct store *store, const struct store_reply *reply, store_done_fn done, void *arg);
 /* The platform has taken it, or nobody wants it any more. -ENOENT. */
 void store_reply_delete(struct store *store, int64_t id, store_done_fn done, void *arg);
-/* All that are not aside, oldest first, without texts, files and errors. */
-void store_replies_waiting(struct store *store, store_replies_fn done, void *arg);
+/* All, oldest first, without texts, files and errors. */
+void store_replies_all(struct store *store, store_replies_fn done, void *arg);
 /* A page of all, newest first; of the page's filters none. */
 void store_replies_list(
     struct store *store, const struct store_page *page, store_replies_fn done, void *arg);

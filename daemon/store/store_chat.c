@@ -88,10 +88,10 @@ void store_reply_delete(struct store *store, int64_t id, store_done_fn done, voi
 		done(arg, -ENOTSUP);
 }
 
-void store_replies_waiting(struct store *store, store_replies_fn done, void *arg)
+void store_replies_all(struct store *store, store_replies_fn done, void *arg)
 {
 	if (store->ops->chats)
-		store->ops->chats->replies_waiting(store, done, arg);
+		store->ops->chats->replies_all(store, done, arg);
 	else
 		done(arg, -ENOTSUP, NULL, 0, NULL);
 }

@@ -101,3 +101,24 @@ def test_files_of_a_run_that_is_taken_up_late(agentd, line):
     sent = line.wait("SEND")[0]
     assert open(sent[6].split(":")[2].rstrip(";")).read() == "words"
     line.sent(sent[1])
+
+
+def test_files_of_a_reply_that_is_kept_aside(agentd, line):
+    """Bug: the next start swept the files of a reply that was kept aside, so that sending it again was in vain."""
+    daemon = agentd(config(line, "auto: false")).wait_ready()
+    line.wait("UP")
+    line.message("file note.txt words")
+    sent = line.wait("SEND")[0]
+    line.sent(sent[1], 2, 0, 0, "blocked")
+    wait_for("it to be kept aside", lambda: rows(daemon, "SELECT aside FROM replies") == [(1,)])
+    stop(daemon)
+    path = sent[6].split(":")[2].rstrip(";")
+    for old in (path, os.path.dirname(path)):
+        os.utime(old, (time.time() - 7200,) * 2)
+    execute(database(daemon.cwd), f"UPDATE replies SET created = {int(time.time() - 7200) * 1000}")
+    daemon = agentd(config(line, "auto: false")).wait_ready()
+    [(number,)] = rows(daemon, "SELECT id FROM replies")
+    assert daemon.request("POST", f"/outbox/{number}/retry").status < 300
+    again = line.wait("SEND", 2)[1]
+    assert again[6] == sent[6] and open(path).read() == "words"
+    line.sent(again[1])

@@ -381,9 +381,9 @@ static inline void assert_reply(int64_t id, const char *expected)
 	assert_string_equal(answer.text, expected);
 }
 
-static inline void assert_waiting(const char *expected)
+static inline void assert_replies(const char *expected)
 {
-	store_replies_waiting(store, on_replies, NULL);
+	store_replies_all(store, on_replies, NULL);
 	assert_int_equal(wait_for_answer(), 0);
 	assert_string_equal(answer.text, expected);
 	assert_string_equal(answer.next, "");

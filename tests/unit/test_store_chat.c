@@ -55,10 +55,10 @@ static void test_a_failure_in_a_batch(void **state)
 	store_incoming_add(store, &one, note_seq, notes);
 	store_reply_add(store, &reply, 0, note_seq, notes);
 	store_reply_add(store, &reply, 1, note_seq, notes);
-	store_replies_waiting(store, note_count, notes);
+	store_replies_all(store, note_count, notes);
 	store_run_add(store, &add, note_added, notes);
 	store_incoming_add(store, &one, note_seq, notes);
-	store_replies_waiting(store, on_replies, NULL);
+	store_replies_all(store, on_replies, NULL);
 	assert_int_equal(sqlite3_exec(holder, "COMMIT", NULL, NULL, NULL), SQLITE_OK);
 	sqlite3_close(holder);
 	assert_int_equal(wait_for_answer(), 0);
@@ -93,7 +93,7 @@ static void test_a_full_disk(void **state)
 	error = wait_for_answer();
 	assert_true(error == -EIO || error == -ENOSPC);
 	assert_incomings("1|tg|=k1|ann|c1|-|0|-|7");
-	assert_waiting("");
+	assert_replies("");
 	setrlimit(RLIMIT_FSIZE, &before);
 	store_reply_add(store, &reply, seq, on_seq, NULL);
 	assert_int_equal(wait_for_answer(), 0);
@@ -162,7 +162,7 @@ static void call_all(char *notes)
 	store_reply_get(store, 1, note_reply, notes);
 	store_reply_put(store, &reply, note_error, notes);
 	store_reply_delete(store, 1, note_error, notes);
-	store_replies_waiting(store, note_replies, notes);
+	store_replies_all(store, note_replies, notes);
 	store_replies_list(store, &page, note_replies, notes);
 	store_identities_list(store, note_identities, notes);
 	store_identity_put(store, &link, note_error, notes);
@@ -266,7 +266,7 @@ static void test_closing(void **state)
 	assert_all(notes, "ESHUTDOWN ");
 	reopen();
 	assert_incomings("");
-	assert_waiting("");
+	assert_replies("");
 	assert_identities("");
 	assert_int_equal(count("SELECT count(*) FROM incoming"), 0);
 }

@@ -40,7 +40,7 @@ static void test_a_run_has_one_reply(void **state)
 	reopen();
 	assert_int_equal(add_reply("r1", second, -EEXIST), id);
 	assert_incomings("");
-	assert_waiting("1|tg|c1|-|r1|-|-|-|0|0|8|9|0");
+	assert_replies("1|tg|c1|-|r1|-|-|-|0|0|8|9|0");
 	assert_int_not_equal(add_reply(NULL, 0, 0), add_reply(NULL, 0, 0));
 	assert_int_equal(count("SELECT count(*) FROM replies"), 3);
 }
@@ -90,20 +90,21 @@ static void test_numbers_are_not_given_again(void **state)
 	assert_true(add_incoming("k2", 0) > seq);
 }
 
-/* What waits is listed in its order and without what is large; all of it in pages, newest first. */
+/* All is listed in its order and without what is large; and in pages, newest first. */
 static void test_lists_of_replies(void **state)
 {
 	(void)state;
 	struct store_reply change = { .id = 2, .error = TEXT("gone"), .aside = true };
 	struct store_page page = { .limit = 2 };
 	char next[64];
-	assert_waiting("");
+	assert_replies("");
 	add_reply("r1", 0, 0);
 	add_reply("r2", 0, 0);
 	add_reply("r3", 0, 0);
 	store_reply_put(store, &change, on_done, NULL);
 	assert_int_equal(wait_for_answer(), 0);
-	assert_waiting("1|tg|c1|-|r1|-|-|-|0|0|8|9|0 3|tg|c1|-|r3|-|-|-|0|0|8|9|0");
+	assert_replies("1|tg|c1|-|r1|-|-|-|0|0|8|9|0 2|tg|c1|-|r2|-|-|-|0|0|8|0|1 "
+		       "3|tg|c1|-|r3|-|-|-|0|0|8|9|0");
 	store_replies_list(store, &page, on_replies, NULL);
 	assert_int_equal(wait_for_answer(), 0);
 	assert_string_equal(
