@@ -380,24 +380,20 @@ static int receive_finish(struct run *run, const struct frame *frame)
 
 int wire_receive(struct runs *runs, struct worker *worker, const struct frame *frame)
 {
+	static int (*const receive[])(struct run * run, const struct frame *frame) = {
+		[MESSAGE_INPUT] = receive_input,
+		[MESSAGE_DELTA] = receive_delta,
+		[MESSAGE_EVENT] = receive_event,
+		[MESSAGE_FINISH] = receive_finish,
+	};
+	bool known = frame->type < sizeof(receive) / sizeof(receive[0]) && receive[frame->type];
 	struct run *run = runs_find(runs, frame->run);
+	if (!known)
+		return -EPROTO; /* a word of other kinds of plugins */
 	if (!run || run->worker != worker)
 		return 0; /* late words of a run that is over */
-	int error;
 	run_ref(run);
-	switch (frame->type) {
-	case MESSAGE_DELTA:
-		error = receive_delta(run, frame);
-		break;
-	case MESSAGE_EVENT:
-		error = receive_event(run, frame);
-		break;
-	case MESSAGE_INPUT:
-		error = receive_input(run, frame);
-		break;
-	default:
-		error = receive_finish(run, frame);
-	}
+	int error = receive[frame->type](run, frame);
 	run_unref(run);
 	return error;
 }

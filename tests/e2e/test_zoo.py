@@ -144,6 +144,7 @@ ZOO = {
     "frame_for_other_run": answers("mine"),
     "forged_input": crashes(NONSENSE),
     "forged_emit": crashes(NONSENSE),
+    "agent_as_others": crashes(NONSENSE),
     "spend_more_credit": fails("longer than limits.content", options="limits: { content: 64K }",
                                reason=f"{PINGS}|{REPLACED}"),
     "leaving_lie": crashes(re.escape('"\\ \n\x1b[2J \ufffd {"state":"ready"} xxx')),
