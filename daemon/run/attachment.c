@@ -50,13 +50,16 @@ static bool is_good(const struct attachment *one, const char *folder)
 	       (begins_with(one->url, "https://") || begins_with(one->url, "http://"));
 }
 
-/* A member with a text, if there is one. */
+/* A member with a text, if there is one. A NUL is in no file's name, and JSON would need leave to have it. */
 static void add_member(struct buf *out, const char *key, struct frame_text text)
 {
 	struct buf clean = { 0 };
 	if (!text.n)
 		return;
 	buf_add_utf8(&clean, NULL, text.p, text.n);
+	for (size_t i = 0; i < clean.length; i++)
+		if (clean.data[i] == '\0')
+			clean.data[i] = '_';
 	buf_addf(out, ",\"%s\":", key);
 	buf_add_json(out, clean.data, clean.length);
 	out->failed = out->failed || clean.failed;

@@ -37,6 +37,32 @@ static const struct agentd_host *host;
 		.agent = &animal_ops,                                                   \
 	}
 
+/* The same of an interface, and of a hook, whose functions are rows of these. */
+#define INTERFACE_ANIMAL(...)                                                \
+	static const struct agentd_interface_ops animal_ops = {              \
+		.size = sizeof(animal_ops), .open = animal_open, __VA_ARGS__ \
+	};                                                                   \
+	const struct agentd_plugin agentd_plugin = {                         \
+		AGENTD_PLUGIN_HEAD,                                          \
+		.kind = AGENTD_INTERFACE,                                    \
+		.name = "animal",                                            \
+		.version = "1",                                              \
+		.summary = "is bad",                                         \
+		.interface = &animal_ops,                                    \
+	}
+#define HOOK_ANIMAL(...)                                                     \
+	static const struct agentd_hook_ops animal_ops = {                   \
+		.size = sizeof(animal_ops), .open = animal_open, __VA_ARGS__ \
+	};                                                                   \
+	const struct agentd_plugin agentd_plugin = {                         \
+		AGENTD_PLUGIN_HEAD,                                          \
+		.kind = AGENTD_HOOK,                                         \
+		.name = "animal",                                            \
+		.version = "1",                                              \
+		.summary = "is bad",                                         \
+		.hook = &animal_ops,                                         \
+	}
+
 /* Ends a run with a text. */
 static inline int say(struct agentd_run *run, const char *text)
 {
@@ -68,6 +94,43 @@ static inline int animal_run(
 {
 	(void)self, (void)request;
 	return say(run, "tame");
+}
+
+/* Of an interface, functions that are as they should be. */
+static inline int animal_start(void *self)
+{
+	(void)self;
+	return 0;
+}
+
+static inline int animal_stop(void *self)
+{
+	(void)self;
+	return 0;
+}
+
+static inline int animal_send(void *self, const struct agentd_reply *reply)
+{
+	(void)self;
+	struct agentd_sent sent = { .size = sizeof(sent), .status = AGENTD_SENT };
+	return host->sent(host, reply->id, &sent);
+}
+
+/* A message for the agent, with a key of its own; `file`: NULL, it has none. */
+static inline int animal_submit(const char *text, const struct agentd_attachment *file)
+{
+	static unsigned count;
+	char key[64];
+	snprintf(key, sizeof(key), "%d-%u", getpid(), ++count);
+	struct agentd_incoming message = { .size = sizeof(message),
+		.key = agentd_text(key, strlen(key)),
+		.user_id = agentd_text("beast", 5),
+		.chat_id = agentd_text("den", 3),
+		.text = agentd_text(text, strlen(text)),
+		.attachments = file,
+		.attachment_count = file ? 1 : 0,
+		.attachment_size = sizeof(*file) };
+	return host->submit(host, &message, NULL, NULL);
 }
 
 /* A thread of the animal's own. */

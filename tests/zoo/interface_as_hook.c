@@ -1,0 +1,12 @@
+/* An interface that decides, as only hooks do. agentd must kill its host. */
+#include "raw.h"
+
+static int bite(void *self)
+{
+	(void)self;
+	raw_frame(MESSAGE_READY, 0, NULL, 0);
+	raw_decide(1, 0);
+	return AGENTD_PENDING; /* it has been said */
+}
+
+INTERFACE_ANIMAL(.start = bite, .stop = animal_stop, .send = animal_send);
