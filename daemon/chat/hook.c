@@ -4,6 +4,7 @@
  * it has failed after that. One that is not decided in time has failed.
  */
 #include <errno.h>
+#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -145,6 +146,15 @@ static void hook_pump(struct hook *hook)
 		child_idle(hook->child);
 }
 
+/* Metadata, which others are shown as it is: as one line; NULL if it is not a JSON object. */
+static char *compact(struct frame_text json)
+{
+	json_t *value = json_loadb(json.p, json.n, JSON_REJECT_DUPLICATES, NULL);
+	char *line = json_is_object(value) ? json_dumps(value, JSON_COMPACT) : NULL;
+	json_decref(value);
+	return line;
+}
+
 static int hook_on_decide(struct hook *hook, const struct frame *frame)
 {
 	struct frame_cursor cursor = frame_fields(frame);
@@ -160,7 +170,12 @@ static int hook_on_decide(struct hook *hook, const struct frame *frame)
 		return 0; /* too late */
 	if (verdict != 0 && verdict != AGENTD_REFUSE)
 		log_warn("%s: a call has failed (%lld)", hook_label(hook), (long long)verdict);
-	call_end(call, verdict == 0 || verdict == AGENTD_REFUSE ? verdict : -EIO, text, metadata);
+	char *line = metadata.p ? compact(metadata) : NULL;
+	if (metadata.p && !line)
+		log_warn("%s: its metadata is not a JSON object; it is left out", hook_label(hook));
+	call_end(call, verdict == 0 || verdict == AGENTD_REFUSE ? verdict : -EIO, text,
+	    (struct frame_text){ line, line ? strlen(line) : 0 });
+	free(line);
 	hook_pump(hook);
 	return 0;
 }

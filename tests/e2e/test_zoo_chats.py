@@ -43,6 +43,7 @@ INTERFACES = {
 # They see each message of the neighbour's.
 HOOKS = {
     "decide_twice": Animal(),
+    "edit_metadata": Animal(log="metadata is not a JSON object; it is left out"),
     "edit_flood": Animal(NONSENSE, "a call has ended its process twice", reply=SORRY),
     "hook_as_interface": Animal(NONSENSE, "a call has ended its process twice", reply=SORRY),
 }
