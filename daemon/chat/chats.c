@@ -250,6 +250,8 @@ void chats_drain(struct chats *chats)
 		interface_drain(&chats->interfaces[i]);
 	for (size_t i = 0; i < chats->interface_count; i++)
 		inbox_drain(&chats->interfaces[i]);
+	for (size_t i = 0; i < chats->hook_count; i++)
+		hook_drain(&chats->hooks[i]);
 }
 
 void chats_stop(struct chats *chats)

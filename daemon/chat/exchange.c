@@ -206,7 +206,9 @@ static void on_decided(
 	const char *name = interface->settings->hooks.items[exchange->hook++];
 	char why[160];
 	exchange->call = NULL;
-	if (exchange->stage == STAGE_ON_ERROR) {
+	if (verdict == -ESHUTDOWN) {
+		exchange_leave(exchange);
+	} else if (exchange->stage == STAGE_ON_ERROR) {
 		exchange_ask_hooks(exchange);
 	} else if (verdict == AGENTD_REFUSE) {
 		log_debug("%s: hook %s lets a message of %s go no further",

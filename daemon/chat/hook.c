@@ -82,7 +82,11 @@ static void call_on_timer(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	struct hook_call *call = arg;
 	struct hook *hook = call->hook;
-	call_fail(call, -ETIMEDOUT, "was not decided in time");
+	struct frame_text none = { 0 };
+	if (call->number)
+		call_fail(call, -ETIMEDOUT, "was not decided in time");
+	else
+		call_end(call, -ESHUTDOWN, none, none);
 	hook_pump(hook);
 }
 
@@ -136,9 +140,20 @@ static bool may_ask(const struct hook *hook)
 	return first && (!asked || (!first->deaths && !asked->deaths));
 }
 
+/* agentd stops, and there will be no process in time. Not at once: who asks has not got its call yet. */
+static void give_up(struct hook *hook)
+{
+	struct hook_call *call;
+	TAILQ_FOREACH (call, &hook->waiting, link)
+		event_active(&call->timer, EV_TIMEOUT, 0);
+}
+
 static void hook_pump(struct hook *hook)
 {
 	enum state state = child_state(hook->child);
+	if (hook->chats->draining &&
+	    (state == STATE_BACKOFF || state == STATE_FAILED || state == STATE_DOWN))
+		give_up(hook);
 	bool is_up = (state == STATE_READY || state == STATE_DRAINING) && child_pid(hook->child);
 	while (is_up && may_ask(hook))
 		call_send(TAILQ_FIRST(&hook->waiting));
@@ -286,6 +301,11 @@ void hook_close(struct hook *hook)
 void hook_start(struct hook *hook)
 {
 	child_up(hook->child);
+}
+
+void hook_drain(struct hook *hook)
+{
+	hook_pump(hook);
 }
 
 void hook_stop(struct hook *hook)

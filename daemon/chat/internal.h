@@ -136,12 +136,14 @@ bool outbox_is_busy(const struct outbox *outbox);
 
 /* hook.c */
 struct hook_call;
-/* What came of it: 0, AGENTD_REFUSE, or negative. Texts are absent if they are to stay as they were. */
+/* What came of it: 0, AGENTD_REFUSE, or negative; -ESHUTDOWN: agentd stops, and it could not be asked. Texts are
+ * absent if they are to stay as they were. */
 typedef void (*hook_fn)(
     void *arg, int64_t verdict, struct frame_text text, struct frame_text metadata);
 int hook_set_up(struct chats *chats, size_t i);
 void hook_close(struct hook *hook);
 void hook_start(struct hook *hook);
+void hook_drain(struct hook *hook); /* agentd stops: nobody waits for one that is not there */
 void hook_stop(struct hook *hook);
 bool hook_is_down(const struct hook *hook);
 bool hook_has(const struct hook *hook, enum message_stage stage);

@@ -122,3 +122,23 @@ def test_files_of_a_reply_that_is_kept_aside(agentd, line):
     again = line.wait("SEND", 2)[1]
     assert again[6] == sent[6] and open(path).read() == "words"
     line.sent(again[1])
+
+
+# Stopping.
+
+@pytest.mark.parametrize("stage", ["message", "after"])
+def test_stopping_without_the_hook_that_is_asked(agentd, line, tmp_path, stage):
+    """Bug: agentd waited for a hook that had failed, in vain, as long as it waits at most. What waits for it is left for
+    the next start, and answered then."""
+    (tmp_path / "own").mkdir()
+    text = gated(line).replace("drain: 5s", "drain: 20s").replace("backoff_min: 50ms, backoff_max: 200ms", "backoff_min: 60s, backoff_max: 60s")
+    daemon = agentd(text).wait_ready()
+    line.wait("UP")
+    line.message(f"say once {stage} {tmp_path}/own/there")
+    wait_for("the hook to be down", lambda: daemon.get("/hooks").json["hooks"][0]["state"] == "backoff")
+    wait_for("the message to wait for it", lambda: interface(daemon)["waiting"] == 1)
+    began = time.monotonic()
+    stop(daemon)
+    assert time.monotonic() - began < 10
+    agentd(gated(line)).wait_ready()
+    assert line.replies() == [("c1", f"once {stage} {tmp_path}/own/there")]
