@@ -161,6 +161,14 @@ static int interface_on_frame(void *arg, struct child *child, const struct frame
 	}
 }
 
+static void interface_on_hello(void *arg, struct child *child)
+{
+	(void)child;
+	struct interface *interface = arg;
+	if (interface->chats->draining)
+		interface_drain(interface);
+}
+
 static void interface_on_gone(void *arg, struct child *child)
 {
 	struct interface *interface = arg;
@@ -179,8 +187,6 @@ static void interface_on_changed(void *arg, struct child *child)
 		log_info("%s: ready (pid %d, generation %u)", interface_label(interface),
 		    child_pid(child), child_generation(child));
 		interface->receiving = !interface->stopped;
-		if (interface->chats->draining)
-			interface_drain(interface);
 		outbox_pump(interface->outbox);
 	}
 	if (state == STATE_DOWN && interface->restarting) {
@@ -195,6 +201,7 @@ static const struct child_ops interface_child_ops = {
 	.frame = interface_on_frame,
 	.gone = interface_on_gone,
 	.changed = interface_on_changed,
+	.hello = interface_on_hello,
 };
 
 static void interface_emit(void *arg, struct frame_text event, struct frame_text json,
@@ -277,6 +284,8 @@ void interface_start(struct interface *interface)
 
 void interface_drain(struct interface *interface)
 {
+	if (!child_is_configured(interface->child))
+		return; /* it is told when it is */
 	struct frame_writer writer = child_begin(interface->child, MESSAGE_STOP, 0);
 	frame_end(&writer);
 }

@@ -584,6 +584,11 @@ enum state child_state(const struct child *child)
 	return child->state;
 }
 
+bool child_is_configured(const struct child *child)
+{
+	return child->configured;
+}
+
 unsigned child_generation(const struct child *child)
 {
 	return child->generation;

@@ -142,3 +142,21 @@ def test_stopping_without_the_hook_that_is_asked(agentd, line, tmp_path, stage):
     assert time.monotonic() - began < 10
     agentd(gated(line)).wait_ready()
     assert line.replies() == [("c1", f"once {stage} {tmp_path}/own/there")]
+
+
+@pytest.mark.parametrize("gets_ready", [True, False])
+def test_stopping_before_the_interface_is_ready(agentd, line, gets_ready):
+    """Bug: an interface that was told to stop before it was ready, and said that it had, was killed for that."""
+    daemon = agentd(config(line, "ready_later: true")).wait_ready()
+    line.wait("UP")
+    run = daemon.start_run(f"timer {1000 * SLOW}")
+    wait_for("the run", lambda: daemon.load("bot") == (1, 0))
+    daemon.terminate()
+    line.wait("STOP")
+    if gets_ready:
+        line.order("ready")
+        daemon.wait_log("interface tel: ready")
+    assert run.getresponse().status == 200
+    line.wait("CLOSE")
+    assert daemon.wait(20) == 0
+    assert not [m for m in daemon.messages() if "sense" in m] and len(line.pids) == 1

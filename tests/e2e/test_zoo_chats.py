@@ -37,6 +37,7 @@ INTERFACES = {
     "never_sent": Animal(),
     "interface_as_agent": KILLED,
     "interface_as_hook": KILLED,
+    "slow_to_load": Animal(),
     "forked_interface": Animal("killed by SIGABRT", "ended 1 processes that it left behind"),
 }
 
@@ -92,7 +93,8 @@ def check(daemon, kind, row):
     if row.reason:
         assert re.search(row.reason, one["last_exit"]["reason"])
     else:
-        assert (one["state"], one["last_exit"]) == ("ready", None)
+        one = wait_for("it to be ready", lambda: (now := shown(daemon, kind, "beast"))["state"] == "ready" and now)
+        assert one["last_exit"] is None
     if row.log:
         daemon.wait_log(row.log)
     assert shown(daemon, "interfaces", "tel")["restarts"] == 0
@@ -134,3 +136,18 @@ def test_a_hook_harms_nobody_else(zoo, line, tmp_path, name):
     line.message("say again")
     assert line.replies(2, timeout=20 * SLOW)[1][1] in ("again", row.reply)
     stop(daemon, tmp_path)
+
+
+def test_an_interface_that_is_loaded_while_agentd_stops(agentd, line, tmp_path):
+    """Bug: one was told to stop before it had its settings, took that for nonsense, and the log said so."""
+    daemon = agentd(CONFIG.format(tel=line.config("agent: bot", "open: true"), drain=5000, kill=5000, ready=20 * SLOW,
+                                  more=f"  beast: {{ plugin: {FOLDER}/slow_to_load.so, agent: bot, open: true }}"))
+    daemon.wait_ready()
+    run = daemon.start_run(f"timer {1500 * SLOW}")
+    wait_for("the run", lambda: daemon.load("bot") == (1, 0))
+    assert shown(daemon, "interfaces", "beast")["state"] == "starting"
+    daemon.terminate()
+    assert run.getresponse().status == 200
+    assert daemon.wait(20) == 0
+    daemon.wait_log("interface beast: ready")
+    assert not [m for m in daemon.messages() if "interface beast" in m and ("restart" in m or "sense" in m)]
