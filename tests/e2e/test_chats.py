@@ -210,6 +210,7 @@ def test_sessions(agentd, line):
     line.message("say other", chat="c2")
     line.message("say else", user="bob")
     line.wait("SEND", 3)
+    wait_for("the outbox to be empty", lambda: rows(daemon, "SELECT count(*) FROM replies") == [(0,)])
     kill(daemon)
     daemon = agentd(config(line)).wait_ready()
     line.wait("UP", 2)
@@ -699,6 +700,7 @@ def test_what_comes_while_it_stops(agentd, line):
     """Promise: an interface that says so may submit what it has received, after it was told to stop, before it ends."""
     daemon = agentd(config(line, "stop_later: true")).wait_ready()
     line.wait("UP")
+    state_is(daemon, "ready")
     daemon.terminate()
     line.wait("STOP")
     key = line.message("say last minute")

@@ -23,6 +23,7 @@
 
 static const struct agentd_host *host;
 static int changed;
+static struct agentd_call *forgotten; /* no leak: it might still be decided */
 
 struct pending {
 	struct agentd_call *call;
@@ -77,7 +78,7 @@ static int at(const char *stage, struct agentd_call *call, const struct agentd_e
 		else if (strcmp(act, "later") == 0)
 			verdict = later(call);
 		else if (strcmp(act, "never") == 0)
-			verdict = AGENTD_PENDING;
+			forgotten = call, verdict = AGENTD_PENDING;
 		else if (strcmp(act, "crash") == 0)
 			raise(SIGSEGV);
 		else if (strcmp(act, "fatal") == 0)
