@@ -126,10 +126,14 @@ int message_encode(const struct message *message, struct buf *out)
 
 int message_decode(struct frame_text body, struct message *ret)
 {
-	struct message message = { .all = json_loadb(body.p, body.n, JSON_ALLOW_NUL, NULL) };
+	json_error_t why = { 0 };
+	struct message message = { .all = json_loadb(
+				       body.p ? body.p : "", body.n, JSON_ALLOW_NUL, &why) };
 	if (!json_is_object(message.all)) {
+		/* jansson says what is wrong with a text, and nothing if memory was out. */
+		int error = message.all || why.text[0] ? -EINVAL : -ENOMEM;
 		json_decref(message.all);
-		return -EINVAL;
+		return error;
 	}
 	point(&message);
 	*ret = message;

@@ -140,7 +140,7 @@ def test_a_hook_harms_nobody_else(zoo, line, tmp_path, name):
 
 def test_an_interface_that_is_loaded_while_agentd_stops(agentd, line, tmp_path):
     """Bug: one was told to stop before it had its settings, took that for nonsense, and the log said so."""
-    daemon = agentd(CONFIG.format(tel=line.config("agent: bot", "open: true"), drain=5000, kill=5000, ready=20 * SLOW,
+    daemon = agentd(CONFIG.format(tel=line.config("agent: bot", "open: true"), drain=30000, kill=5000, ready=20 * SLOW,
                                   more=f"  beast: {{ plugin: {FOLDER}/slow_to_load.so, agent: bot, open: true }}"))
     daemon.wait_ready()
     run = daemon.start_run(f"timer {1500 * SLOW}")
