@@ -1,11 +1,11 @@
-/* spool: files of runs are made where they seem to be, never over others or behind a link, and go whole. */
+/* spool: what is removed, and what is not, of folders in which plugins may write. */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include <cmocka.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -15,101 +15,150 @@
 
 #include "daemon/run/spool.h"
 
-static char folder[] = "/tmp/agentd-test-spool-XXXXXX";
+#define OLD_S 1000
+
+static char folder[64];
 static struct spool *spool;
 
-static const char *in(const char *name)
+static const char *at(const char *name)
 {
-	static char path[256];
-	snprintf(path, sizeof(path), "%s/spool/%s", folder, name);
+	static char paths[8][256];
+	static size_t next;
+	char *path = paths[next++ % 8];
+	snprintf(path, sizeof(paths[0]), "%s/%s", folder, name);
 	return path;
 }
 
-static int set_up(void **state)
+static void make(const char *name)
 {
-	(void)state;
-	return mkdtemp(folder) && spool_new(in(""), &spool) == 0 ? 0 : -1;
-}
-
-static int tear_down(void **state)
-{
-	(void)state;
-	spool_free(spool);
-	return rmdir(in("")) == 0 && rmdir(folder) == 0 ? 0 : -1;
-}
-
-static int add(const char *run, const char *name, const char *text)
-{
-	char *path = NULL;
-	int error = spool_add(spool, run, name, text, strlen(text), &path);
-	assert_int_equal(error == 0, path != NULL);
-	free(path);
-	return error;
-}
-
-/* Two files of a run, for nobody else to read; they are removed with their folder. */
-static void test_files_of_a_run(void **state)
-{
-	(void)state;
-	struct stat made;
-	char text[8] = "";
-	assert_int_equal(add("r", "one", "text"), 0);
-	assert_int_equal(add("r", "two", ""), 0);
-	assert_int_equal(stat(in("r/one"), &made), 0);
-	assert_int_equal(made.st_mode, S_IFREG | 0600);
-	int fd = open(in("r/one"), O_RDONLY);
-	assert_int_equal(read(fd, text, sizeof(text)), 4);
-	assert_string_equal(text, "text");
+	int fd = open(at(name), O_CREAT | O_WRONLY, 0600);
+	assert_true(fd >= 0);
 	close(fd);
-	spool_remove_run(spool, "r");
-	assert_int_equal(access(in("r"), F_OK), -1);
-	spool_remove_run(spool, "r");
 }
 
-/* Whoever put something in a file's place beforehand gets nothing. */
-static void test_nothing_is_written_over(void **state)
+static bool is_there(const char *name)
 {
-	(void)state;
-	char outside[64];
-	snprintf(outside, sizeof(outside), "%s/outside", folder);
-	assert_int_equal(mkdir(outside, 0700), 0);
-	assert_int_equal(symlink(outside, in("r")), 0);
-	assert_int_equal(add("r", "one", "text"), -ENOTDIR);
-	assert_int_equal(rmdir(outside), 0); /* it is empty */
-	assert_int_equal(unlink(in("r")), 0);
-	assert_int_equal(mkdir(in("r"), 0700), 0);
-	assert_int_equal(symlink(outside, in("r/one")), 0);
-	assert_int_equal(add("r", "one", "text"), -EEXIST);
-	assert_int_equal(access(outside, F_OK), -1);
-	assert_int_equal(add("r", "two", "text"), 0);
-	assert_int_equal(add("r", "two", "text"), -EEXIST);
-	spool_remove_run(spool, "r");
-	assert_int_equal(access(in("r"), F_OK), -1);
+	struct stat there;
+	return lstat(at(name), &there) == 0;
 }
 
-/* The sweep takes what was last changed before a time, whole folders of runs, and nothing later. */
-static void test_sweep(void **state)
+/* As if it had been made long ago. */
+static void age(const char *name)
+{
+	struct timespec times[2] = { { .tv_sec = OLD_S }, { .tv_sec = OLD_S } };
+	assert_int_equal(utimensat(AT_FDCWD, at(name), times, AT_SYMLINK_NOFOLLOW), 0);
+}
+
+static int setup(void **state)
 {
 	(void)state;
-	static const struct timespec old[2] = { { .tv_sec = 100 }, { .tv_sec = 100 } };
-	assert_int_equal(add("old", "one", "x"), 0);
-	assert_int_equal(add("new", "one", "x"), 0);
-	assert_int_equal(utimensat(AT_FDCWD, in("old/one"), old, 0), 0);
-	assert_int_equal(utimensat(AT_FDCWD, in("old"), old, 0), 0);
-	spool_sweep(spool, 100000);
-	assert_int_equal(access(in("old/one"), F_OK), 0);
-	spool_sweep(spool, 101000);
-	assert_int_equal(access(in("old"), F_OK), -1);
-	assert_int_equal(access(in("new/one"), F_OK), 0);
-	spool_remove_run(spool, "new");
+	strcpy(folder, "/tmp/agentd-spool-XXXXXX");
+	assert_non_null(mkdtemp(folder));
+	assert_int_equal(spool_new(at("spool"), &spool), 0);
+	assert_int_equal(mkdir(at("other"), 0700), 0);
+	make("other/precious");
+	return 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	char command[128];
+	spool_free(spool);
+	snprintf(command, sizeof(command), "rm -r %s", folder);
+	return system(command);
+}
+
+/* An interface's folder is one, whatever was in its place. */
+static void test_the_folder_of_an_interface(void **state)
+{
+	(void)state;
+	struct stat there;
+	for (int i = 0; i < 4; i++) {
+		if (i == 1)
+			assert_int_equal(rmdir(at("spool/in-tel")), 0);
+		if (i == 1)
+			assert_int_equal(symlink(at("other"), at("spool/in-tel")), 0);
+		if (i == 2)
+			assert_int_equal(rmdir(at("spool/in-tel")), 0);
+		if (i == 2)
+			make("spool/in-tel");
+		char *path = spool_of_interface(spool, "tel");
+		assert_string_equal(path, at("spool/in-tel"));
+		assert_int_equal(lstat(path, &there), 0);
+		assert_true(S_ISDIR(there.st_mode));
+		free(path);
+	}
+	assert_true(is_there("other/precious"));
+}
+
+/* A file of a folder of the spool; nothing that is elsewhere, whatever the path says. */
+static void test_files_are_removed(void **state)
+{
+	(void)state;
+	static const char *const elsewhere[] = { "other/precious", "spool/../other/precious",
+		"spool/in-tel/../../other/precious", "spool/link/precious", "spool/in-tel",
+		"spool/in-tel/", "spool/", "spoolx/a" };
+	free(spool_of_interface(spool, "tel"));
+	assert_int_equal(symlink(at("other"), at("spool/link")), 0);
+	assert_int_equal(symlink(at("other/precious"), at("spool/in-tel/link")), 0);
+	make("spool/in-tel/a");
+	for (size_t i = 0; i < sizeof(elsewhere) / sizeof(elsewhere[0]); i++)
+		spool_remove_file(spool, at(elsewhere[i]));
+	assert_true(is_there("other/precious") && is_there("spool/in-tel/a"));
+	spool_remove_file(spool, at("spool/in-tel/a"));
+	spool_remove_file(spool, at("spool/in-tel/link"));
+	assert_false(is_there("spool/in-tel/a") || is_there("spool/in-tel/link"));
+	assert_true(is_there("other/precious") && is_there("spool/in-tel"));
+}
+
+/* A run's folder, with what is in it, and not with what a link leads to. */
+static void test_runs_are_removed(void **state)
+{
+	(void)state;
+	spool_remove_run(spool, "none");
+	assert_int_equal(mkdir(at("spool/r1"), 0700), 0);
+	make("spool/r1/a");
+	assert_int_equal(symlink(at("other/precious"), at("spool/r1/link")), 0);
+	assert_int_equal(symlink(at("other"), at("spool/r2")), 0);
+	spool_remove_run(spool, "r1");
+	spool_remove_run(spool, "r2");
+	assert_false(is_there("spool/r1"));
+	assert_true(is_there("other/precious"));
+}
+
+/* What is old, and agentd's. */
+static void test_the_sweep(void **state)
+{
+	(void)state;
+	static const char id[] = "spool/in-tel/01a20273-0000-7000-8000-000000000000";
+	static const char fresh[] = "spool/in-tel/01a20273-0000-7000-8000-000000000001";
+	free(spool_of_interface(spool, "tel"));
+	make(id);
+	make(fresh);
+	make("spool/in-tel/its own");
+	assert_int_equal(mkdir(at("spool/r1"), 0700), 0);
+	make("spool/r1/a");
+	assert_int_equal(mkdir(at("spool/r2"), 0700), 0);
+	make("spool/r2/a");
+	assert_int_equal(symlink(at("other"), at("spool/link")), 0);
+	static const char *const aged[] = { id, "spool/in-tel/its own", "spool/in-tel",
+		"spool/r1/a", "spool/r1", "other/precious", "other", "spool/link" };
+	for (size_t i = 0; i < sizeof(aged) / sizeof(aged[0]); i++)
+		age(aged[i]);
+	spool_sweep(spool, (OLD_S + 1) * 1000);
+	assert_false(is_there(id) || is_there("spool/r1"));
+	assert_true(is_there(fresh) && is_there("spool/in-tel/its own") && is_there("spool/r2/a"));
+	assert_true(is_there("other/precious"));
 }
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_files_of_a_run),
-		cmocka_unit_test(test_nothing_is_written_over),
-		cmocka_unit_test(test_sweep),
+		cmocka_unit_test_setup_teardown(test_the_folder_of_an_interface, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_files_are_removed, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_runs_are_removed, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_the_sweep, setup, teardown),
 	};
-	return cmocka_run_group_tests_name("spool", tests, set_up, tear_down);
+	return cmocka_run_group_tests_name("spool", tests, NULL, NULL);
 }
