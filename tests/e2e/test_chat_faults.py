@@ -147,7 +147,7 @@ def test_stopping_without_the_hook_that_is_asked(agentd, line, tmp_path, stage):
 @pytest.mark.parametrize("gets_ready", [True, False])
 def test_stopping_before_the_interface_is_ready(agentd, line, gets_ready):
     """Bug: an interface that was told to stop before it was ready, and said that it had, was killed for that."""
-    daemon = agentd(config(line, "ready_later: true")).wait_ready()
+    daemon = agentd(config(line, "ready_later: true").replace("drain: 5s", "drain: 30s")).wait_ready()
     line.wait("UP")
     run = daemon.start_run(f"timer {1000 * SLOW}")
     wait_for("the run", lambda: daemon.load("bot") == (1, 0))

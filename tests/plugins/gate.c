@@ -23,7 +23,7 @@
 
 static const struct agentd_host *host;
 static int changed;
-static struct agentd_call *forgotten; /* no leak: it might still be decided */
+static struct agentd_call *volatile forgotten; /* no leak: it might still be decided */
 
 struct pending {
 	struct agentd_call *call;

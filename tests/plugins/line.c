@@ -175,7 +175,7 @@ static void read_lines(void)
 	static int reading;
 	char *end;
 	size_t done = 0;
-	if (reading)
+	if (reading || !input_length)
 		return;
 	reading = 1;
 	while ((end = memchr(input + done, '\n', input_length - done))) {
