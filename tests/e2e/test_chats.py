@@ -10,7 +10,7 @@ import pytest
 
 from conftest import SLOW, Reply, wait_for
 from line import Line
-from stored import kill, record, runs, stop
+from stored import kill, record, runs, stop, wait_running
 
 SORRY = "Sorry, something went wrong. Please try again."
 
@@ -687,7 +687,7 @@ def test_drain(agentd, line):
     line.message("timer 500", user="a")
     line.message("say waiting", user="b")
     line.wait("ACK", 2)
-    wait_for("the run", lambda: daemon.load("bot") == (1, 0))
+    wait_running(daemon, agent="bot")
     daemon.terminate()
     line.wait("STOP")
     assert daemon.wait(20) == 0
