@@ -71,8 +71,9 @@ static void add(struct buf *out, const struct attachment *one, bool first)
 	buf_addf(out, "%s{\"type\":\"%s\"", first ? "[" : ",", types[one->type]);
 	add_member(out, "name", one->name);
 	add_member(out, "mime_type", one->mime_type);
-	if (one->bytes)
-		buf_addf(out, ",\"bytes\":%llu", (unsigned long long)(one->bytes & INT64_MAX));
+	if (one->bytes &&
+	    one->bytes <= INT64_MAX) /* more is no size, and no number that JSON has */
+		buf_addf(out, ",\"bytes\":%llu", (unsigned long long)one->bytes);
 	add_member(out, "path", one->path);
 	add_member(out, "url", one->url);
 	buf_add_str(out, "}");
