@@ -52,10 +52,22 @@ static bool is_same(const struct buf *a, const struct buf *b)
 {
 	json_t *one = json_loadb(a->data, a->length, 0, NULL);
 	json_t *other = json_loadb(b->data, b->length, 0, NULL);
-	bool same = json_equal(one, other);
+	bool same = a->length == 0 ? b->length == 0 : json_equal(one, other);
 	json_decref(one);
 	json_decref(other);
 	return same;
+}
+
+/* Bad bytes of a name become three each: then it is one that no interface may give, but that hosts take. */
+static bool has_long_name(const struct message *message)
+{
+	const json_t *array = json_object_get(message->all, "attachments"), *one;
+	size_t i;
+	json_array_foreach (array, i, one)
+		if (json_string_length(json_object_get(one, "name")) > MESSAGE_ID_MAX ||
+		    json_string_length(json_object_get(one, "mime_type")) > MESSAGE_ID_MAX)
+			return true;
+	return false;
 }
 
 static void check_attachments(const struct message *message)
@@ -72,10 +84,9 @@ static void check_attachments(const struct message *message)
 	size_t used;
 	check(frame_read(out.data, out.length, &frame, &used) == 1);
 	struct frame_cursor cursor = frame_fields(&frame);
-	check(attachments_read(&cursor, FOLDER, &again, &left_out) == 0 && left_out == 0);
+	check(attachments_read(&cursor, FOLDER, &again, &left_out) == 0);
 	check(frame_end_fields(&cursor) == 0);
-	check((again.length == 0) == (json.length == 0));
-	check(json.length == 0 || is_same(&json, &again));
+	check(has_long_name(message) || (left_out == 0 && is_same(&json, &again)));
 	buf_done(&json);
 	buf_done(&out);
 	buf_done(&again);
