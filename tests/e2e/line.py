@@ -36,8 +36,6 @@ class Line:
                 connection, _ = self.listener.accept()
             except OSError:
                 return
-            with self.changed:
-                self.connection = connection
             threading.Thread(target=self.read, args=(connection,), daemon=True).start()
 
     def read(self, connection):
@@ -52,6 +50,7 @@ class Line:
             self.said.append(fields)
             if fields[0] == "UP":
                 self.pids.append(int(fields[1]))
+                self.connection = connection  # not before: what is said now comes behind what was said
                 for line in self.unacked.values():
                     self.write(line, connection)
             elif fields[0] == "ACK" and fields[2] == "0":
