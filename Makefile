@@ -7,7 +7,9 @@
 #   make lint                         the format, and a second compiler's warnings
 #   make fuzz [SECONDS=60]            the fuzzers, so long each
 #   make zoo [SECONDS=60]             every bad plugin at once, under load, so long
-#   make chaos [ROUNDS=500]           SIGKILL for agentd and its hosts under load, so often
+#   make chaos [ROUNDS=500] [MESSAGES=1000]
+#                                     SIGKILL for agentd and its hosts under load, so often; and while so many messages
+#                                     of chats come in
 #   make bench                        the figures, against their floors
 #   make install [DESTDIR=] [PREFIX=/usr/local]
 #   make clean
@@ -17,6 +19,7 @@
 PREFIX  ?= /usr/local
 SECONDS ?= 60
 ROUNDS  ?= 500
+MESSAGES ?= 1000
 TESTS   ?= tests/e2e
 AT_ONCE ?= $(shell expr $$(nproc) + 1)
 SAN     ?=
@@ -233,8 +236,11 @@ zoo: export AGENTD_ZOO_SECONDS = $(SECONDS)
 zoo: TESTS = tests/e2e/test_zoo.py
 zoo: e2e
 
+# One after another, so that the figures are shown.
 chaos: export AGENTD_CHAOS_ROUNDS = $(ROUNDS)
-chaos: TESTS = tests/e2e/test_chaos.py
+chaos: export AGENTD_CHAOS_MESSAGES = $(MESSAGES)
+chaos: AT_ONCE = 0
+chaos: TESTS = tests/e2e/test_chaos.py tests/e2e/test_chaos_chats.py
 chaos: e2e
 
 SOURCES = $(wildcard include/agentd/*.h daemon/*.[ch] daemon/*/*.[ch] host/*.[ch] fetch/*.c ctl/*.[ch] manual/*.c plugins/*/*.[ch] \

@@ -71,6 +71,7 @@ class DiscordApi:
         self.typing = []       # channels
         self.sessions = {}
         self.nonces = {}
+        self.channels = {CHANNEL, DIRECT}  # that there are
         self.violations = []   # what no bot may do
         # On demand.
         self.acknowledges = True
@@ -435,7 +436,7 @@ class DiscordApi:
                 elif what[0] == "POST" and channel:
                     if channel.group(1) == FORBIDDEN_CHANNEL:
                         raise Refused(403, 50001, "Missing Access")
-                    if channel.group(1) not in (CHANNEL, DIRECT):
+                    if channel.group(1) not in api.channels:
                         raise Refused(404, 10003, "Unknown Channel")
                     if channel.group(2) == "typing":
                         api._note(api.typing, channel.group(1))

@@ -43,6 +43,7 @@ class SignalApi:
         self.trust = {}
         self.attachments = {}
         self.receives = 0             # how often it was asked
+        self.given = []               # what each answer to that had in it, if it had anything
         self.sockets = []             # that are open
         self.plans = defaultdict(deque)
         self.clock = int(time.time() * 1000)
@@ -268,6 +269,7 @@ class Handler(BaseHTTPRequestHandler):
             patience = 60 if self.half else int(self.query.get("timeout", 1))
             self.api.lock.wait_for(lambda: self.api.waiting, timeout=patience)
             lines = [self.api.waiting.popleft() for _ in range(min(most, len(self.api.waiting)))]
+            self.api.given += [lines] if lines else []
         self.answer(200, ("[" + ",".join(lines) + "]").encode())
 
     def on_socket(self):
