@@ -406,13 +406,14 @@ def test_a_hundred_chats(bot, api):
     people = [{"id": 1000 + i, "is_bot": False, "first_name": f"U{i}"} for i in range(100)]
     lives, want = 3, {person["id"]: [] for person in people}
     for life in range(lives):
-        daemon = bot(parse_mode="none", rate_limit_messages_per_minute="0", max_concurrent_requests="50")
+        daemon = bot(parse_mode="none", rate_limit_messages_per_minute="0", max_concurrent_requests="100")
         before, said = len(api.calls), [f"{life}.{i}" for i in range(3)]
         for i, text in enumerate(said):
             for person in people:
                 mine = f"{person['id']}.{text}"
-                api.say(f"after 50 {mine}" if i == 0 else f"say {mine}", user=person)
-                want[person["id"]] += [("user", f"after 50 {mine}" if i == 0 else f"say {mine}"), ("assistant", mine)]
+                asked = f"after {1000 * SLOW} {mine}" if i == 0 else f"say {mine}"
+                api.say(asked, user=person)
+                want[person["id"]] += [("user", asked), ("assistant", mine)]
         for person in people:
             api.say("history", user=person)
         api.wait_sent(len(people) * (life + 1) * (len(said) + 1), 60 * SLOW)
