@@ -168,6 +168,17 @@ static void host_fail(const struct agentd_host *self, const char *reason)
 	services_leave(HOST_EXIT_FAILED, reason);
 }
 
+static void host_fail_for(const struct agentd_host *self, const char *reason, uint64_t after_ms)
+{
+	(void)self;
+	pthread_mutex_lock(&host.lock);
+	struct frame_writer writer = frame_begin(&host.out, MESSAGE_REST, 0);
+	frame_put_u64(&writer, after_ms);
+	frame_end(&writer);
+	pthread_mutex_unlock(&host.lock);
+	services_leave(HOST_EXIT_FAILED, reason);
+}
+
 static void host_fatal(const struct agentd_host *self, const char *reason)
 {
 	(void)self;
@@ -615,4 +626,5 @@ struct agentd_host host_services = {
 	.stopped = interface_stopped,
 	.edit = hook_edit,
 	.decide = hook_decide,
+	.fail_for = host_fail_for,
 };

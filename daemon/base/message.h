@@ -28,7 +28,7 @@
 #include <stdint.h>
 
 /* Both programs come from one build; this catches a host that does not. Change it with any field. */
-#define MESSAGE_PROTOCOL 5u
+#define MESSAGE_PROTOCOL 6u
 
 #define MESSAGE_WINDOW (256u << 10)
 #define MESSAGE_COST   64u
@@ -112,6 +112,7 @@ enum message_type {
 	MESSAGE_RESPOND, /* number; u32 status, text content type, text body */
 	MESSAGE_STOPPED, /* nothing: no SUBMIT follows */
 	MESSAGE_DECIDE,  /* number; i64 verdict, texts text, metadata (absent: as it was) */
+	MESSAGE_REST,    /* u64 ms: after this process, the next one not before; LEAVING follows */
 };
 
 /* "messages" is: count, then per message texts role, content, tool_calls, tool_call_id.

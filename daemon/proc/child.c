@@ -22,6 +22,7 @@
 
 #define PINGS_UNANSWERED 3
 #define LEFTOVERS_MS     100 /* until what a host left behind is looked for again */
+#define REST_MAX_MS      86400000u
 
 struct child {
 	struct event_base *base; /* borrowed */
@@ -45,6 +46,7 @@ struct child {
 	struct channel *channel; /* NULL once it was read to its end */
 	struct output *output;
 	bool configured;    /* it was sent its settings, so READY may come */
+	uint64_t rest_ms;   /* that it has asked for, before the next one */
 	unsigned pings;     /* not answered yet */
 	char reason[256];   /* what it said before it left, or why it was killed */
 	struct buf nowhere; /* takes frames for a process that is gone */
@@ -137,6 +139,9 @@ static int child_on_frame(void *arg, const struct frame *frame)
 		free(reason);
 		return 0;
 	}
+	case MESSAGE_REST:
+		child->rest_ms = frame_get_u64(&cursor);
+		return frame_end_fields(&cursor);
 	case MESSAGE_PONG:
 		child->pings = 0;
 		return frame->length ? -EPROTO : 0;
@@ -362,6 +367,10 @@ static void child_ended(struct child *child)
 	child->ready_at_ms = 0;
 	child->failures++;
 	child->backoff_ms = state_backoff_ms(child->setup.times, child->failures, random_u32());
+	if (child->rest_ms > REST_MAX_MS)
+		child->rest_ms = REST_MAX_MS;
+	if (child->backoff_ms < (int64_t)child->rest_ms)
+		child->backoff_ms = (int64_t)child->rest_ms;
 	child_bury(child);
 	child_end_leftovers(child);
 	child->ops->gone(child->arg, child);
@@ -386,6 +395,7 @@ static void child_start(struct child *child)
 	if (child->last_exit.at_wall_ms)
 		child->restarts++;
 	child->reason[0] = '\0';
+	child->rest_ms = 0;
 	int error = child_spawn(child);
 	if (error == 0)
 		return;

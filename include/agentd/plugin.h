@@ -439,6 +439,10 @@ struct agentd_host {
 	/* Any thread, when the function returned AGENTD_PENDING: 0, AGENTD_REFUSE, or negative. The
 	 * call is over, and its pointer no longer valid. */
 	void (*decide)(struct agentd_call *call, int verdict);
+
+	/* As fail; and agentd does not start it again before so many milliseconds, a day at most, have
+	 * passed: for a platform that says when to come back. */
+	void (*fail_for)(const struct agentd_host *host, const char *reason, uint64_t after_ms);
 };
 
 #define AGENTD_HAS(host, member) \

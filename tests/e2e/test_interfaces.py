@@ -4,7 +4,9 @@ import hashlib
 import json
 import signal
 import sqlite3
+import time
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 
 import pytest
 
@@ -82,6 +84,24 @@ def test_one_that_dies_is_seen_to(agentd, line):
     assert (reply.status, reply.json["not_ready"]) == (503, ["tel"])
     again = wait_state(daemon, "ready")
     assert (again["restarts"], again["next_retry_at"]) == (1, None) and daemon.get("/ready").status == 200
+
+
+def test_one_that_says_when_to_come_back(agentd, line):
+    """Promise: it is not started again before, and when that is can be seen; an operator need not wait."""
+    daemon = agentd(config(line)).wait_ready()
+    line.wait("UP")
+    line.order("rest", "1500")
+    begun = time.monotonic()
+    waits = wait_state(daemon, "backoff")
+    assert waits["last_exit"]["reason"] == "the platform is tired" and waits["next_retry_at"] > waits["last_exit"]["at"]
+    line.wait("UP", 2)
+    assert time.monotonic() - begun >= 1.4
+    line.order("rest", "99999999999999")
+    waits = wait_state(daemon, "backoff")
+    seconds = [datetime.fromisoformat(at).timestamp() for at in (waits["last_exit"]["at"], waits["next_retry_at"])]
+    assert 86390 < seconds[1] - seconds[0] < 86410
+    assert daemon.request("POST", "/interfaces/tel/restart").status == 202
+    line.wait("UP", 3)
 
 
 def test_a_restart(agentd, line):

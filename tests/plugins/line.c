@@ -5,7 +5,7 @@
  *	to the plugin:   M key user name chat message_id reply_to text [file text]
  *	                 S reply status parts retry_after error     (what became of a reply; unless `auto`)
  *	                 H request status body
- *	                 X crash|exit|hang|done|fail|fatal|ready|stopped|emit NAME
+ *	                 X crash|exit|hang|done|fail|rest MS|fatal|ready|stopped|emit NAME
  *	from the plugin: UP pid · ACK key errno · SEND reply parts chat reply_to text attachments · TYPING chat
  *	                 STOP · HTTP request method path query body headers · CLOSE
  */
@@ -135,6 +135,9 @@ static void on_order(char **f)
 		host->done(host, "the platform has closed");
 	else if (strcmp(f[1], "fail") == 0)
 		host->fail(host, "the platform is down");
+	else if (strcmp(f[1], "rest") == 0)
+		host->fail_for(
+		    host, "the platform is tired", strtoull(f[2] ? f[2] : "0", NULL, 10));
 	else if (strcmp(f[1], "fatal") == 0)
 		host->fatal(host, "the token is refused");
 	else if (strcmp(f[1], "ready") == 0)

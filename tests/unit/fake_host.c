@@ -162,6 +162,12 @@ static int fake_spool(const struct agentd_host *host, char *path, size_t size)
 	return n > 0 && (size_t)n < size ? 0 : -ENOSPC;
 }
 
+static void fake_fail_for(const struct agentd_host *self, const char *reason, uint64_t after_ms)
+{
+	(void)after_ms;
+	fake_end(self, reason);
+}
+
 static const struct agentd_host table = {
 	.size = sizeof(table),
 	.abi = AGENTD_ABI,
@@ -170,6 +176,7 @@ static const struct agentd_host table = {
 	.ready = fake_ready,
 	.fail = fake_end,
 	.fatal = fake_end,
+	.fail_for = fake_fail_for,
 	.done = fake_end,
 	.now_ms = fake_now_ms,
 	.timer_new = fake_timer_new,
