@@ -1,4 +1,5 @@
-/* split and backoff: where long texts are cut, that nothing but white space is lost, and how long to wait. */
+/* split, backoff and outage: where long texts are cut, that nothing but white space is lost, how long to wait, and
+ * when it has been long. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -10,6 +11,7 @@
 #include <string.h>
 
 #include "plugins/common/backoff.h"
+#include "plugins/common/outage.h"
 #include "plugins/common/split.h"
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
@@ -162,6 +164,33 @@ static void test_white_space_without_end(void **state)
 	free(text);
 }
 
+/* A plugin that waits in silence looks ready (defect 2 of the original). */
+static void test_an_outage_is_a_number_of_failures_or_a_time(void **state)
+{
+	(void)state;
+	struct outage outage = { .failures_max = 3, .lasts_max_ms = 1000 };
+	assert_false(outage_is_long(&outage, 50, 100, 0));
+	assert_false(outage_is_long(&outage, 150, 160, 0));
+	assert_true(outage_is_long(&outage, 170, 180, 0));
+	outage_end(&outage);
+	assert_false(outage_is_long(&outage, 1000, 1100, 10));
+	assert_false(outage_is_long(&outage, 1900, 1989, 10));
+	outage_end(&outage);
+	/* What began long ago, what has waited long, and what is to wait long. */
+	assert_true(outage_is_long(&outage, 1000, 2000, 0));
+	outage_end(&outage);
+	assert_false(outage_is_long(&outage, 5000, 5000, 999));
+	assert_true(outage_is_long(&outage, 6000, 6000, 0));
+	outage_end(&outage);
+	assert_true(outage_is_long(&outage, 5000, 5000, 1000));
+	outage_end(&outage);
+	assert_true(outage_is_long(&outage, 5000, 5000, UINT64_MAX));
+	/* Without a number of failures only time counts; and clocks that go back do no harm. */
+	outage = (struct outage){ .lasts_max_ms = 1000 };
+	for (int i = 0; i < 100; i++)
+		assert_false(outage_is_long(&outage, 5000, 4000, 0));
+}
+
 static void test_backoff_doubles_up_to_its_bound(void **state)
 {
 	static const uint64_t steps[] = { 500, 1000, 2000, 4000, 8000, 10000, 10000 };
@@ -207,6 +236,7 @@ int main(void)
 		cmocka_unit_test(test_counts_as_telegram_does),
 		cmocka_unit_test(test_any_text),
 		cmocka_unit_test(test_white_space_without_end),
+		cmocka_unit_test(test_an_outage_is_a_number_of_failures_or_a_time),
 		cmocka_unit_test(test_backoff_doubles_up_to_its_bound),
 		cmocka_unit_test(test_backoff_waits_as_long_as_it_is_asked_to),
 		cmocka_unit_test(test_backoff_of_many_failures),
