@@ -1,4 +1,4 @@
-/* begin: two calls, one after the other. */
+/* begin: two calls, one after the other, each tried once: agentd tries the whole again. */
 #include "plugins/telegram/begin.h"
 
 #include <inttypes.h>
@@ -6,17 +6,13 @@
 #include <stdlib.h>
 
 #include "plugins/telegram/poll.h"
-#include "plugins/telegram/trouble.h"
-
-#define CALL_MS 15000
 
 struct telegram_begin {
 	const struct agentd_host *host;       /* borrowed */
 	const struct telegram_config *config; /* borrowed */
 	struct telegram_api *api;             /* borrowed */
 	struct telegram_call *call;
-	struct agentd_timer *again;
-	struct telegram_trouble trouble;
+	struct agentd_timer *soon;
 	bool known; /* getMe has been answered */
 	void (*done)(void *arg);
 	void *arg; /* borrowed */
@@ -48,6 +44,13 @@ static void begin_refused(const struct telegram_begin *begin, const char *error)
 	begin->host->fatal(begin->host, reason);
 }
 
+static void begin_failed(const struct telegram_begin *begin, const struct telegram_outcome *outcome)
+{
+	char reason[400];
+	snprintf(reason, sizeof(reason), "%s fails: %s", begin_method(begin), outcome->error);
+	begin->host->fail_for(begin->host, reason, outcome->retry_after_ms);
+}
+
 static void on_said(void *arg, const struct telegram_outcome *outcome)
 {
 	struct telegram_begin *begin = arg;
@@ -58,13 +61,10 @@ static void on_said(void *arg, const struct telegram_outcome *outcome)
 	if (outcome->code != 200) {
 		if (telegram_is_refused(outcome))
 			begin_refused(begin, outcome->error);
-		else if (host->timer_set(
-			     begin->again, telegram_trouble_next_ms(&begin->trouble, outcome->error,
-					       outcome->retry_after_ms)) < 0)
-			host->fail(host, "memory is out");
+		else
+			begin_failed(begin, outcome);
 		return;
 	}
-	telegram_trouble_over(&begin->trouble);
 	if (begin->known) {
 		begin->done(begin->arg);
 		return;
@@ -72,16 +72,14 @@ static void on_said(void *arg, const struct telegram_outcome *outcome)
 	host->log(host, AGENTD_LOG_INFO, "it is @%.64s (%" JSON_INTEGER_FORMAT ")",
 	    name ? name : "?", id);
 	begin->known = true;
-	telegram_trouble_init(
-	    &begin->trouble, host, begin_method(begin), begin->config->polling_interval_ms);
-	host->timer_set(begin->again, 0);
+	host->timer_set(begin->soon, 0);
 }
 
 static void begin_say(void *arg)
 {
 	struct telegram_begin *begin = arg;
 	begin->call = telegram_api_call(
-	    begin->api, begin_method(begin), begin_body(begin), CALL_MS, on_said, begin);
+	    begin->api, begin_method(begin), begin_body(begin), TELEGRAM_BEGIN_MS, on_said, begin);
 	if (!begin->call)
 		begin->host->fail(begin->host, "memory is out");
 }
@@ -96,9 +94,8 @@ struct telegram_begin *telegram_begin_new(const struct agentd_host *host,
 	*begin = (struct telegram_begin){
 		.host = host, .config = config, .api = api, .done = done, .arg = arg
 	};
-	telegram_trouble_init(&begin->trouble, host, "getMe", config->polling_interval_ms);
-	begin->again = host->timer_new(host, begin_say, begin);
-	if (begin->again && host->timer_set(begin->again, 0) == 0)
+	begin->soon = host->timer_new(host, begin_say, begin);
+	if (begin->soon && host->timer_set(begin->soon, 0) == 0)
 		return begin;
 	telegram_begin_free(begin);
 	return NULL;
@@ -109,6 +106,6 @@ void telegram_begin_free(struct telegram_begin *begin)
 	if (!begin)
 		return;
 	telegram_call_cancel(begin->call);
-	begin->host->timer_free(begin->again);
+	begin->host->timer_free(begin->soon);
 	free(begin);
 }

@@ -1,12 +1,16 @@
 /*
  * begin: what is said to Telegram before anything is received: who is this bot, and how it is to be told of
- * messages. Each word until it is taken, but a refused token is refused for ever.
+ * messages. Each is tried once; what fails ends the process, and agentd tries it again, later each time. A
+ * refused token is refused for ever.
  */
 #ifndef TELEGRAM_BEGIN_H
 #define TELEGRAM_BEGIN_H
 
 #include "plugins/telegram/api.h"
 #include "plugins/telegram/config.h"
+
+/* Of each call until it is ready. There are three of them, and agentd waits half a minute. */
+#define TELEGRAM_BEGIN_MS 8000
 
 struct telegram_begin;
 

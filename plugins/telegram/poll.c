@@ -2,9 +2,12 @@
 #include "plugins/telegram/poll.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "plugins/common/outage.h"
+#include "plugins/telegram/begin.h"
 #include "plugins/telegram/trouble.h"
 
 #define ANSWER_MS  10000 /* beyond what Telegram was asked to wait */
@@ -26,7 +29,9 @@ struct telegram_poll {
 	struct agentd_timer *again;
 	struct telegram_trouble trouble; /* with Telegram */
 	struct telegram_trouble storing; /* with agentd */
-	bool on;
+	struct outage outage;
+	uint64_t asked_ms; /* since when a call is on its way */
+	bool on, worked;
 	int64_t next; /* behind all that have come; 0: whatever there is */
 	struct seen window[WINDOW_MAX];
 	size_t count;
@@ -41,8 +46,11 @@ struct telegram_poll *telegram_poll_new(const struct agentd_host *host,
 	struct telegram_poll *poll = calloc(1, sizeof(*poll));
 	if (!poll)
 		return NULL;
-	*poll =
-	    (struct telegram_poll){ .host = host, .config = config, .api = api, .intake = intake };
+	*poll = (struct telegram_poll){ .host = host,
+		.config = config,
+		.api = api,
+		.intake = intake,
+		.outage = { .failures_max = OUTAGE_FAILURES, .lasts_max_ms = OUTAGE_MS } };
 	telegram_trouble_init(&poll->trouble, host, "getUpdates", config->polling_interval_ms);
 	telegram_trouble_init(
 	    &poll->storing, host, "storing messages", config->polling_interval_ms);
@@ -171,14 +179,25 @@ static bool poll_hand_over(struct telegram_poll *poll, const json_t *updates)
 	return any;
 }
 
+/* At the start there is one try, which agentd makes again; later it is tried for some time. What is not
+ * confirmed comes again, so that nothing is lost by an end. */
 static void poll_trouble(struct telegram_poll *poll, const struct telegram_outcome *outcome)
 {
-	poll_again(poll,
-	    telegram_trouble_next_ms(&poll->trouble,
-		outcome->code == 409
-		    ? "409 another program asks for this bot's messages, or has set a webhook for it"
-		    : outcome->error,
-		outcome->retry_after_ms));
+	const struct agentd_host *host = poll->host;
+	const char *error =
+	    outcome->code == 409
+		? "409 another program asks for this bot's messages, or has set a webhook for it"
+		: outcome->error;
+	uint64_t asked_ms = outcome->retry_after_ms;
+	uint64_t wait_ms =
+	    poll->worked ? telegram_trouble_next_ms(&poll->trouble, error, asked_ms) : 0;
+	if (!poll->worked ||
+	    outage_is_long(&poll->outage, poll->asked_ms, host->now_ms(host), wait_ms)) {
+		char reason[400];
+		snprintf(reason, sizeof(reason), "getUpdates fails: %s", error);
+		host->fail_for(host, reason, asked_ms);
+	}
+	poll_again(poll, wait_ms);
 }
 
 static void on_updates(void *arg, const struct telegram_outcome *outcome)
@@ -201,6 +220,10 @@ static void on_updates(void *arg, const struct telegram_outcome *outcome)
 		return;
 	}
 	telegram_trouble_over(&poll->trouble);
+	outage_end(&poll->outage);
+	if (!poll->worked)
+		poll->host->ready(poll->host);
+	poll->worked = true;
 	/* All before the offset is forgotten there now. Without it: after a week of silence Telegram begins
 	 * with another number, which may be below it. */
 	if (!json_array_size(outcome->result) && !poll->count)
@@ -218,13 +241,15 @@ static void poll_ask(void *arg)
 {
 	struct telegram_poll *poll = arg;
 	int64_t offset = poll_offset(poll);
-	uint64_t timeout_ms = poll->count ? 0 : poll->config->polling_timeout_ms;
+	bool may_wait = poll->worked && !poll->count;
+	uint64_t timeout_ms = may_wait ? poll->config->polling_timeout_ms : 0;
 	json_t *body = json_pack("{s:I,s:o}", "timeout", (json_int_t)(timeout_ms / 1000),
 	    "allowed_updates", telegram_allowed_updates(poll->config));
 	if (body && offset)
 		json_object_set_new(body, "offset", json_integer(offset));
-	poll->call = telegram_api_call(
-	    poll->api, "getUpdates", body, (int64_t)timeout_ms + ANSWER_MS, on_updates, poll);
+	poll->asked_ms = poll->host->now_ms(poll->host);
+	poll->call = telegram_api_call(poll->api, "getUpdates", body,
+	    poll->worked ? (int64_t)timeout_ms + ANSWER_MS : TELEGRAM_BEGIN_MS, on_updates, poll);
 	if (!poll->call)
 		poll->host->fail(poll->host, "memory is out");
 }

@@ -1,7 +1,8 @@
 /*
  * poll: asks Telegram for updates, one long question after the other. The offset, which confirms all before
  * it, moves only past updates that are stored. While one is slow, such as one whose file is being fetched, it
- * asks again and again without waiting, so that others are heard behind it.
+ * asks again and again without waiting, so that others are heard behind it. It says that the interface is
+ * ready when the first question is answered, and ends the process when none has been for long.
  */
 #ifndef TELEGRAM_POLL_H
 #define TELEGRAM_POLL_H

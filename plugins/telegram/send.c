@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "plugins/common/outage.h"
 #include "plugins/telegram/markup.h"
 
 /* agentd waits two minutes for `sent`. What is begun may take one of them, and a file all that is left. */
@@ -43,6 +44,7 @@ struct telegram_sender {
 	const struct telegram_config *config; /* borrowed */
 	struct telegram_api *api;             /* borrowed */
 	struct job *jobs;
+	struct outage outage;
 };
 
 /* How files are sent, by type and the beginning of their MIME type. The first that fits. */
@@ -64,7 +66,10 @@ struct telegram_sender *telegram_sender_new(
 {
 	struct telegram_sender *sender = calloc(1, sizeof(*sender));
 	if (sender)
-		*sender = (struct telegram_sender){ .host = host, .config = config, .api = api };
+		*sender = (struct telegram_sender){ .host = host,
+			.config = config,
+			.api = api,
+			.outage = { .failures_max = OUTAGE_FAILURES, .lasts_max_ms = OUTAGE_MS } };
 	return sender;
 }
 
@@ -167,16 +172,33 @@ static bool job_move(struct job *job, int64_t chat_id)
 	return true;
 }
 
+/* With a webhook it is replies that tell of Telegram being away: nothing else is asked of it. */
+static void sender_away(struct telegram_sender *sender, const struct telegram_outcome *outcome)
+{
+	const struct agentd_host *host = sender->host;
+	uint64_t now_ms = host->now_ms(host);
+	char reason[400];
+	if (!outage_is_long(&sender->outage, now_ms, now_ms, 0) || !sender->config->webhook)
+		return;
+	snprintf(reason, sizeof(reason), "replies are not taken: %s", outcome->error);
+	host->fail_for(host, reason, outcome->retry_after_ms);
+}
+
 static void on_sent(void *arg, const struct telegram_outcome *outcome)
 {
 	struct job *job = arg;
-	const struct agentd_host *host = job->sender->host;
+	struct telegram_sender *sender = job->sender;
+	const struct agentd_host *host = sender->host;
 	bool is_bad = outcome->code == 400 || outcome->code == 413;
 	job->call = NULL;
+	if (telegram_is_trouble(outcome) && outcome->code != 413) {
+		job_end(job, AGENTD_RETRY, outcome->error, outcome->retry_after_ms);
+		sender_away(sender, outcome);
+		return;
+	}
+	outage_end(&sender->outage);
 	if (outcome->code == 200)
 		job_next(job);
-	else if (telegram_is_trouble(outcome) && outcome->code != 413)
-		job_end(job, AGENTD_RETRY, outcome->error, outcome->retry_after_ms);
 	else if (outcome->code == 401)
 		host->fatal(host, "the bot token is refused by Telegram: 401 Unauthorized");
 	else if (is_bad && job->parts[job->at].text && is_empty(outcome))

@@ -135,11 +135,12 @@ static void on_begun(void *arg)
 	struct telegram *telegram = arg;
 	telegram_begin_free(telegram->begin);
 	telegram->begin = NULL;
-	if (telegram->config.webhook)
+	if (telegram->config.webhook) {
 		telegram_hook_start(telegram->hook);
-	else
-		telegram_poll_start(telegram->poll);
-	telegram->host->ready(telegram->host);
+		telegram->host->ready(telegram->host);
+	} else {
+		telegram_poll_start(telegram->poll); /* ready when it has been answered */
+	}
 }
 
 static int telegram_start(void *self)

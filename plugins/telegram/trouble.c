@@ -1,6 +1,8 @@
 /* trouble: a backoff that is in the log. */
 #include "plugins/telegram/trouble.h"
 
+#include <inttypes.h>
+#include <stdbool.h>
 #include <sys/random.h>
 
 void telegram_trouble_init(struct telegram_trouble *trouble, const struct agentd_host *host,
@@ -20,13 +22,14 @@ uint64_t telegram_trouble_next_ms(
 	uint32_t chance = 0;
 	if (getrandom(&chance, sizeof(chance), 0) < 0)
 		chance = (uint32_t)host->now_ms(host);
-	if (!trouble->backoff.failures) {
+	bool is_news = !trouble->backoff.failures;
+	uint64_t wait_ms = backoff_next_ms(&trouble->backoff, asked_ms, chance);
+	if (is_news)
 		trouble->since_ms = host->now_ms(host);
-		host->log(host, AGENTD_LOG_WARN, "%s fails: %s; it is tried until it works",
-		    trouble->what, error);
-	} else
-		host->log(host, AGENTD_LOG_DEBUG, "%s still fails: %s", trouble->what, error);
-	return backoff_next_ms(&trouble->backoff, asked_ms, chance);
+	host->log(host, is_news ? AGENTD_LOG_WARN : AGENTD_LOG_DEBUG,
+	    "%s fails: %s; the next try in %" PRIu64 " ms%s", trouble->what, error, wait_ms,
+	    is_news ? ", and so on until it works" : "");
+	return wait_ms;
 }
 
 void telegram_trouble_over(struct telegram_trouble *trouble)

@@ -41,7 +41,8 @@ def bot(agentd, api):
         supervision: {{ backoff_min: 100ms, backoff_max: 400ms }}
         """.replace("\n        ", "\n"))
         if ready:
-            daemon.wait_log(r"it is @test_bot")
+            daemon.wait_log(r"interface telegram: ready")
+            assert "it is @test_bot (123456)" in daemon.messages()
         return daemon
     return start
 
@@ -226,7 +227,7 @@ def test_telegram_says_how_long_to_wait(bot, api):
 
 def test_two_bots_of_one_token_are_told(bot, api):
     daemon = bot()
-    api.wait_call("getUpdates")
+    api.wait("a poller", lambda: api.poller)
     with api.lock:
         api.poller.ended = True
         api.lock.notify_all()
@@ -237,11 +238,13 @@ def test_two_bots_of_one_token_are_told(bot, api):
 
 def test_telegram_may_be_away_at_the_start(bot, api):
     api.fail("getMe", 500, "Internal Server Error", times=2)
-    api.drop("deleteWebhook")
+    api.fail("deleteWebhook", 502, "Bad Gateway")
+    api.garbage("getUpdates")
     daemon = bot()
     api.say("say up")
     assert texts(api.wait_sent()) == ["up"]
-    daemon.wait_log(r"getMe works again")
+    for method in ("getMe", "deleteWebhook", "getUpdates"):
+        daemon.wait_log(rf"interface telegram: {method} fails: .*; restart \d in")
 
 
 def test_a_certificate_that_nobody_signed_is_refused(bot, tmp_path):

@@ -66,6 +66,20 @@ def test_what_a_dead_plugin_did_not_take_is_brought_again(hooked, api):
     assert [status for _, status in api.deliveries].count(200) == 1
 
 
+def test_telegram_is_away(hooked, api):
+    """Promise: with a webhook it is replies that show it: after eight in a row that are not taken the interface is down,
+    with the reason, and not ready before Telegram answers; then they are sent, once."""
+    daemon = hooked()
+    wait_for("it to be ready", lambda: daemon.get("/interfaces/telegram").json["state"] == "ready")
+    api.fail("sendMessage", 502, "Bad Gateway", times=8)
+    api.fail("getMe", 502, "Bad Gateway", times=2)
+    for i in range(8):
+        api.say(f"say {i}", user={"id": 100 + i, "is_bot": False, "first_name": "X"})
+    daemon.wait_log("interface telegram: replies are not taken: 502 Bad Gateway; restart 1")
+    daemon.wait_log("interface telegram: getMe fails: 502 Bad Gateway; restart 3")
+    assert sorted(texts(api.wait_sent(8))) == [str(i) for i in range(8)]
+
+
 def test_another_path(hooked, api):
     hooked(path="/of-mine/t")
     api.say("say there")
