@@ -15,6 +15,7 @@
 #include "heartbeat.h"
 #include "payload.h"
 #include "plugins/common/backoff.h"
+#include "plugins/common/outage.h"
 #include "plugins/common/websocket.h"
 #include "session.h"
 
@@ -23,6 +24,9 @@
 #define STEADY_MS       10000 /* so long it must have listened for the next wait to be a short one */
 #define QUIET_MS        1000  /* about so long it waits when Discord asks for a new connection */
 #define IDENTIFY_GAP_MS 5000  /* Discord takes one in five seconds */
+#define BEGIN_MS        25000 /* of the start: agentd waits half a minute until it is ready */
+#define BEGIN_RESUME_MS 10000 /* of them for the session of an earlier process */
+#define OUTAGE_TRIES    10    /* so many times connect_timeout it may be away, if that is not long */
 #define RESUMES_MAX     3 /* that fail at the session's own URL; then the general one is tried */
 #define MESSAGE_MAX     (64u << 20) /* of a GUILD_CREATE, which has all of a guild in it */
 #define CLOSE_RESUMABLE 4000        /* any but 1000 and 1001, which end the session */
@@ -39,8 +43,11 @@ struct discord_gateway {
 	struct discord_call *question; /* of ASKING */
 	struct websocket *socket;
 	struct backoff backoff;
+	struct outage outage;
 	struct discord_session *session;
+	unsigned tries;        /* since the start */
 	unsigned resumes;      /* that have failed in a row */
+	uint64_t began_ms;     /* the start */
 	uint64_t identify_ms;  /* not before */
 	uint64_t listening_ms; /* since */
 	uint64_t away_ms;      /* since; 0: it is not, or nobody has been told */
@@ -74,6 +81,10 @@ struct discord_gateway *discord_gateway_new(const struct discord_gateway_setup *
 	gateway->setup = *setup;
 	gateway->host = host;
 	gateway->backoff = (struct backoff){ .min_ms = WAIT_MIN_MS, .max_ms = WAIT_MAX_MS };
+	gateway->outage =
+	    (struct outage){ .failures_max = OUTAGE_FAILURES, .lasts_max_ms = OUTAGE_MS };
+	if (gateway->outage.lasts_max_ms > OUTAGE_TRIES * (uint64_t)setup->connect_ms)
+		gateway->outage.lasts_max_ms = OUTAGE_TRIES * (uint64_t)setup->connect_ms;
 	gateway->timer = host->timer_new(host, gateway_connect, gateway);
 	gateway->deadline = host->timer_new(host, on_deadline, gateway);
 	gateway->heartbeat = discord_heartbeat_new(host, heartbeat_send, heartbeat_lost, gateway);
@@ -123,6 +134,7 @@ void discord_gateway_start(struct discord_gateway *gateway)
 	int64_t sequence;
 	if (gateway->state != OFF)
 		return;
+	gateway->began_ms = gateway->host->now_ms(gateway->host);
 	if (discord_session_load(gateway->session, &sequence, gateway->setup.rules->self_id))
 		discord_inbox_resume(gateway->setup.inbox, sequence);
 	gateway_connect(gateway);
@@ -156,6 +168,22 @@ static uint64_t gateway_wait_ms(struct discord_gateway *gateway)
 	return backoff_next_ms(&gateway->backoff, gateway->asked_ms, chance());
 }
 
+/* Tells agentd, which keeps replies back, and tries again: at the start at once, later when it has been away for long.
+ * A message that is only here goes first. The session stays, in its file. */
+static void gateway_give_up(struct discord_gateway *gateway, const char *reason, uint64_t wait_ms)
+{
+	const struct agentd_host *host = gateway->host;
+	uint64_t now_ms = host->now_ms(host), rest_ms = gateway->asked_ms;
+	char line[400];
+	bool is_long = outage_is_long(&gateway->outage, now_ms, now_ms, wait_ms);
+	if (gateway->was_ready && !(is_long && discord_inbox_is_empty(gateway->setup.inbox)))
+		return;
+	if (gateway->identify_ms > now_ms && rest_ms < gateway->identify_ms - now_ms)
+		rest_ms = gateway->identify_ms - now_ms;
+	snprintf(line, sizeof(line), "no connection to Discord: %s", reason);
+	host->fail_for(host, line, rest_ms);
+}
+
 /* It has no connection any more. Says so, once, and waits. */
 static void gateway_away(struct discord_gateway *gateway, const char *reason)
 {
@@ -163,9 +191,15 @@ static void gateway_away(struct discord_gateway *gateway, const char *reason)
 	uint64_t now_ms = host->now_ms(host);
 	if (gateway->state == OFF)
 		return;
-	if (gateway->state == RESUMING || (gateway->state == OPENING && has_session(gateway)))
+	bool is_resume = gateway->state == RESUMING ||
+			 (gateway->state == OPENING && has_session(gateway));
+	if (is_resume)
 		gateway->resumes++;
 	uint64_t wait_ms = gateway_wait_ms(gateway);
+	if (is_resume && !gateway->was_ready && gateway->tries == 1)
+		gateway->resumes = has_session(gateway) ? RESUMES_MAX : 0; /* it may just be old */
+	else if (!gateway->is_quiet)
+		gateway_give_up(gateway, reason, wait_ms);
 	bool is_news = gateway->away_ms == 0 && !gateway->is_quiet;
 	if (is_news)
 		gateway->away_ms = now_ms;
@@ -189,6 +223,7 @@ static void gateway_back(struct discord_gateway *gateway)
 	gateway->listening_ms = now_ms;
 	gateway->resumes = 0;
 	host->timer_clear(gateway->deadline);
+	outage_end(&gateway->outage);
 	if (gateway->away_ms)
 		host->log(host, AGENTD_LOG_INFO, "connected to Discord again, after %llu s",
 		    (unsigned long long)((now_ms - gateway->away_ms) / 1000));
@@ -210,7 +245,26 @@ static void gateway_drop(struct discord_gateway *gateway, const char *reason)
 
 static void on_deadline(void *arg)
 {
-	gateway_drop(arg, "it took too long to be ready");
+	struct discord_gateway *gateway = arg;
+	static const char reason[] = "it took too long to be ready";
+	discord_rest_cancel(gateway->question);
+	gateway->question = NULL;
+	if (gateway->socket && gateway->was_ready)
+		gateway_drop(gateway, reason);
+	else
+		gateway_away(gateway, reason);
+}
+
+/* How long a try may take, from its first question on. */
+static uint64_t gateway_try_ms(const struct discord_gateway *gateway)
+{
+	uint64_t most_ms = (uint64_t)gateway->setup.connect_ms, left_ms = BEGIN_RESUME_MS;
+	uint64_t begun_ms = gateway->host->now_ms(gateway->host) - gateway->began_ms;
+	if (gateway->was_ready)
+		return most_ms;
+	if (gateway->tries || !has_session(gateway))
+		left_ms = begun_ms < BEGIN_MS ? BEGIN_MS - begun_ms : 1;
+	return most_ms < left_ms ? most_ms : left_ms;
 }
 
 /* The connection. */
@@ -281,9 +335,7 @@ static void gateway_open(struct discord_gateway *gateway, const char *url)
 		    .arg = gateway,
 		});
 	free(whole);
-	if (gateway->socket)
-		host->timer_set(gateway->deadline, (uint64_t)gateway->setup.connect_ms);
-	else
+	if (!gateway->socket)
 		gateway_away(gateway, "Discord's gateway has no URL that can be used");
 }
 
@@ -324,14 +376,12 @@ static void on_answer(void *arg, const struct discord_answer *answer)
 static void gateway_ask(struct discord_gateway *gateway)
 {
 	gateway->state = ASKING;
-	gateway->question =
-	    discord_rest_send(gateway->setup.rest, &(struct discord_request){
-						       .method = "GET",
-						       .path = "/gateway/bot",
-						       .timeout_ms = gateway->setup.connect_ms,
-						       .done = on_answer,
-						       .arg = gateway,
-						   });
+	gateway->question = discord_rest_send(gateway->setup.rest, &(struct discord_request){
+								       .method = "GET",
+								       .path = "/gateway/bot",
+								       .done = on_answer,
+								       .arg = gateway,
+								   });
 	if (!gateway->question)
 		gateway_away(gateway, "memory is out");
 }
@@ -340,16 +390,20 @@ static void gateway_ask(struct discord_gateway *gateway)
 static void gateway_connect(void *arg)
 {
 	struct discord_gateway *gateway = arg;
-	uint64_t now_ms = gateway->host->now_ms(gateway->host);
+	const struct agentd_host *host = gateway->host;
+	uint64_t now_ms = host->now_ms(host);
 	uint64_t rest_ms = discord_rest_wait_ms(gateway->setup.rest, "/gateway/bot");
 	uint64_t gap_ms = !has_session(gateway) && gateway->identify_ms > now_ms
 			      ? gateway->identify_ms - now_ms
 			      : 0;
+	host->timer_set(gateway->deadline, gateway_try_ms(gateway));
+	gateway->tries++;
 	if (has_session(gateway) && gateway->resumes < RESUMES_MAX) {
 		gateway_open(gateway, discord_session_url(gateway->session));
 	} else if (rest_ms || gap_ms) {
 		gateway->state = WAITING;
-		gateway->host->timer_set(gateway->timer, rest_ms > gap_ms ? rest_ms : gap_ms);
+		host->timer_clear(gateway->deadline);
+		host->timer_set(gateway->timer, rest_ms > gap_ms ? rest_ms : gap_ms);
 	} else {
 		gateway_ask(gateway);
 	}

@@ -220,6 +220,11 @@ int discord_inbox_take(struct discord_inbox *inbox, int64_t sequence, json_t *da
 	return 0;
 }
 
+bool discord_inbox_is_empty(const struct discord_inbox *inbox)
+{
+	return inbox->count == 0;
+}
+
 int64_t discord_inbox_confirmed(const struct discord_inbox *inbox)
 {
 	const struct entry *entry;

@@ -33,6 +33,7 @@ void discord_inbox_watch(
  * has not been taken, and is to be sent again. */
 int discord_inbox_take(struct discord_inbox *inbox, int64_t sequence, json_t *data);
 /* The sequence from which to resume; 0: nothing has come. */
+bool discord_inbox_is_empty(const struct discord_inbox *inbox);
 int64_t discord_inbox_confirmed(const struct discord_inbox *inbox);
 
 #endif
