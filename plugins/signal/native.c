@@ -45,14 +45,13 @@ static bool on_piece(void *arg, struct agentd_text piece)
 }
 
 /* What has come is taken, whatever became of the rest. False: nothing has come. */
-static bool native_take(struct native *native)
+static bool native_take(struct native *native, bool *ret_is_garbage)
 {
 	char *bytes = native->bytes;
 	size_t n = native->length;
 	native->bytes = NULL;
 	native->length = native->capacity = 0;
-	if (n)
-		signal_receive_take(native->receive, agentd_text(bytes, n));
+	*ret_is_garbage = n && !signal_receive_take(native->receive, agentd_text(bytes, n));
 	free(bytes);
 	return n > 0;
 }
@@ -62,7 +61,7 @@ static void on_done(void *arg, const struct http_answer *answer)
 	struct native *native = arg;
 	char why[SIGNAL_WHY_SIZE];
 	native->call = NULL;
-	bool begun = native_take(native);
+	bool is_garbage, begun = native_take(native, &is_garbage);
 	if (!signal_api_succeeded(answer, why)) {
 		size_t n = strlen(why);
 		if (begun)
@@ -72,6 +71,8 @@ static void on_done(void *arg, const struct http_answer *answer)
 		    signal_verdict_retry_ms(http_answer_header(answer, "Retry-After")));
 	} else if (native->full) {
 		signal_receive_failed(native->receive, 0, "memory is out", 0);
+	} else if (is_garbage || (!begun && answer->status == 200)) { /* nothing is "[]" */
+		signal_receive_failed(native->receive, 0, "the answer is garbage", 0);
 	} else {
 		signal_receive_worked(native->receive, true);
 	}

@@ -11,10 +11,10 @@
 #include "inbox.h"
 #include "journal.h"
 #include "plugins/common/backoff.h"
+#include "plugins/common/outage.h"
 #include "verdict.h"
 
 #define BACKOFF_MAX_MS 60000
-#define FAILURES_MAX   8 /* in a row: three minutes of them, from a second on */
 
 struct signal_receive {
 	struct signal_receive_setup setup;
@@ -27,11 +27,14 @@ struct signal_receive {
 	bool waiting;                /* for the inbox, and then for `delay_ms` */
 	uint64_t delay_ms;
 	struct backoff backoff;
+	struct outage outage;
+	uint64_t began_ms; /* of what goes on; 0: it has worked */
 };
 
 static void on_time(void *arg)
 {
 	struct signal_receive *receive = arg;
+	receive->began_ms = receive->setup.host->now_ms(receive->setup.host);
 	if (!receive->stopped)
 		receive->setup.mode->begin(receive->mode);
 }
@@ -79,6 +82,8 @@ struct signal_receive *signal_receive_new(const struct signal_receive_setup *set
 	receive->setup = *setup;
 	receive->backoff =
 	    (struct backoff){ .min_ms = setup->interval_ms, .max_ms = BACKOFF_MAX_MS };
+	receive->outage =
+	    (struct outage){ .failures_max = OUTAGE_FAILURES, .lasts_max_ms = OUTAGE_MS };
 	if (receive->backoff.max_ms < setup->interval_ms)
 		receive->backoff.max_ms = setup->interval_ms;
 	receive->inbox = signal_inbox_new(setup->host, setup->api, on_empty, receive);
@@ -134,8 +139,8 @@ const struct signal_receive_setup *signal_receive_setup(const struct signal_rece
 	return &receive->setup;
 }
 
-/* One of what has come: a message, something else, or an error of the API's. */
-static void take_one(struct signal_receive *receive, const json_t *object)
+/* One of what has come: a message, something else, or an error of the API's. False: none of these. */
+static bool take_one(struct signal_receive *receive, const json_t *object)
 {
 	const struct agentd_host *host = receive->setup.host;
 	const char *error = json_string_value(json_object_get(object, "error"));
@@ -148,6 +153,7 @@ static void take_one(struct signal_receive *receive, const json_t *object)
 	else if (got < 0)
 		host->log(host, AGENTD_LOG_WARN, "something was received that is no message: %s",
 		    strerror(-got));
+	return got >= 0 || error;
 }
 
 void signal_receive_keep(struct signal_receive *receive, struct agentd_text bytes)
@@ -155,13 +161,15 @@ void signal_receive_keep(struct signal_receive *receive, struct agentd_text byte
 	signal_journal_add(receive->journal, bytes);
 }
 
-void signal_receive_take(struct signal_receive *receive, struct agentd_text bytes)
+bool signal_receive_take(struct signal_receive *receive, struct agentd_text bytes)
 {
 	const struct agentd_host *host = receive->setup.host;
 	struct signal_batch batch = { .rest = bytes };
+	size_t count = 0, good = 0;
 	receive->taking = true;
 	for (json_t *object; (object = signal_batch_next(&batch));) {
-		take_one(receive, object);
+		count++;
+		good += take_one(receive, object);
 		json_decref(object);
 	}
 	if (batch.lost)
@@ -172,6 +180,7 @@ void signal_receive_take(struct signal_receive *receive, struct agentd_text byte
 	receive->taking = false;
 	if (!is_busy(receive))
 		signal_journal_clear(receive->journal);
+	return good || (!count && !batch.lost);
 }
 
 void signal_receive_ready(struct signal_receive *receive)
@@ -187,6 +196,8 @@ void signal_receive_worked(struct signal_receive *receive, bool again)
 	if (receive->backoff.failures)
 		host->log(host, AGENTD_LOG_INFO, "receiving works again");
 	backoff_reset(&receive->backoff);
+	outage_end(&receive->outage);
+	receive->began_ms = 0;
 	receive->worked = true;
 	check_stopped(receive);
 	if (again)
@@ -206,11 +217,14 @@ void signal_receive_failed(
 	if (!receive->worked &&
 	    (status == 401 || status == 403 || signal_verdict_unknown_account(status, why)))
 		host->fatal(host, reason);
-	/* What is in the inbox would go with this process. */
-	if (receive->backoff.failures + 1 >= FAILURES_MAX && signal_inbox_is_empty(receive->inbox))
-		host->fail(host, reason);
-	uint32_t chance = (uint32_t)host->now_ms(host) * 2654435761u;
+	uint64_t now_ms = host->now_ms(host);
+	uint32_t chance = (uint32_t)now_ms * 2654435761u;
 	uint64_t delay_ms = backoff_next_ms(&receive->backoff, asked_ms, chance);
+	bool is_long = outage_is_long(
+	    &receive->outage, receive->began_ms ? receive->began_ms : now_ms, now_ms, delay_ms);
+	/* What is in the inbox would go with this process. */
+	if (is_long && signal_inbox_is_empty(receive->inbox))
+		host->fail_for(host, reason, asked_ms);
 	host->log(
 	    host, AGENTD_LOG_WARN, "%s; again in %llu ms", reason, (unsigned long long)delay_ms);
 	receive_later(receive, delay_ms);

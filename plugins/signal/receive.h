@@ -46,8 +46,8 @@ bool signal_receive_stop(struct signal_receive *receive);
 const struct signal_receive_setup *signal_receive_setup(const struct signal_receive *receive);
 /* Bytes that have come, before anything is done with them: they outlive this process, until all is in the store. */
 void signal_receive_keep(struct signal_receive *receive, struct agentd_text bytes);
-/* What has come. */
-void signal_receive_take(struct signal_receive *receive, struct agentd_text bytes);
+/* What has come. False: all of it is garbage. */
+bool signal_receive_take(struct signal_receive *receive, struct agentd_text bytes);
 /* It has begun to receive: the interface is ready. */
 void signal_receive_ready(struct signal_receive *receive);
 /* It works; with `again`, the next time is an interval after all that came is in the store. */

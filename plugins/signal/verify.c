@@ -28,12 +28,25 @@ __attribute__((format(printf, 2, 3))) static void verify_fatal(
 
 /* No answer, or one that will be another soon. */
 static void verify_fail_if_passing(
-    const struct signal_verify *verify, unsigned status, const char *why)
+    const struct signal_verify *verify, const struct http_answer *answer, const char *why)
 {
+	unsigned status = answer->status;
 	char reason[SIGNAL_WHY_SIZE + 100];
 	snprintf(reason, sizeof(reason), "signal-cli-rest-api does not answer: %s", why);
 	if (status == 0 || status == 408 || status == 429 || status >= 500)
-		verify->setup.host->fail(verify->setup.host, reason);
+		verify->setup.host->fail_for(verify->setup.host, reason,
+		    signal_verdict_retry_ms(http_answer_header(answer, "Retry-After")));
+}
+
+/* It may be another program, or a proxy before it that is in trouble: only somebody else can tell. */
+static void verify_no_api(
+    const struct signal_verify *verify, const struct http_answer *answer, const char *why)
+{
+	char reason[SIGNAL_WHY_SIZE + 100];
+	snprintf(reason, sizeof(reason),
+	    "what is at api_base_url is no signal-cli-rest-api, or not now: %s", why);
+	verify->setup.host->fail_for(verify->setup.host, reason,
+	    signal_verdict_retry_ms(http_answer_header(answer, "Retry-After")));
 }
 
 static void on_about(
@@ -41,12 +54,10 @@ static void on_about(
 {
 	const struct signal_mode *mode = verify->setup.mode;
 	char quoted[40];
-	if (why)
-		verify_fatal(verify, "what is at api_base_url is no signal-cli-rest-api: %s", why);
 	json_t *about = signal_api_json(answer);
 	const char *is = json_string_value(json_object_get(about, "mode"));
-	if (!json_is_object(about))
-		verify_fatal(verify, "what is at api_base_url is no signal-cli-rest-api");
+	if (why || !json_is_object(about))
+		verify_no_api(verify, answer, why ? why : "its answer is none of that");
 	snprintf(quoted, sizeof(quoted), "|%s|", is ? is : "");
 	/* Asked in the wrong way it would lose messages: a handshake in mode native receives them. */
 	if (is && !strstr(mode->modes, quoted))
@@ -121,7 +132,7 @@ static void on_answer(void *arg, const struct http_answer *answer)
 	bool succeeded = signal_api_succeeded(answer, why);
 	verify->call = NULL;
 	if (!succeeded && !questions[verify->question].optional)
-		verify_fail_if_passing(verify, answer->status, why);
+		verify_fail_if_passing(verify, answer, why);
 	questions[verify->question].answered(verify, answer, succeeded ? NULL : why);
 	verify->question++;
 	verify_ask(verify);

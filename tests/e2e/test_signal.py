@@ -187,11 +187,16 @@ def test_another_mode_is_fatal(signal, api, is_, said):
     assert server.called("GET", f"/v1/receive/{ME}") == 0
 
 
-def test_what_is_no_such_api_is_fatal(signal, api):
+@pytest.mark.parametrize("answer, said", [((404, b"nginx"), "status 404"), (b"<html></html>", "its answer is none of that"),
+                                          (b"[1]", "its answer is none of that")])
+def test_what_is_no_such_api_is_said_and_tried_again(signal, api, answer, said):
+    """It may be a proxy before it."""
     server = api()
-    server.plan("about", (404, b"nginx"))
-    daemon, _ = signal(server=server, ready=False)
-    stays_down(daemon, "what is at api_base_url is no signal-cli-rest-api: status 404")
+    server.plan("about", answer)
+    daemon, _ = signal(server=server)
+    daemon.wait_log(f"what is at api_base_url is no signal-cli-rest-api, or not now: {said}; restart 1")
+    server.say("hello")
+    wait_texts(server, "hello")
 
 
 def test_a_trust_setting_that_is_refused_is_not_passed_over(signal, api):
