@@ -17,9 +17,9 @@ struct item {
 	struct item *next;
 	json_t *update; /* what the message borrows from */
 	struct telegram_message message;
-	struct telegram_media *media; /* on its way */
-	char key[24], user_id[24], chat_id[24], message_id[24],
-	    reply_to[24]; /* as agentd has them */
+	struct telegram_media *media;                         /* on its way */
+	char key[24], user_id[24], chat_id[24], reply_to[24]; /* as agentd has them */
+	char message_id[48]; /* "55", or "55/7" in topic 7: so the answer finds its way there */
 	char path[TELEGRAM_PATH_MAX], name[256], note[700];
 	bool submitted;
 	void (*done)(void *arg, int64_t update_id, int error);
@@ -231,7 +231,12 @@ static void item_name(struct item *item)
 	put_id(item->key, message->update_id);
 	put_id(item->user_id, message->user_id);
 	put_id(item->chat_id, message->chat_id);
-	put_id(item->message_id, message->message_id);
+	if (message->thread)
+		snprintf(item->message_id, sizeof(item->message_id), "%" PRId64 "/%" PRId64,
+		    message->message_id, message->thread);
+	else
+		snprintf(
+		    item->message_id, sizeof(item->message_id), "%" PRId64, message->message_id);
 	if (message->reply_to)
 		put_id(item->reply_to, message->reply_to);
 }

@@ -31,7 +31,8 @@ struct job {
 	struct telegram_sender *sender; /* borrowed */
 	struct job *next, *previous;
 	uint64_t id, since_ms;
-	char *chat_id, *reply_to;
+	char *chat_id;
+	int64_t reply_to, thread; /* 0: none */
 	struct part *parts;
 	size_t count, at;
 	enum form form; /* of the part at which it is */
@@ -93,7 +94,6 @@ static void job_free(struct job *job)
 	}
 	free(job->parts);
 	free(job->chat_id);
-	free(job->reply_to);
 	free(job);
 }
 
@@ -184,6 +184,15 @@ static void sender_away(struct telegram_sender *sender, const struct telegram_ou
 	host->fail_for(host, reason, outcome->retry_after_ms);
 }
 
+/* A topic that is gone: then where the message is that is answered, or in the general one. */
+static bool job_leave_topic(struct job *job, const struct telegram_outcome *outcome)
+{
+	if (!job->thread || !says(outcome, "thread not found"))
+		return false;
+	job->thread = 0;
+	return true;
+}
+
 static void on_sent(void *arg, const struct telegram_outcome *outcome)
 {
 	struct job *job = arg;
@@ -203,7 +212,7 @@ static void on_sent(void *arg, const struct telegram_outcome *outcome)
 		host->fatal(host, "the bot token is refused by Telegram: 401 Unauthorized");
 	else if (is_bad && job->parts[job->at].text && is_empty(outcome))
 		job_next(job); /* markup around nothing */
-	else if (is_bad && (job_move(job, outcome->moved_to) ||
+	else if (is_bad && (job_move(job, outcome->moved_to) || job_leave_topic(job, outcome) ||
 			       (!says(outcome, "chat not found") && job_change_form(job, outcome))))
 		job_go_on(job);
 	else
@@ -215,11 +224,10 @@ static void on_sent(void *arg, const struct telegram_outcome *outcome)
 /* The message that is answered, if it is the first part. NULL: none, or memory is out. */
 static json_t *reply_parameters(const struct job *job)
 {
-	char *end;
-	long long id = job->at == 0 && job->reply_to ? strtoll(job->reply_to, &end, 10) : 0;
-	return id > 0 && !*end ? json_pack("{s:I,s:b}", "message_id", (json_int_t)id,
-				     "allow_sending_without_reply", 1)
-			       : NULL;
+	return job->at == 0 && job->reply_to
+		   ? json_pack("{s:I,s:b}", "message_id", (json_int_t)job->reply_to,
+			 "allow_sending_without_reply", 1)
+		   : NULL;
 }
 
 static json_t *job_body(const struct job *job)
@@ -227,6 +235,8 @@ static json_t *job_body(const struct job *job)
 	json_t *body = json_pack("{s:s}", "chat_id", job->chat_id), *reply = reply_parameters(job);
 	if (reply)
 		json_object_set_new(body, "reply_parameters", reply);
+	if (job->thread)
+		json_object_set_new(body, "message_thread_id", json_integer(job->thread));
 	return body;
 }
 
@@ -249,19 +259,26 @@ static struct telegram_call *job_upload(
     struct job *job, const struct part *part, const char *method, const char *field)
 {
 	json_t *reply = reply_parameters(job);
-	char *reply_text = reply ? json_dumps(reply, JSON_COMPACT) : NULL;
-	const struct http_part parts[] = {
+	char *reply_text = reply ? json_dumps(reply, JSON_COMPACT) : NULL, thread[24];
+	snprintf(thread, sizeof(thread), "%lld", (long long)job->thread);
+	size_t count = 2;
+	struct http_part parts[4] = {
 		{ .name = "chat_id", .text = text_of(job->chat_id) },
 		{ .name = field,
 		    .path = part->path,
 		    .file_name = part->name ? part->name : "file",
 		    .mime_type = part->mime_type },
-		{ .name = "reply_parameters", .text = text_of(reply_text ? reply_text : "") },
 	};
+	if (reply_text)
+		parts[count++] =
+		    (struct http_part){ .name = "reply_parameters", .text = text_of(reply_text) };
+	if (job->thread)
+		parts[count++] =
+		    (struct http_part){ .name = "message_thread_id", .text = text_of(thread) };
 	const struct agentd_host *host = job->sender->host;
 	int64_t left_ms = END_MS - (int64_t)(host->now_ms(host) - job->since_ms);
-	struct telegram_call *call = telegram_api_post(
-	    job->sender->api, method, parts, reply_text ? 3 : 2, left_ms, on_sent, job);
+	struct telegram_call *call =
+	    telegram_api_post(job->sender->api, method, parts, count, left_ms, on_sent, job);
 	free(reply_text);
 	json_decref(reply);
 	return call;
@@ -372,6 +389,20 @@ static int job_add_file(struct job *job, const struct agentd_attachment *attachm
 	return 0;
 }
 
+/* "55", or "55/7" in a topic, as intake.c has made it; anything else is none. */
+static void job_read_reply_to(struct job *job, struct agentd_text id)
+{
+	char text[48], *end;
+	snprintf(
+	    text, sizeof(text), "%.*s", (int)(id.n < sizeof(text) ? id.n : 0), id.n ? id.p : "");
+	long long message = strtoll(text, &end, 10);
+	long long thread = *end == '/' ? strtoll(end + 1, &end, 10) : 0;
+	if (*end || message <= 0)
+		return;
+	job->reply_to = message;
+	job->thread = thread > 0 ? thread : 0;
+}
+
 static int job_fill(struct job *job, const struct agentd_reply *reply)
 {
 	char *text = copy_text(reply->text);
@@ -382,8 +413,8 @@ static int job_fill(struct job *job, const struct agentd_reply *reply)
 		    (const struct agentd_attachment *)(const void *)((const char *)
 									 reply->attachments +
 								     i * reply->attachment_size));
-	if (error == 0 && (!copy_field(&job->chat_id, reply->chat_id) ||
-			      !copy_field(&job->reply_to, reply->reply_to)))
+	job_read_reply_to(job, reply->reply_to);
+	if (error == 0 && !copy_field(&job->chat_id, reply->chat_id))
 		error = -ENOMEM;
 	return error == 0 && !job->chat_id ? -EINVAL : error;
 }

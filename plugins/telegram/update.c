@@ -152,6 +152,8 @@ int telegram_update_read(
 	read_text(json, &message);
 	read_file(json, &message.file);
 	get_id(json_object_get(json, "reply_to_message"), "message_id", &message.reply_to);
+	if (json_is_true(json_object_get(json, "is_topic_message"))) /* else it is of comments */
+		get_id(json, "message_thread_id", &message.thread);
 	if (!message.text.n && !message.file.id)
 		return 0;
 	*ret_message = message;

@@ -30,6 +30,7 @@ struct telegram_file {
 struct telegram_message {
 	int64_t update_id, user_id, chat_id, message_id;
 	int64_t reply_to; /* 0: none */
+	int64_t thread;   /* the topic of a forum; 0: none, or the general one */
 	struct agentd_text text;
 	char user_name[260];
 	struct telegram_file file; /* id NULL: none */

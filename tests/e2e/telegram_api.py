@@ -171,6 +171,7 @@ class TelegramApi:
         self.next_update, self.next_message = 1000, 1
         self.messages = {}  # of each chat that there is, by id
         self.blocked, self.moved = set(), {}
+        self.topics = set()  # (chat, thread)
         self.files = {}  # path and bytes by file_id
         self.faults = {}  # by method, in order
         self.webhook, self.poller, self.closed = None, None, False
@@ -349,6 +350,8 @@ class TelegramApi:
             raise Refused(403, "Forbidden: bot was blocked by the user")
         if chat_id not in self.messages:
             raise bad("chat not found")
+        if parameters.get("message_thread_id") and (chat_id, int(parameters["message_thread_id"])) not in self.topics:
+            raise bad("message thread not found")
         return chat_id
 
     def _check_reply(self, chat_id, parameters):
@@ -379,6 +382,7 @@ class TelegramApi:
             self.messages[chat_id][message["message_id"]] = message
             self.sent.append({"method": method, "chat_id": chat_id, "time": time.monotonic(),
                               "reply_to": self._check_reply(chat_id, parameters),
+                              "thread": int(parameters.get("message_thread_id") or 0),
                               "parse_mode": parameters.get("parse_mode"), **fields})
             self.lock.notify_all()
         return message

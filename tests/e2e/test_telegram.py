@@ -337,6 +337,31 @@ def test_a_group_that_became_another_is_found(bot, api):
     assert api.wait_sent()[0]["chat_id"] == -1005
 
 
+FORUM = {"id": -1007, "type": "supergroup", "title": "f", "is_forum": True}
+
+
+def test_an_answer_stays_in_its_topic(bot, api):
+    """Promise: all of its parts, and its files; the chat is the forum. What is no topic (comments) has none."""
+    api.topics.add((-1007, 70))
+    bot(agent="courier", parse_mode="none")
+    topic = api.say("send\n0 text/plain a.txt words\n1 https://example.org/cat.jpg", chat=FORUM, message_thread_id=70,
+                    is_topic_message=True)
+    sent = api.wait_sent(3)
+    assert [(m["chat_id"], m["thread"], m["reply_to"]) for m in sent] == [
+        (-1007, 70, topic["message"]["message_id"]), (-1007, 70, None), (-1007, 70, None)]
+    comment = api.say("hello", chat=FORUM, message_thread_id=71)
+    general = api.say("hello", chat=FORUM)
+    assert [(m["thread"], m["reply_to"]) for m in api.wait_sent(5)[3:]] == [
+        (0, u["message"]["message_id"]) for u in (comment, general)]
+
+
+def test_a_topic_that_is_gone(bot, api):
+    bot()
+    api.say("say anyway", chat=FORUM, message_thread_id=70, is_topic_message=True)
+    sent = api.wait_sent()[0]
+    assert (sent["text"], sent["thread"], sent["parse_mode"]) == ("anyway", 0, "HTML")
+
+
 def test_files_are_sent(bot, api):
     """Defect 39: dropped. A photo that Telegram does not take as one is a document, a URL that it cannot fetch
     is text."""
