@@ -294,6 +294,8 @@ static void on_closed(void *arg, unsigned code, unsigned status, const char *rea
 	discord_heartbeat_stop(gateway->heartbeat);
 	if (gateway->state == OFF || (!dropped && !gateway_heed(gateway, code)))
 		return;
+	if (strstr(reason, gateway->setup.token)) /* whoever has put it there */
+		reason = "(it has the bot token in it)";
 	snprintf(line, sizeof(line), status ? "%s (status %u)" : "%s (%u)", reason,
 	    status ? status : code);
 	gateway_away(gateway, dropped ? dropped : line);

@@ -8,11 +8,12 @@
 
 #include "bucket.h"
 
-#define FILES_MAX   10
-#define ERROR_SIZE  600
-#define DETAIL_SIZE 240
-#define ANSWER_MAX  (1u << 20)
-#define USER_AGENT  "User-Agent: DiscordBot (agentd, 0.1.0)" /* Discord asks for that form */
+#define FILES_MAX     10
+#define ERROR_SIZE    600
+#define DETAIL_SIZE   240
+#define ANSWER_MAX    (1u << 20)
+#define AUTHORIZATION "Authorization: Bot "
+#define USER_AGENT    "User-Agent: DiscordBot (agentd, 0.1.0)" /* Discord asks for that form */
 
 struct discord_rest {
 	const struct agentd_host *host; /* borrowed */
@@ -40,7 +41,7 @@ struct discord_rest *discord_rest_new(
 	rest->host = host;
 	rest->http = http_client_new(host);
 	rest->api_base = strdup(api_base);
-	if (asprintf(&rest->authorization, "Authorization: Bot %s", token) < 0)
+	if (asprintf(&rest->authorization, AUTHORIZATION "%s", token) < 0)
 		rest->authorization = NULL;
 	if (!rest->http || !rest->api_base || !rest->authorization) {
 		discord_rest_free(rest);
@@ -89,24 +90,26 @@ void discord_rest_cancel(struct discord_call *call)
 	call_free(call);
 }
 
-/* Untrusted text, on one line. */
-static void put_line(char *to, size_t size, const char *text)
+/* Untrusted text, on one line, without the token, whoever has put it there. */
+static void put_line(const struct discord_rest *rest, char *to, size_t size, const char *text)
 {
-	snprintf(to, size, "%s", text);
+	bool tells = strstr(text, rest->authorization + strlen(AUTHORIZATION)) != NULL;
+	snprintf(to, size, "%s", tells ? "(it has the bot token in it)" : text);
 	for (char *c = to; *c; c++)
 		if ((unsigned char)*c < ' ' || *c == 0x7f)
 			*c = ' ';
 }
 
 /* "403: Missing Permissions (50013)", with the fields that are wrong of a form that is. */
-static void put_error(char *to, size_t size, unsigned status, const json_t *body)
+static void put_error(
+    const struct discord_rest *rest, char *to, size_t size, unsigned status, const json_t *body)
 {
 	char message[DETAIL_SIZE] = "", detail[DETAIL_SIZE] = "", code[32] = "";
 	const char *said = json_string_value(json_object_get(body, "message"));
 	json_int_t number = json_integer_value(json_object_get(body, "code"));
 	char *errors = json_dumps(json_object_get(body, "errors"), JSON_COMPACT);
-	put_line(message, sizeof(message), said ? said : "no reason given");
-	put_line(detail, sizeof(detail), errors ? errors : "");
+	put_line(rest, message, sizeof(message), said ? said : "no reason given");
+	put_line(rest, detail, sizeof(detail), errors ? errors : "");
 	if (number)
 		snprintf(code, sizeof(code), " (%lld)", (long long)number);
 	snprintf(to, size, "%u: %s%s%s%s", status, message, code, *detail ? " " : "", detail);
@@ -137,11 +140,11 @@ static void on_answer(void *arg, const struct http_answer *http)
 	json_t *body = json_loadb(http->body.p ? http->body.p : "", http->body.n, 0, NULL);
 	struct discord_answer answer = { .status = http->status, .body = body };
 	if (http->status == 0) {
-		put_line(error, sizeof(error), http->error ? http->error : "no answer");
+		put_line(rest, error, sizeof(error), http->error ? http->error : "no answer");
 		answer.error = error;
 	} else {
 		learn(call, http, body);
-		put_error(error, sizeof(error), http->status, body);
+		put_error(rest, error, sizeof(error), http->status, body);
 		answer.error = http->status / 100 == 2 ? NULL : error;
 	}
 	if (http->status == 429)
