@@ -41,7 +41,7 @@ class Telegram:
 
 class Discord:
     name = "discord"
-    keeps = False  # beyond the end of a session
+    keeps = True  # in a session, which outlives the process
 
     def __init__(self):
         self.api = DiscordApi()
