@@ -140,7 +140,8 @@ ALLOW = 'auth: { staff: { type: allowlist, users: [ "ann", "@bob" ], chats: [ c1
     ("ann", "", "c1", True), ("x", "@Bob", "c1", True), ("eve", "", "c1", False), ("ann", "", "c2", False),
     ("Ann", "", "c1", False), ("x", "bob", "c1", False)])
 def test_who_may_write(agentd, line, user, name, chat, lets_in):
-    """Promise: an interface's auth decides; who is unknown gets no answer, and one line in the log says so."""
+    """Promise: an interface's auth decides; who is unknown gets no answer, and one line in the log says so (defect 41 of
+    the original, where nobody was told)."""
     daemon = agentd(config(line, "auth: staff", top=ALLOW)).wait_ready()
     line.wait("UP")
     for _ in range(3):
@@ -334,7 +335,8 @@ def stages(daemon):
 
 
 def test_hooks_see_all(agentd, line):
-    """Promise: a hook sees the message, then whose it is and in which session, then the reply; and errors."""
+    """Promise: a hook sees the message, then whose it is and in which session, then the reply; and errors, which always
+    have their message (defect 41 of the original: None)."""
     daemon = agentd(gated(line)).wait_ready()
     line.wait("UP")
     line.message("say hello")
@@ -447,6 +449,16 @@ def test_a_reply_that_is_kept_aside(agentd, line, status):
     assert line.wait("SEND", tries + 1)[tries][5] == "next"
     daemon.wait_log(r"interface tel: reply \d+ to chat c1 is kept aside: the bot was blocked")
     assert rows(daemon, "SELECT aside, attempts, error FROM replies WHERE aside") == [(1, tries, "the bot was blocked")]
+
+
+def test_a_session_has_what_was_said_whatever_became_of_the_reply(agentd, line):
+    """Defect 31 of the original: a history was saved only after its reply had been sent."""
+    agentd(config(line, "auto: false")).wait_ready()
+    line.wait("UP")
+    line.message("say lost")
+    line.sent(line.wait("SEND")[0][1], 2, 0, 0, "the bot was blocked")
+    line.message("history")
+    assert line.wait("SEND", 2)[1][5].replace("\r", "\n").startswith("2\nuser:say lost::\nassistant:lost::")
 
 
 def test_replies_survive(agentd, line):

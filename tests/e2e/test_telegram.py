@@ -51,6 +51,74 @@ def texts(sent):
     return [message["text"] for message in sent]
 
 
+# Options that no other test has.
+
+
+@pytest.mark.parametrize("mode, says, text", [
+    ("HTML", "<b>1</b>", "1"), ("MarkdownV2", "*1*", "1"), ("Markdown", "*1*", "1"), ("none", "*<b>1", "*<b>1")])
+def test_parse_mode(bot, api, mode, says, text):
+    bot(parse_mode=mode)
+    api.say("say " + says)
+    sent = api.wait_sent()[0]
+    assert (sent["raw"], sent["text"], sent["parse_mode"]) == (says, text, None if mode == "none" else mode)
+
+
+@pytest.mark.parametrize("options, timeout, updates", [
+    ({"polling_timeout": "2s"}, 2, ["message"]), ({"polling_timeout": None}, 30, ["message"]),
+    ({"answer_edits": "true"}, 1, ["message", "edited_message"])])
+def test_what_is_asked_for(bot, api, options, timeout, updates):
+    """polling_timeout, and allowed_updates; the offset is behind what is stored. The first question does not wait."""
+    bot(**options)
+    update = api.say("say x")
+    api.wait_confirmed(update)
+    def asked():
+        return [parameters for name, parameters, _ in api.calls if name == "getUpdates"]
+    wanted = {"timeout": timeout, "allowed_updates": updates, "offset": update["update_id"] + 1}
+    api.wait(wanted, lambda: wanted in asked())
+    assert asked()[0] == {"timeout": 0, "allowed_updates": updates}
+
+
+def test_polling_interval(bot, api):
+    """The first delay before another try, give or take a fifth."""
+    bot(polling_interval="1s", polling_timeout="30s")
+    api.wait("a poller", lambda: api.poller)
+    api.fail("getUpdates", 502, "Bad Gateway")
+    update = api.say("say x")  # ends the question that waits; the next one fails
+    api.wait_confirmed(update)
+    times = [when for name, asked, when in api.calls if name == "getUpdates" and asked.get("offset") == update["update_id"] + 1]
+    assert 0.8 <= times[1] - times[0] <= 1.2 + SLOW
+
+
+def test_max_message_length(bot, api):
+    bot(parse_mode="none", max_message_length="100")
+    api.say("say " + "x" * 250)
+    assert [len(text) for text in texts(api.wait_sent(3))] == [100, 100, 50]
+
+
+@pytest.mark.parametrize("options, says", [
+    ({"bot_token": "nonsense"}, "bot_token is none"),
+    ({"webhook_secret": "'not this: ä'"}, "webhook_secret must be 1 to 256 of"),
+    ({"allowed_user_ids": "[ ann ]"}, 'allowed_user_ids: "ann" is not the number of a user or chat'),
+    ({"allowed_chat_ids": '[ "1 " ]'}, 'allowed_chat_ids: "1 " is not the number of a user or chat')])
+def test_settings_that_are_wrong(bot, api, options, says):
+    daemon = bot(ready=False, **options)
+    daemon.wait_log(f"{says}.*not started again")
+    assert api.calls == [] and "nonsense" not in "\n".join(daemon.raw)
+
+
+def test_what_the_agent_is_told(bot, api):
+    """Who wrote (by first name who has no other), where, which message, and what it answers."""
+    bot(parse_mode="none")
+    first = api.say("say x")
+    for n, user in ((2, ANN), (3, BOB)):
+        update = api.say("request", user=user, chat={"id": -9, "type": "group"}, reply_to_message=first["message"])
+        told = dict(line.split("=", 1) for line in api.wait_sent(n)[-1]["text"].split("\n") if "=" in line)
+        assert json.loads(told["metadata"]) == {
+            "interface": "telegram", "platform": "telegram", "platform_user_id": str(user["id"]), "chat_id": "-9",
+            "user_name": "@ann" if user is ANN else "Bob", "message_id": str(update["message"]["message_id"]),
+            "reply_to": str(first["message"]["message_id"])}
+
+
 # Receiving.
 
 
@@ -368,8 +436,8 @@ def test_files_are_sent(bot, api):
     bot(agent="courier")
     api.say("send\n1 image/bmp cat.bmp BM cat\n1 image/png dog.png nothing\n1 https://example.org/cat.jpg\n"
             "2 audio/ogg a.oga OggS\n3 https://example.org/v.mp4\n0 text/plain a.txt words\n"
-            "0 https://example.org/broken.zip")
-    text, *sent, link = api.wait_sent(8)
+            "2 audio/mpeg a.mp3 ID3\n1 image/gif a.gif GIF8\n0 https://example.org/broken.zip")
+    text, *sent, link = api.wait_sent(10)
     assert text["text"] == "here" and text["reply_to"] is not None
     assert [(m["method"], m.get("name"), m.get("url") or m["data"]) for m in sent] == [
         ("sendPhoto", "cat.bmp", b"BM cat"),
@@ -377,7 +445,9 @@ def test_files_are_sent(bot, api):
         ("sendPhoto", None, "https://example.org/cat.jpg"),
         ("sendVoice", "a.oga", b"OggS"),
         ("sendVideo", None, "https://example.org/v.mp4"),
-        ("sendDocument", "a.txt", b"words")]
+        ("sendDocument", "a.txt", b"words"),
+        ("sendAudio", "a.mp3", b"ID3"),
+        ("sendAnimation", "a.gif", b"GIF8")]
     assert link["text"] == "https://example.org/broken.zip"
 
 

@@ -80,6 +80,17 @@ def test_telegram_is_away(hooked, api):
     assert sorted(texts(api.wait_sent(8))) == [str(i) for i in range(8)]
 
 
+def test_a_stop_leaves_the_webhook(hooked, api):
+    """Defect 36 of the original: it was deleted at each stop, and what came meanwhile with it. Its URL is what is said,
+    with nothing put behind it."""
+    daemon = hooked()
+    wait_for("it to be ready", lambda: daemon.get("/interfaces/telegram").json["state"] == "ready")
+    assert api.webhook["url"].endswith("/webhook/telegram") and api.webhook["url"].count("/webhook") == 1
+    daemon.terminate()
+    assert daemon.wait(20) == 0
+    assert api.webhook and api.count("deleteWebhook") == 0
+
+
 def test_another_path(hooked, api):
     hooked(path="/of-mine/t")
     api.say("say there")
