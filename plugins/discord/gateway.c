@@ -26,8 +26,8 @@
 #define IDENTIFY_GAP_MS 5000  /* Discord takes one in five seconds */
 #define BEGIN_MS        25000 /* of the start: agentd waits half a minute until it is ready */
 #define BEGIN_RESUME_MS 10000 /* of them for the session of an earlier process */
-#define OUTAGE_TRIES    10    /* so many times connect_timeout it may be away, if that is not long */
-#define RESUMES_MAX     3 /* that fail at the session's own URL; then the general one is tried */
+#define OUTAGE_TRIES    10 /* so many times connect_timeout it may be away, if that is not long */
+#define RESUMES_MAX     3  /* that fail at the session's own URL; then the general one is tried */
 #define MESSAGE_MAX     (64u << 20) /* of a GUILD_CREATE, which has all of a guild in it */
 #define CLOSE_RESUMABLE 4000        /* any but 1000 and 1001, which end the session */
 
@@ -191,8 +191,8 @@ static void gateway_away(struct discord_gateway *gateway, const char *reason)
 	uint64_t now_ms = host->now_ms(host);
 	if (gateway->state == OFF)
 		return;
-	bool is_resume = gateway->state == RESUMING ||
-			 (gateway->state == OPENING && has_session(gateway));
+	bool is_resume =
+	    gateway->state == RESUMING || (gateway->state == OPENING && has_session(gateway));
 	if (is_resume)
 		gateway->resumes++;
 	uint64_t wait_ms = gateway_wait_ms(gateway);
