@@ -80,6 +80,7 @@ class DiscordApi:
         self.identify_close = None  # (code, reason), for each IDENTIFY
         self.invalid_sessions = []  # op 9 with that, to an IDENTIFY or RESUME each
         self.hello = True
+        self.resume_port = None    # that READY names; None: its own
         self.remaining, self.reset_after = 1000, 0
         self.granted = GUILDS | GUILD_MESSAGES | DIRECT_MESSAGES | MESSAGE_CONTENT
         self.guild_bytes = 0       # of the GUILD_CREATE after READY; 0: a small one
@@ -210,7 +211,7 @@ class DiscordApi:
             self.sessions[session.id] = session
             session.dispatch("READY", {
                 "v": 10, "user": user(BOT, "robot", True), "guilds": [{"id": GUILD, "unavailable": True}],
-                "session_id": session.id, "resume_gateway_url": f"ws://127.0.0.1:{self.port}/resume",
+                "session_id": session.id, "resume_gateway_url": f"ws://127.0.0.1:{self.resume_port or self.port}/resume",
                 "application": {"id": BOT, "flags": 0}, "session_type": "normal", "private_channels": []})
             if session.intents & GUILDS:
                 session.dispatch("GUILD_CREATE", self._guild(), pieces=3)

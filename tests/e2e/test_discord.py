@@ -426,6 +426,30 @@ def test_a_gateway_that_says_nothing(bot, api):
     api.wait_listening()
 
 
+@pytest.mark.parametrize("what", ["forgotten", "its server is gone"])
+def test_an_old_session_at_the_start(bot, api, what):
+    """Promise: a process that takes up a session which cannot be resumed, or not there, does not fail for that: it begins
+    anew, or resumes it elsewhere."""
+    api.resume_port = 1 if what == "its server is gone" else None
+    daemon = bot()
+    api.message("say before")
+    api.wait_messages(1)
+    if what == "forgotten":
+        daemon.terminate()
+        daemon.wait()
+        api.forget_sessions()
+        daemon = bot(listening=False)
+    else:
+        daemon.request("POST", "/interfaces/discord/restart")
+    wait_for("the next process", lambda: daemon.get("/interfaces/discord").json["generation"] == (1 if what == "forgotten" else 2))
+    wait_for("it to be ready", lambda: daemon.get("/interfaces/discord").json["state"] == "ready", 20)
+    api.message("say after")
+    api.wait_messages(2)
+    assert len(api.identifies) == (2 if what == "forgotten" else 1) and len(api.resumes) == 1
+    assert not [line for line in daemon.log if line["level"] == "error"]
+    api.violations.clear()  # two IDENTIFYs within five seconds, of two processes: Discord would answer with op 9
+
+
 # What another try cannot help.
 
 FATAL = [(4004, "Authentication failed.", "refuses the bot token"), (4010, "", "shard"), (4011, "", "sharded"),
