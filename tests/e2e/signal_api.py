@@ -17,6 +17,7 @@ import threading
 import time
 from collections import defaultdict, deque
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socket import MSG_DONTWAIT, MSG_PEEK
 
 CUT, HALF = "cut", "half"
 
@@ -43,7 +44,7 @@ class SignalApi:
         self.trust = {}
         self.attachments = {}
         self.receives = 0             # how often it was asked
-        self.given = []               # what each answer to that had in it, if it had anything
+        self.given = []               # what each answer to that had in it, if anything; whether somebody waited for it
         self.sockets = []             # that are open
         self.plans = defaultdict(deque)
         self.clock = int(time.time() * 1000)
@@ -157,6 +158,8 @@ class Socket:
 
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    wbufsize = 1 << 16  # head and body go together, and at once, as with the real one
+    disable_nagle_algorithm = True
     api = None
 
     ROUTES = [  # name, method, path, what answers
@@ -269,8 +272,17 @@ class Handler(BaseHTTPRequestHandler):
             patience = 60 if self.half else int(self.query.get("timeout", 1))
             self.api.lock.wait_for(lambda: self.api.waiting, timeout=patience)
             lines = [self.api.waiting.popleft() for _ in range(min(most, len(self.api.waiting)))]
-            self.api.given += [lines] if lines else []
+            self.api.given += [(lines, not self.is_alone())] if lines else []
         self.answer(200, ("[" + ",".join(lines) + "]").encode())
+
+    def is_alone(self):
+        """Whether the client has left. Like the API, this does not ask before it takes messages away."""
+        try:
+            return self.connection.recv(1, MSG_PEEK | MSG_DONTWAIT) == b""
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
 
     def on_socket(self):
         key = self.headers.get("Sec-WebSocket-Key")

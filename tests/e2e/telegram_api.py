@@ -479,6 +479,8 @@ class Handler(BaseHTTPRequestHandler):
     """Requests: /bot<TOKEN>/<method>, /file/bot<TOKEN>/<path>."""
     api = None
     protocol_version = "HTTP/1.1"
+    wbufsize = 1 << 16  # head and body go together, and at once, as with the real one
+    disable_nagle_algorithm = True
 
     def log_message(self, *_):
         pass

@@ -137,9 +137,10 @@ class SignalChats:
             return self.receives is not None and self.api.receives >= self.receives + 2
 
     def lost(self, missing):
-        """In how many answers the missing messages were."""
-        texts = [{json.loads(line)["envelope"]["dataMessage"]["message"] for line in lines} for lines in self.api.given]
-        return sum(bool(one & missing) for one in texts)
+        """In how many answers the missing messages were, and how many of these somebody waited for."""
+        waited = [alive for lines, alive in self.api.given
+                  if missing & {json.loads(line)["envelope"]["dataMessage"]["message"] for line in lines}]
+        return len(waited), sum(waited)
 
     def close(self):
         self.api.stop()
@@ -292,12 +293,12 @@ def test_kill_9(agentd, platform, request, capsys, tmp_path):
     again = sorted(Counter(n for n in times.values() if n > 1).items())
     failed = sum(run["status"] == "failed" for run in runs)
     kills = killed["interface"] + killed["agentd"]
-    lost = platform.lost(missing) if missing and name == "signal" else 0
+    lost, waited = platform.lost(missing) if name == "signal" else (0, 0)
     with capsys.disabled():
         print(f"\nchaos, {name}: seed {SEED}, {MESSAGES} messages in {CHATS} chats, {took:.1f} s, killed {dict(killed)}; "
               f"{len(runs)} runs, {failed} failed; answers that came more than once: "
               f"{', '.join(f'{count} came {n} times' for n, count in again) or 'none'}; {len(missing)} messages lost on "
-              f"the wire, in {lost} receives")
+              f"the wire, in {lost} receives, of which {waited} before the kill")
     if missing and (name != "signal" or lost > kills or lost == 0):
         problems.append(f"never had a run: {missing}")
     extra = sum(times.values()) - len(times)
