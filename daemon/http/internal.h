@@ -1,4 +1,4 @@
-/* internal: connections and requests, as server.c and request.c share them. Nothing else includes it. */
+/* internal: connections and requests, as listen.c, server.c and request.c share them. Nothing else includes it. */
 #ifndef AGENTD_HTTP_INTERNAL_H
 #define AGENTD_HTTP_INTERNAL_H
 
@@ -98,6 +98,12 @@ struct http_server {
 
 /* server.c: calls conn_on_soon at the end of this turn. */
 void conn_soon(struct conn *conn);
+
+/* listen.c: whether anybody is accepted, but at the control socket. */
+void server_pause(struct http_server *server, bool pause);
+/* Of the timer accept_again. */
+void server_on_accept_again(evutil_socket_t fd, short what, void *arg);
+void server_close_listeners(struct http_server *server);
 
 /* request.c */
 struct http_request *request_new(struct conn *conn, struct evhttp_request *evreq);

@@ -1,0 +1,230 @@
+/*
+ * listen: the sockets that a server listens on, and when nobody is accepted.
+ *
+ * A socket file that somebody listens on is left to them, and a file that is no socket is never removed.
+ */
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "daemon/base/log.h"
+#include "daemon/http/internal.h"
+
+#define ACCEPT_PAUSE_MS 200 /* after an accept that failed for want of a resource */
+#define LISTEN_BACKLOG  1024
+#define UNSENT_MAX      65536 /* bytes that the kernel may hold beyond the client's window */
+
+/* Whom to accept. */
+
+static void pause_listeners(struct http_server *server, bool control, bool pause)
+{
+	struct listener *listener;
+	TAILQ_FOREACH (listener, &server->listeners, link) {
+		if (listener->is_control != control)
+			continue;
+		if (pause)
+			evconnlistener_disable(listener->listener);
+		else
+			evconnlistener_enable(listener->listener);
+	}
+}
+
+void server_pause(struct http_server *server, bool pause)
+{
+	if (server->paused == pause)
+		return;
+	server->paused = pause;
+	pause_listeners(server, false, pause);
+}
+
+/* The operator's way in is open also when there are too many connections, but not while none can be taken. */
+static void server_pause_control(struct http_server *server, bool pause)
+{
+	pause_listeners(server, true, pause);
+}
+
+/* evhttp takes a listener's argument for its own use, and the error callback gets that: there is no
+ * way but this to know whose listener it is. A process has one server. */
+static struct http_server *accepting;
+
+static void server_on_accept_error(struct evconnlistener *listener, void *arg)
+{
+	(void)listener;
+	(void)arg; /* evhttp's */
+	struct http_server *server = accepting;
+	int error = EVUTIL_SOCKET_ERROR();
+	struct timeval pause = { .tv_usec = ACCEPT_PAUSE_MS * 1000 };
+	if (event_pending(server->accept_again, EV_TIMEOUT, NULL))
+		return;
+	log_warn("cannot accept a connection: %s; trying again in %d ms", strerror(error),
+	    ACCEPT_PAUSE_MS);
+	server_pause(server, true); /* else the loop would spin */
+	server_pause_control(server, true);
+	event_add(server->accept_again, &pause);
+}
+
+void server_on_accept_again(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	struct http_server *server = arg;
+	server_pause_control(server, false);
+	if (server->conn_count < (size_t)server->rules.settings->max_connections)
+		server_pause(server, false);
+}
+
+/* Opening and closing. */
+
+/* "127.0.0.1:41234", "[::1]:41234" or "unix:/path", as the kernel has it. */
+static char *bound_address(int fd)
+{
+	struct sockaddr_storage address;
+	socklen_t length = sizeof(address);
+	char host[NI_MAXHOST], port[NI_MAXSERV];
+	struct buf text = { 0 };
+	if (getsockname(fd, (struct sockaddr *)&address, &length) < 0)
+		return NULL;
+	if (address.ss_family == AF_UNIX) {
+		buf_addf(&text, "unix:%s", ((struct sockaddr_un *)&address)->sun_path);
+		return buf_take(&text);
+	}
+	if (getnameinfo((struct sockaddr *)&address, length, host, sizeof(host), port, sizeof(port),
+		NI_NUMERICHOST | NI_NUMERICSERV) != 0)
+		return NULL;
+	buf_addf(&text, address.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
+	return buf_take(&text);
+}
+
+/* A socket file that nobody listens on is left over from a process that was killed. */
+static void remove_stale_socket(const struct sockaddr_un *address)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	struct stat st;
+	if (fd >= 0 && stat(address->sun_path, &st) == 0 && S_ISSOCK(st.st_mode) &&
+	    connect(fd, (const struct sockaddr *)address, sizeof(*address)) < 0 &&
+	    errno == ECONNREFUSED)
+		unlink(address->sun_path);
+	if (fd >= 0)
+		close(fd);
+}
+
+static int server_bind(struct http_server *server, const struct sockaddr *address, socklen_t length)
+{
+	unsigned flags = LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE;
+	int one = 1;
+	struct listener *listener = calloc(1, sizeof(*listener));
+	if (!listener)
+		return -ENOMEM;
+	errno = EINVAL;
+	listener->listener = evconnlistener_new_bind(
+	    server->base, NULL, NULL, flags, LISTEN_BACKLOG, address, (int)length);
+	if (!listener->listener) {
+		int error = -errno;
+		free(listener);
+		return error;
+	}
+	int fd = evconnlistener_get_fd(listener->listener);
+	listener->address = bound_address(fd);
+	if (address->sa_family == AF_UNIX) {
+		listener->unlink_path =
+		    strdup(((const struct sockaddr_un *)(const void *)address)->sun_path);
+		chmod(listener->unlink_path, 0660);
+	} else {
+		/* Accepted sockets inherit it. With Nagle's algorithm a reply of 16 KiB waits 40 ms
+		 * for an acknowledgement. */
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+		/* A reader that stops costs the kernel no more than this, and is noticed soon. */
+		int unsent = UNSENT_MAX;
+		setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent));
+	}
+	listener->bound = evhttp_bind_listener(server->http, listener->listener);
+	accepting = server;
+	evconnlistener_set_error_cb(listener->listener, server_on_accept_error);
+	TAILQ_INSERT_TAIL(&server->listeners, listener, link);
+	return 0;
+}
+
+static int server_bind_unix(struct http_server *server, const char *path)
+{
+	struct sockaddr_un local = { .sun_family = AF_UNIX };
+	if (strlen(path) >= sizeof(local.sun_path))
+		return -ENAMETOOLONG;
+	memcpy(local.sun_path, path, strlen(path) + 1);
+	remove_stale_socket(&local);
+	return server_bind(server, (struct sockaddr *)&local, sizeof(local));
+}
+
+int http_server_listen(struct http_server *server, const char *address)
+{
+	char host[256], service[12];
+	int port, error;
+	if (settings_parse_address(address, host, sizeof(host), &port) < 0)
+		return -EINVAL;
+	if (port < 0)
+		return server_bind_unix(server, host);
+	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE }, *found;
+	snprintf(service, sizeof(service), "%d", port);
+	if (getaddrinfo(host, service, &hints, &found) != 0)
+		return -EADDRNOTAVAIL;
+	error = server_bind(server, found->ai_addr, found->ai_addrlen);
+	freeaddrinfo(found);
+	return error;
+}
+
+/* The folder is one that others may pass through, and nobody else may write to. */
+static int make_folder_of(const char *path)
+{
+	char *folder = strdup(path), *slash = folder ? strrchr(folder, '/') : NULL;
+	int error = slash ? 0 : -ENOMEM;
+	if (slash && slash != folder) {
+		*slash = '\0';
+		if (mkdir(folder, 0755) == 0)
+			error = chmod(folder, 0755) < 0 ? -errno : 0; /* whatever the umask */
+		else if (errno != EEXIST)
+			error = -errno;
+	}
+	free(folder);
+	return error;
+}
+
+int http_server_listen_control(
+    struct http_server *server, const char *path, http_admit admit, void *arg)
+{
+	server->admit = admit;
+	server->admit_arg = arg;
+	int error = make_folder_of(path);
+	if (error == 0)
+		error = server_bind_unix(server, path);
+	if (error == 0)
+		TAILQ_LAST(&server->listeners, listeners)->is_control = true;
+	return error;
+}
+
+const char *http_server_address(const struct http_server *server, size_t i)
+{
+	struct listener *listener;
+	TAILQ_FOREACH (listener, &server->listeners, link)
+		if (!listener->is_control && i-- == 0)
+			return listener->address;
+	return NULL;
+}
+
+void server_close_listeners(struct http_server *server)
+{
+	struct listener *listener;
+	while ((listener = TAILQ_FIRST(&server->listeners))) {
+		TAILQ_REMOVE(&server->listeners, listener, link);
+		if (listener->unlink_path)
+			unlink(listener->unlink_path);
+		evhttp_del_accept_socket(server->http, listener->bound);
+		free(listener->unlink_path);
+		free(listener->address);
+		free(listener);
+	}
+}
