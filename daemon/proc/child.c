@@ -16,6 +16,7 @@
 #include "daemon/base/log.h"
 #include "daemon/base/message.h"
 #include "daemon/proc/channel.h"
+#include "daemon/proc/command.h"
 #include "daemon/proc/orphan.h"
 #include "daemon/proc/output.h"
 #include "daemon/proc/spawn.h"
@@ -53,7 +54,7 @@ struct child {
 	TAILQ_ENTRY(child) link;
 };
 
-/* All of them, to know their processes from what processes leave behind. */
+/* All of them, to know their processes, and agentd's own, from what processes leave behind. */
 static TAILQ_HEAD(, child) children = TAILQ_HEAD_INITIALIZER(children);
 
 static bool is_child(pid_t pid)
@@ -62,7 +63,7 @@ static bool is_child(pid_t pid)
 	TAILQ_FOREACH (child, &children, link)
 		if (child->pid == pid)
 			return true;
-	return false;
+	return command_has(pid);
 }
 
 static void child_step(struct child *child, enum state_event event);
