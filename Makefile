@@ -292,6 +292,7 @@ install: all
 	    '$(PREFIX)' "$$(sed -n 's/.*AGENTD_VERSION "\(.*\)"/\1/p' daemon/version.h)" \
 	    > $(DESTDIR)$(PREFIX)/lib/pkgconfig/agentd.pc
 	sed 's|@BINDIR@|$(BINDIR)|' systemd/agentd.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/agentd.service
+	install -m 644 systemd/agentd.socket $(DESTDIR)$(PREFIX)/lib/systemd/system/agentd.socket
 	install -m 644 systemd/agentd.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/agentd.conf
 	[ -e $(DESTDIR)/etc/agentd/agent.conf ] || install -m 640 conf/agent.conf $(DESTDIR)/etc/agentd/agent.conf
 

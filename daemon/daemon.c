@@ -22,6 +22,7 @@
 #include "daemon/http/server.h"
 #include "daemon/proc/fetch.h"
 #include "daemon/proc/notify.h"
+#include "daemon/proc/sockets.h"
 #include "daemon/run/registry.h"
 #include "daemon/run/run.h"
 #include "daemon/run/spool.h"
@@ -29,6 +30,7 @@
 #include "daemon/trigger/cron.h"
 #include "daemon/trigger/emit.h"
 #include "daemon/trigger/trigger.h"
+#include "daemon/upgrade.h"
 #include "daemon/version.h"
 
 #define MEMORY_SESSIONS 10000 /* kept without a store; those idle longest go first */
@@ -36,6 +38,7 @@
 
 enum phase {
 	PHASE_SERVING,
+	PHASE_SETTLING, /* an upgrade is due: nobody is accepted; who was before is still served */
 	PHASE_DRAINING, /* no new work; what is going on may end */
 	PHASE_STOPPING, /* no run is left; processes and connections end */
 };
@@ -56,7 +59,8 @@ struct daemon {
 	struct chats *chats;
 	struct api *api; /* the era's */
 	struct http_server *http;
-	struct notify *notify;
+	struct notify *notify;   /* borrowed */
+	struct upgrade *upgrade; /* borrowed */
 	struct event *signals[5];
 	struct event *deadline; /* of the drain, then of the stop */
 	enum phase phase;
@@ -91,6 +95,7 @@ static int daemon_add_signals(struct daemon *daemon)
 		if (!daemon->signals[i] || event_add(daemon->signals[i], NULL) < 0)
 			return EX_OSERR;
 	}
+	upgrade_hold_signals(false); /* the agentd before an upgrade has held them back */
 	return 0;
 }
 
@@ -107,7 +112,8 @@ static int daemon_listen_control(struct daemon *daemon)
 	const struct control_settings *control = &daemon->now.settings->control;
 	if (!control->socket)
 		return 0;
-	int error = http_server_listen_control(daemon->http, control->socket, daemon_admit, daemon);
+	int error = http_server_listen_control(
+	    daemon->http, control->socket, upgrade_sockets(daemon->upgrade), daemon_admit, daemon);
 	daemon->has_control = error == 0;
 	if (error == 0)
 		return 0;
@@ -120,18 +126,54 @@ static int daemon_listen_control(struct daemon *daemon)
 		   : 0;
 }
 
+static bool has_any_port(const char *address)
+{
+	char host[256];
+	int port;
+	return settings_parse_address(address, host, sizeof(host), &port) == 0 && port == 0;
+}
+
+/* Addresses with port 0 come last: of the sockets that were handed over they take what the others leave. */
 static int daemon_listen(struct daemon *daemon)
 {
 	const struct schema_list *listen = &daemon->now.settings->http.listen;
 	bool is_on = strcmp(daemon->now.settings->http.enabled_word, "false") != 0;
-	for (size_t i = 0; is_on && i < listen->count; i++) {
-		int error = http_server_listen(daemon->http, listen->items[i]);
+	for (size_t i = 0; is_on && i < 2 * listen->count; i++) {
+		const char *address = listen->items[i % listen->count];
+		if (has_any_port(address) != (i >= listen->count))
+			continue;
+		int error =
+		    http_server_listen(daemon->http, address, upgrade_sockets(daemon->upgrade));
 		if (error == 0)
 			continue;
-		log_error("cannot listen on %s: %s", listen->items[i], strerror(-error));
+		log_error("cannot listen on %s: %s", address, strerror(-error));
 		return EX_UNAVAILABLE;
 	}
 	return 0;
+}
+
+/* Sockets that were handed over, and that the config has no use for. Those of systemd are kept: a later config may
+ * have one for them, and it is systemd that holds up who connects to them. */
+static void daemon_drop_sockets(struct daemon *daemon)
+{
+	struct sockets *left = upgrade_sockets(daemon->upgrade);
+	for (size_t i = 0; i < sockets_count(left); i++) {
+		const char *address = sockets_address(left, i);
+		if (sockets_is_bound(left, i))
+			log_info(
+			    "%s is not listened on any more: it is not in the config", address);
+		else if (address)
+			log_warn(
+			    "systemd handed over %s (%s), which is not listened on: name it in "
+			    "http.listen, or write systemd there",
+			    address, sockets_name(left, i));
+		else
+			log_warn(
+			    "systemd handed over something (%s) that agentd cannot listen on: no "
+			    "stream socket of an address or a path, or of Accept=yes",
+			    sockets_name(left, i));
+	}
+	sockets_drop_bound(left);
 }
 
 /* The store. */
@@ -420,6 +462,8 @@ int daemon_new(struct event_base *base, const struct daemon_setup *setup, struct
 	daemon->base = base;
 	daemon->now = setup->loaded;
 	daemon->source = setup->source;
+	daemon->notify = setup->notify;
+	daemon->upgrade = setup->upgrade;
 	daemon->host_fd = setup->host_fd;
 	int error = EX_OSERR;
 
@@ -457,9 +501,7 @@ int daemon_new(struct event_base *base, const struct daemon_setup *setup, struct
 		goto fail;
 	if ((error = daemon_open_http(daemon)))
 		goto fail;
-	error = EX_OSERR;
-	if (!(daemon->notify = notify_new(base)))
-		goto fail;
+	daemon_drop_sockets(daemon);
 	*ret = daemon;
 	return 0;
 
@@ -479,7 +521,7 @@ void daemon_free(struct daemon *daemon)
 			event_free(daemon->signals[i]);
 	if (daemon->deadline)
 		event_free(daemon->deadline);
-	notify_free(daemon->notify);
+	upgrade_stop_check(daemon->upgrade);
 	if (daemon->runs)
 		runs_drain(daemon->runs, NULL, NULL); /* whoever waited for it is gone */
 	if (daemon->runs)
@@ -594,6 +636,10 @@ int daemon_run(struct daemon *daemon)
 	cron_start(daemon->cron);
 	event_base_dispatch(daemon->base);
 	log_info("stopped");
+	if (upgrade_is_due(daemon->upgrade)) {
+		upgrade_hold_signals(true);
+		notify_send(daemon->notify, "WATCHDOG=1"); /* until the next feeds it */
+	}
 	return 0;
 }
 
@@ -680,7 +726,8 @@ static void daemon_drain(struct daemon *daemon)
 	int64_t drain_ms = daemon->now.settings->supervision.drain_ms;
 	log_info("stopping: %zu runs have %.3g s to end", runs_live(daemon->runs),
 	    (double)drain_ms / 1000);
-	notify_send(daemon->notify, "STOPPING=1\nSTATUS=stopping");
+	if (!upgrade_is_due(daemon->upgrade))
+		notify_send(daemon->notify, "STOPPING=1\nSTATUS=stopping");
 	daemon->phase = PHASE_DRAINING;
 	cron_stop(daemon->cron);
 	chats_drain(daemon->chats);
@@ -704,6 +751,65 @@ static void daemon_on_deadline(evutil_socket_t fd, short what, void *arg)
 	event_base_loopexit(daemon->base, NULL);
 }
 
+/* Upgrading in place: the new program is checked first, beside this one; then this one is stopped as for SIGTERM, but
+ * for its listening sockets, which stay open; then main.c executes the new one. */
+
+static void daemon_on_settled(void *arg)
+{
+	daemon_drain(arg);
+}
+
+static void daemon_on_checked(void *arg, const char *error)
+{
+	struct daemon *daemon = arg;
+	if (error) {
+		log_error("not upgraded: %s %s; going on as before", upgrade_path(daemon->upgrade),
+		    error);
+		return;
+	}
+	int put = http_server_hand_over(daemon->http, upgrade_sockets(daemon->upgrade));
+	if (put < 0) {
+		log_error("not upgraded: cannot keep the listening sockets: %s; going on as before",
+		    strerror(-put));
+		return;
+	}
+	log_info("upgrading to %s: who comes now waits for it", upgrade_path(daemon->upgrade));
+	notify_send(
+	    daemon->notify, "RELOADING=1\nSTATUS=upgrading"); /* READY=1 comes from the next */
+	upgrade_set_due(daemon->upgrade, true);
+	daemon->phase = PHASE_SETTLING;
+	http_server_settle(daemon->http, daemon_on_settled, daemon);
+}
+
+static void daemon_upgrade(struct daemon *daemon)
+{
+	if (daemon->phase != PHASE_SERVING || upgrade_is_checking(daemon->upgrade)) {
+		log_warn("told to upgrade while %s: not done twice",
+		    daemon->phase == PHASE_SERVING || upgrade_is_due(daemon->upgrade) ? "upgrading"
+										      : "stopping");
+		return;
+	}
+	upgrade_check(daemon->upgrade, daemon->base, daemon_on_checked, daemon);
+}
+
+static void daemon_stop(struct daemon *daemon)
+{
+	upgrade_stop_check(daemon->upgrade);
+	if (upgrade_is_due(daemon->upgrade)) {
+		log_warn("told to stop: not upgraded");
+		upgrade_set_due(daemon->upgrade, false);
+		if (daemon->phase == PHASE_SETTLING)
+			daemon_drain(daemon);
+		else
+			notify_send(daemon->notify, "STOPPING=1\nSTATUS=stopping");
+	} else if (daemon->phase == PHASE_SERVING) {
+		daemon_drain(daemon);
+	} else {
+		log_warn("told to stop again: stopping at once");
+		event_base_loopbreak(daemon->base);
+	}
+}
+
 static void daemon_on_signal(evutil_socket_t signal, short what, void *arg)
 {
 	(void)what;
@@ -716,14 +822,9 @@ static void daemon_on_signal(evutil_socket_t signal, short what, void *arg)
 		daemon_dump(daemon);
 		return;
 	case SIGUSR2:
-		log_warn("this build cannot be upgraded in place: restart it");
+		daemon_upgrade(daemon);
 		return;
 	default:
-		if (daemon->phase == PHASE_SERVING) {
-			daemon_drain(daemon);
-			return;
-		}
-		log_warn("told to stop again: stopping at once");
-		event_base_loopbreak(daemon->base);
+		daemon_stop(daemon);
 	}
 }

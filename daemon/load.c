@@ -143,6 +143,11 @@ int load_start(const struct load_setup *setup)
 		load_end(load, NULL);
 		return 0;
 	}
+	if (setup->source->handed &&
+	    settings_place_sockets(load->settings, setup->source->handed, load->errors) < 0) {
+		load_end(load, NULL);
+		return 0;
+	}
 	size_t known = setup->before ? settings_instance_count(setup->before->settings) : 0;
 	struct trials_setup trials = {
 		.base = setup->base,

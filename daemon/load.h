@@ -22,6 +22,8 @@ struct load_source {
 	const char *listen; /* with plugins; NULL: as usual */
 	char *const *plugins;
 	size_t plugin_count;
+	/* Addresses of sockets that systemd handed over; NULL: that is not known, as of a check. */
+	const struct schema_list *handed;
 };
 
 /* What was loaded: all of it is the era's. */

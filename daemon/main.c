@@ -26,7 +26,9 @@
 #include "daemon/load.h"
 #include "daemon/options.h"
 #include "daemon/plugins.h"
+#include "daemon/proc/notify.h"
 #include "daemon/proc/spawn.h"
+#include "daemon/upgrade.h"
 #include "daemon/version.h"
 
 struct arguments {
@@ -164,6 +166,8 @@ struct start {
 	struct event_base *base;
 	const struct arguments *arguments;
 	struct load_source source;
+	struct notify *notify;   /* NULL: only a check */
+	struct upgrade *upgrade; /* borrowed */
 	int host_fd, code;
 	bool is_over;
 	struct loaded loaded; /* nothing, unless there is something to serve */
@@ -194,9 +198,11 @@ static void on_loaded(
 
 static int run_daemon(const struct start *start)
 {
-	struct daemon_setup setup = {
-		.loaded = start->loaded, .source = &start->source, .host_fd = start->host_fd
-	};
+	struct daemon_setup setup = { .loaded = start->loaded,
+		.source = &start->source,
+		.notify = start->notify,
+		.upgrade = start->upgrade,
+		.host_fd = start->host_fd };
 	struct daemon *daemon = NULL;
 	int code = daemon_new(start->base, &setup, &daemon);
 	if (code == 0)
@@ -205,12 +211,17 @@ static int run_daemon(const struct start *start)
 	return code;
 }
 
-static int serve(struct event_base *base, const struct arguments *arguments, int host_fd)
+static int serve(struct event_base *base, const struct arguments *arguments,
+    struct upgrade *upgrade, int host_fd)
 {
-	struct start start = { .base = base, .arguments = arguments, .host_fd = host_fd };
+	bool serves = !arguments->test && !arguments->print;
+	struct start start = {
+		.base = base, .arguments = arguments, .upgrade = upgrade, .host_fd = host_fd
+	};
 	start.source = (struct load_source){ .listen = arguments->listen,
 		.plugins = arguments->plugins,
-		.plugin_count = arguments->plugin_count };
+		.plugin_count = arguments->plugin_count,
+		.handed = serves ? upgrade_handed(upgrade) : NULL };
 	if (!arguments->plugin_count)
 		start.source.config =
 		    arguments->config ? arguments->config : OPTIONS_DEFAULT_CONFIG;
@@ -221,17 +232,33 @@ static int serve(struct event_base *base, const struct arguments *arguments, int
 		.done = on_loaded,
 		.arg = &start,
 	};
+	/* So early, since after an upgrade a watchdog goes on. */
+	if (serves && !(start.notify = notify_new(base)))
+		return EX_OSERR;
 	int code = load_start(&setup) < 0 ? EX_OSERR : 0;
 	if (code == 0 && !start.is_over)
 		event_base_dispatch(base);
 	if (code == 0)
 		code = start.loaded.era ? run_daemon(&start) : start.code;
+	notify_free(start.notify);
 	eras_release();
 	return code;
 }
 
+static struct upgrade *prepare_upgrade(char **argv)
+{
+	struct upgrade *upgrade;
+	int error = upgrade_new(argv, &upgrade);
+	if (error == 0)
+		return upgrade;
+	fprintf(stderr, "agentd: cannot use the sockets that $LISTEN_FDS promises: %s\n",
+	    strerror(-error));
+	exit(EX_UNAVAILABLE);
+}
+
 int main(int argc, char **argv)
 {
+	struct upgrade *upgrade = prepare_upgrade(argv);
 	struct arguments arguments = parse_arguments(argc, argv);
 	char host[4096];
 	int host_fd = spawn_open("agentd-host", host, sizeof(host));
@@ -246,8 +273,11 @@ int main(int argc, char **argv)
 		return EX_OSERR;
 	}
 	int code = arguments.probe ? plugins_show(base, arguments.probe, host_fd)
-				   : serve(base, &arguments, host_fd);
+				   : serve(base, &arguments, upgrade, host_fd);
 	event_base_free(base);
 	close(host_fd);
+	if (upgrade_is_due(upgrade))
+		code = upgrade_exec(upgrade);
+	upgrade_free(upgrade);
 	return code;
 }

@@ -59,6 +59,13 @@ int log_open_journal(const char *path)
 	return fd < 0 ? fd : 0;
 }
 
+void log_close_journal(void)
+{
+	if (log_state.journal >= 0)
+		close(log_state.journal);
+	log_state.journal = -1;
+}
+
 bool log_enabled(enum log_level level)
 {
 	return level <= log_state.level;

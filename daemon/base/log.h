@@ -29,6 +29,8 @@ void log_open(int fd, enum log_format format, enum log_level level);
 /* From now on lines are entries of systemd's journal, at whose socket they are taken, with their fields.
  * 0 or -errno: then they go where they went. */
 int log_open_journal(const char *path);
+/* Lines go to the fd again, before an exec. */
+void log_close_journal(void);
 /* Called when lines wait in the buffer; NULL (the default): every line goes out at once. */
 void log_on_pending(void (*pending)(void *arg), void *arg);
 void log_flush(void);

@@ -20,7 +20,8 @@
 #include "daemon/conf/tree.h"
 #include "daemon/conf/triggers.h"
 
-#define SOCKET_PATH_MAX 107 /* what sockaddr_un holds */
+#define HANDED_OVER     "systemd" /* in http.listen */
+#define SOCKET_PATH_MAX 107       /* what sockaddr_un holds */
 
 void settings_read_part(const struct schema *schema, const struct conf_node *section, void *into,
     struct conf_errors *errors)
@@ -90,27 +91,36 @@ const struct conf_node *settings_place(const struct conf_node *section, const ch
 	return node->kind == CONF_LIST && i < node->count ? node->items[i] : node;
 }
 
+/* An address that others reach. */
+static void check_open(struct settings *settings, const struct conf_node *at, const char *address,
+    struct conf_errors *errors)
+{
+	settings->http.loopback_only = false;
+	if (!settings->http.auth && !settings->http.allow_unauthenticated)
+		conf_error(errors, at,
+		    "\"%s\" can be reached from other machines, and there is no auth; name "
+		    "one with http.auth, listen on 127.0.0.1, or write "
+		    "allow_unauthenticated: true",
+		    address);
+}
+
 static void check_address(
     struct settings *settings, const struct conf_node *at, size_t i, struct conf_errors *errors)
 {
 	const struct http_settings *http = &settings->http;
 	const char *address = http->listen.items[i];
 	char host[256];
-	int port;
-	if (settings_parse_address(address, host, sizeof(host), &port) < 0) {
+	int port = -1;
+	bool is_word =
+	    strcmp(address, HANDED_OVER) == 0; /* which sockets are meant is not known yet */
+	if (!is_word && settings_parse_address(address, host, sizeof(host), &port) < 0) {
 		conf_error(errors, at,
-		    "\"%s\" is not an address: host:port, [::1]:port or unix:/path", address);
+		    "\"%s\" is not an address: host:port, [::1]:port, unix:/path, or the word systemd",
+		    address);
 		return;
 	}
-	if (!settings_is_loopback(host)) {
-		settings->http.loopback_only = false;
-		if (!http->auth && !http->allow_unauthenticated)
-			conf_error(errors, at,
-			    "\"%s\" can be reached from other machines, and there is no auth; name "
-			    "one with http.auth, listen on 127.0.0.1, or write "
-			    "allow_unauthenticated: true",
-			    address);
-	}
+	if (!is_word && !settings_is_loopback(host))
+		check_open(settings, at, address, errors);
 	for (size_t j = 0; j < i; j++)
 		if (port != 0 && strcmp(address, http->listen.items[j]) == 0)
 			conf_error(errors, at, "\"%s\" is listed twice", address);
@@ -128,6 +138,70 @@ static void check_listen(struct settings *settings, struct conf_errors *errors)
 		    errors, http, "http.listen is empty: name an address, such as 127.0.0.1:8000");
 	for (size_t i = 0; i < listen->count; i++)
 		check_address(settings, settings_place(http, "listen", i), i, errors);
+}
+
+static bool has_address(const struct schema_list *listen, const char *address)
+{
+	for (size_t i = 0; i < listen->count; i++)
+		if (strcmp(listen->items[i], address) == 0)
+			return true;
+	return false;
+}
+
+static bool is_control(const struct settings *settings, const char *address)
+{
+	return settings->control.socket && strncmp(address, "unix:", 5) == 0 &&
+	       strcmp(address + 5, settings->control.socket) == 0;
+}
+
+/* In the place of the word. 0 or -ENOMEM. */
+static int add_handed(struct settings *settings, struct schema_list *into,
+    const struct schema_list *handed, const struct conf_node *at, struct conf_errors *errors)
+{
+	size_t usable = 0;
+	for (size_t i = 0; i < handed->count; i++) {
+		const char *address = handed->items[i];
+		char host[256];
+		int port;
+		if (is_control(settings, address))
+			continue;
+		usable++;
+		if (has_address(&settings->http.listen, address) || has_address(into, address))
+			continue;
+		if (settings_parse_address(address, host, sizeof(host), &port) == 0 &&
+		    !settings_is_loopback(host))
+			check_open(settings, at, address, errors);
+		if (list_add(into, address, strlen(address)) < 0)
+			return -ENOMEM;
+	}
+	if (usable == 0)
+		conf_error(errors, at,
+		    "systemd handed over no socket; start agentd by its agentd.socket, or name an "
+		    "address");
+	return 0;
+}
+
+int settings_place_sockets(
+    struct settings *settings, const struct schema_list *handed, struct conf_errors *errors)
+{
+	const struct conf_node *http = conf_get(settings->tree, "http");
+	struct schema_list *listen = &settings->http.listen, list = { 0 };
+	int error = 0;
+	if (!has_address(listen, HANDED_OVER))
+		return 0;
+	for (size_t i = 0; error == 0 && i < listen->count; i++) {
+		const struct conf_node *at = settings_place(http, "listen", i);
+		bool is_word = strcmp(listen->items[i], HANDED_OVER) == 0;
+		error = is_word ? add_handed(settings, &list, handed, at, errors)
+				: list_add(&list, listen->items[i], strlen(listen->items[i]));
+	}
+	if (error < 0) {
+		list_done(&list);
+		return error;
+	}
+	list_done(listen);
+	*listen = list;
+	return 0;
 }
 
 /* As a browser writes it (RFC 6454): no path, no wildcard. */

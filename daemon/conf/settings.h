@@ -238,6 +238,10 @@ struct settings {
  * over to `notes`; NULL only when memory is out. */
 struct settings *settings_read(
     struct conf_node *tree, struct conf_errors *errors, struct conf_errors *notes);
+/* Puts the addresses of sockets that systemd handed over in the place of the word `systemd` in http.listen, but for
+ * those that the config names itself. 0 or -ENOMEM. */
+int settings_place_sockets(
+    struct settings *settings, const struct schema_list *handed, struct conf_errors *errors);
 struct settings *settings_ref(struct settings *settings);
 void settings_unref(struct settings *settings);
 

@@ -29,7 +29,7 @@ static const struct schema_row top_rows[] = {
 };
 
 static const struct schema_row http_rows[] = {
-	{ "listen", AGENTD_LIST, false, "127.0.0.1:8000", NULL, 0, 0, "addresses: host:port, [::1]:port, unix:/path", AT(settings, http.listen) },
+	{ "listen", AGENTD_LIST, false, "127.0.0.1:8000", NULL, 0, 0, "addresses: host:port, [::1]:port, unix:/path; systemd: all others that systemd hands over", AT(settings, http.listen) },
 	{ "enabled", AGENTD_STRING, false, "auto", "auto|true|false", 0, 0, "whether to serve HTTP; auto: if listen is given, or a webhook or an interface has a path, or there is no interface, schedule or event", AT(settings, http.enabled_word) },
 	{ "max_body", AGENTD_SIZE, false, "1M", NULL, 1, 64 << 20, "largest request body", AT(settings, http.max_body) },
 	{ "max_head", AGENTD_SIZE, false, "16K", NULL, 1024, 1 << 20, "largest request line and header fields", AT(settings, http.max_head) },

@@ -26,7 +26,9 @@ struct listener {
 	struct evconnlistener *listener;
 	struct evhttp_bound_socket *bound; /* evhttp's handle of it; closes it */
 	char *address;
-	char *unlink_path; /* of a unix socket */
+	const char *path; /* of a unix socket: the end of its address */
+	char *name;       /* under which it was handed over; NULL: it was not */
+	bool is_bound;    /* by agentd, which removes its file */
 	bool is_control;
 	TAILQ_ENTRY(listener) link;
 };
@@ -44,6 +46,7 @@ struct conn {
 	    closing; /* soon: in the server's list of that name; closing: to be freed there */
 	TAILQ_ENTRY(conn) soon_link;
 	struct http_request *request; /* the one that is held */
+	bool has_asked;               /* it is not the first */
 	bool reading;                 /* the first byte of a request is here */
 	bool replying;                /* an answer is on its way out */
 	struct gate gate;
@@ -81,6 +84,9 @@ struct http_server {
 	http_handler handler;
 	void (*idle)(void *arg); /* of a drain */
 	void *idle_arg;
+	void (*settled)(void *arg); /* before that; NULL: nobody waits for it */
+	void *settled_arg;
+	uint64_t settle_until_ms;
 	TAILQ_HEAD(listeners, listener) listeners;
 	TAILQ_HEAD(, conn) conns;
 	struct conn *by_bev;

@@ -15,6 +15,7 @@
 
 #include "daemon/base/log.h"
 #include "daemon/http/internal.h"
+#include "daemon/proc/sockets.h"
 
 #define ACCEPT_PAUSE_MS 200 /* after an accept that failed for want of a resource */
 #define LISTEN_BACKLOG  1024
@@ -81,24 +82,11 @@ void server_on_accept_again(evutil_socket_t fd, short what, void *arg)
 
 /* Opening and closing. */
 
-/* "127.0.0.1:41234", "[::1]:41234" or "unix:/path", as the kernel has it. */
-static char *bound_address(int fd)
+static void listener_free(struct listener *listener)
 {
-	struct sockaddr_storage address;
-	socklen_t length = sizeof(address);
-	char host[NI_MAXHOST], port[NI_MAXSERV];
-	struct buf text = { 0 };
-	if (getsockname(fd, (struct sockaddr *)&address, &length) < 0)
-		return NULL;
-	if (address.ss_family == AF_UNIX) {
-		buf_addf(&text, "unix:%s", ((struct sockaddr_un *)&address)->sun_path);
-		return buf_take(&text);
-	}
-	if (getnameinfo((struct sockaddr *)&address, length, host, sizeof(host), port, sizeof(port),
-		NI_NUMERICHOST | NI_NUMERICSERV) != 0)
-		return NULL;
-	buf_addf(&text, address.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
-	return buf_take(&text);
+	free(listener->address);
+	free(listener->name);
+	free(listener);
 }
 
 /* A socket file that nobody listens on is left over from a process that was killed. */
@@ -114,65 +102,114 @@ static void remove_stale_socket(const struct sockaddr_un *address)
 		close(fd);
 }
 
-static int server_bind(struct http_server *server, const struct sockaddr *address, socklen_t length)
+static void prepare_tcp(int fd)
 {
-	unsigned flags = LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE;
-	int one = 1;
-	struct listener *listener = calloc(1, sizeof(*listener));
-	if (!listener)
-		return -ENOMEM;
-	errno = EINVAL;
-	listener->listener = evconnlistener_new_bind(
-	    server->base, NULL, NULL, flags, LISTEN_BACKLOG, address, (int)length);
-	if (!listener->listener) {
-		int error = -errno;
-		free(listener);
-		return error;
-	}
+	int one = 1, unsent = UNSENT_MAX;
+	/* Accepted sockets inherit it. With Nagle's algorithm a reply of 16 KiB waits 40 ms for an
+	 * acknowledgement. */
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
+	/* A reader that stops costs the kernel no more than this, and is noticed soon. */
+	setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent));
+}
+
+/* `listener` has its evconnlistener, and is all but known to the server. */
+static int server_add_listener(struct http_server *server, struct listener *listener)
+{
 	int fd = evconnlistener_get_fd(listener->listener);
-	listener->address = bound_address(fd);
-	if (address->sa_family == AF_UNIX) {
-		listener->unlink_path =
-		    strdup(((const struct sockaddr_un *)(const void *)address)->sun_path);
-		chmod(listener->unlink_path, 0660);
-	} else {
-		/* Accepted sockets inherit it. With Nagle's algorithm a reply of 16 KiB waits 40 ms
-		 * for an acknowledgement. */
-		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
-		/* A reader that stops costs the kernel no more than this, and is noticed soon. */
-		int unsent = UNSENT_MAX;
-		setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof(unsent));
-	}
+	listener->address = socket_address(fd);
+	if (listener->address && strncmp(listener->address, "unix:", 5) == 0)
+		listener->path = listener->address + 5;
+	else
+		prepare_tcp(fd);
 	listener->bound = evhttp_bind_listener(server->http, listener->listener);
+	if (!listener->address || !listener->bound) {
+		if (listener->bound)
+			evhttp_del_accept_socket(server->http, listener->bound);
+		else
+			evconnlistener_free(listener->listener);
+		listener_free(listener);
+		return -ENOMEM;
+	}
 	accepting = server;
 	evconnlistener_set_error_cb(listener->listener, server_on_accept_error);
 	TAILQ_INSERT_TAIL(&server->listeners, listener, link);
 	return 0;
 }
 
-static int server_bind_unix(struct http_server *server, const char *path)
+static int server_bind(struct http_server *server, const struct sockaddr *address, socklen_t length)
+{
+	unsigned flags = LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC | LEV_OPT_REUSEABLE;
+	struct listener *listener = calloc(1, sizeof(*listener));
+	if (!listener)
+		return -ENOMEM;
+	listener->is_bound = true;
+	errno = EINVAL;
+	listener->listener = evconnlistener_new_bind(
+	    server->base, NULL, NULL, flags, LISTEN_BACKLOG, address, (int)length);
+	if (!listener->listener) {
+		int error = -errno;
+		listener_free(listener);
+		return error;
+	}
+	int error = server_add_listener(server, listener);
+	if (error == 0 && listener->path)
+		chmod(listener->path, 0660);
+	return error;
+}
+
+/* A socket that was handed over listens already; who has connected to it is not kept waiting any longer. */
+static int server_adopt(struct http_server *server, struct socket_handed *socket)
+{
+	unsigned flags = LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC;
+	struct listener *listener = calloc(1, sizeof(*listener));
+	if (listener)
+		listener->listener =
+		    evconnlistener_new(server->base, NULL, NULL, flags, 0, socket->fd);
+	if (!listener || !listener->listener) {
+		close(socket->fd);
+		free(socket->name);
+		free(listener);
+		return -ENOMEM;
+	}
+	listener->is_bound = socket->is_bound;
+	listener->name = socket->name;
+	return server_add_listener(server, listener);
+}
+
+/* The one of this address that was handed over, or a new one. */
+static int server_open(struct http_server *server, struct sockets *handed,
+    const struct sockaddr *address, socklen_t length, bool any_port)
+{
+	struct socket_handed socket;
+	if (sockets_take(handed, address, any_port, &socket))
+		return server_adopt(server, &socket);
+	if (address->sa_family == AF_UNIX)
+		remove_stale_socket((const struct sockaddr_un *)(const void *)address);
+	return server_bind(server, address, length);
+}
+
+static int server_open_unix(struct http_server *server, struct sockets *handed, const char *path)
 {
 	struct sockaddr_un local = { .sun_family = AF_UNIX };
 	if (strlen(path) >= sizeof(local.sun_path))
 		return -ENAMETOOLONG;
 	memcpy(local.sun_path, path, strlen(path) + 1);
-	remove_stale_socket(&local);
-	return server_bind(server, (struct sockaddr *)&local, sizeof(local));
+	return server_open(server, handed, (struct sockaddr *)&local, sizeof(local), false);
 }
 
-int http_server_listen(struct http_server *server, const char *address)
+int http_server_listen(struct http_server *server, const char *address, struct sockets *handed)
 {
 	char host[256], service[12];
 	int port, error;
 	if (settings_parse_address(address, host, sizeof(host), &port) < 0)
 		return -EINVAL;
 	if (port < 0)
-		return server_bind_unix(server, host);
+		return server_open_unix(server, handed, host);
 	struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE }, *found;
 	snprintf(service, sizeof(service), "%d", port);
 	if (getaddrinfo(host, service, &hints, &found) != 0)
 		return -EADDRNOTAVAIL;
-	error = server_bind(server, found->ai_addr, found->ai_addrlen);
+	error = server_open(server, handed, found->ai_addr, found->ai_addrlen, port == 0);
 	freeaddrinfo(found);
 	return error;
 }
@@ -193,14 +230,14 @@ static int make_folder_of(const char *path)
 	return error;
 }
 
-int http_server_listen_control(
-    struct http_server *server, const char *path, http_admit admit, void *arg)
+int http_server_listen_control(struct http_server *server, const char *path, struct sockets *handed,
+    http_admit admit, void *arg)
 {
 	server->admit = admit;
 	server->admit_arg = arg;
 	int error = make_folder_of(path);
 	if (error == 0)
-		error = server_bind_unix(server, path);
+		error = server_open_unix(server, handed, path);
 	if (error == 0)
 		TAILQ_LAST(&server->listeners, listeners)->is_control = true;
 	return error;
@@ -215,16 +252,33 @@ const char *http_server_address(const struct http_server *server, size_t i)
 	return NULL;
 }
 
+int http_server_hand_over(struct http_server *server, struct sockets *into)
+{
+	struct listener *listener;
+	size_t before = sockets_count(into);
+	TAILQ_FOREACH (listener, &server->listeners, link) {
+		int error = sockets_put(into, evconnlistener_get_fd(listener->listener),
+		    listener->is_bound ? NULL : listener->name);
+		if (error < 0) {
+			sockets_forget(into, before);
+			return error;
+		}
+	}
+	TAILQ_FOREACH (listener, &server->listeners, link)
+		listener->is_bound = false; /* its file is the next process's */
+	event_del(server->accept_again);
+	server_close_listeners(server);
+	return 0;
+}
+
 void server_close_listeners(struct http_server *server)
 {
 	struct listener *listener;
 	while ((listener = TAILQ_FIRST(&server->listeners))) {
 		TAILQ_REMOVE(&server->listeners, listener, link);
-		if (listener->unlink_path)
-			unlink(listener->unlink_path);
+		if (listener->is_bound && listener->path)
+			unlink(listener->path);
 		evhttp_del_accept_socket(server->http, listener->bound);
-		free(listener->unlink_path);
-		free(listener->address);
-		free(listener);
+		listener_free(listener);
 	}
 }

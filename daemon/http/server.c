@@ -12,9 +12,13 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/un.h>
 
 #include "daemon/http/internal.h"
+
+/* For who connected before a server settles, and has not said yet what they want. */
+#define ARRIVAL_MS 2000
 
 /* Connections. */
 
@@ -49,6 +53,34 @@ static void server_check_idle(struct http_server *server)
 	idle(server->idle_arg);
 }
 
+/* Nothing has come for its next request, nor lies in the kernel: a close then would be a reset. */
+static bool conn_is_idle(const struct conn *conn)
+{
+	int waiting = 0;
+	return conn->evcon && !conn->request && !conn->reading && !conn->replying &&
+	       (ioctl(bufferevent_getfd(conn->bev), FIONREAD, &waiting) < 0 || waiting == 0);
+}
+
+static void server_check_settled(struct http_server *server)
+{
+	void (*settled)(void *arg) = server->settled;
+	struct conn *conn;
+	if (!settled)
+		return;
+	if (clock_monotonic_ms() < server->settle_until_ms)
+		TAILQ_FOREACH (conn, &server->conns, link)
+			if (!conn->request && !conn->replying)
+				return; /* its request may still come */
+	server->settled = NULL;
+	settled(server->settled_arg);
+}
+
+static void server_settle_soon(struct http_server *server)
+{
+	if (server->settled)
+		event_active(server->soon, EV_TIMEOUT, 0);
+}
+
 /* Every connection of evhttp ends here, however it ends. */
 static void conn_on_close(struct evhttp_connection *evcon, void *arg)
 {
@@ -79,6 +111,7 @@ static void conn_on_close(struct evhttp_connection *evcon, void *arg)
 	    server->conn_count < (size_t)server->rules.settings->max_connections &&
 	    !event_pending(server->accept_again, EV_TIMEOUT, NULL))
 		server_pause(server, false);
+	server_settle_soon(server);
 	server_check_idle(server);
 }
 
@@ -103,7 +136,7 @@ static void conn_find_origin(struct conn *conn)
 		return;
 	conn->is_local = true;
 	TAILQ_FOREACH (listener, &conn->server->listeners, link)
-		if (listener->is_control && strcmp(listener->unlink_path, address.sun_path) == 0)
+		if (listener->is_control && strcmp(listener->path, address.sun_path) == 0)
 			conn->is_control = true;
 	if (conn->is_control)
 		conn_find_peer(conn);
@@ -175,6 +208,7 @@ static void server_on_soon(evutil_socket_t fd, short what, void *arg)
 		conn_not_soon(conn);
 		conn_on_soon(conn);
 	}
+	server_check_settled(server);
 }
 
 /* Called with the bytes that have just been read, before evhttp sees them. */
@@ -274,6 +308,7 @@ static void server_on_tick(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	check_held(arg);
 	check_deadlines(arg);
+	server_check_settled(arg);
 }
 
 /* The reply has left, or the stream has ended: the connection may bring another request. */
@@ -312,6 +347,8 @@ static void server_on_request(struct evhttp_request *evreq, void *arg)
 		return;
 	}
 	conn->deadline_ms = 0;
+	conn->has_asked = true;
+	server_settle_soon(server);
 	evhttp_request_set_on_complete_cb(evreq, request_on_complete, conn);
 	server->handler(request->rules.arg, request);
 }
@@ -370,19 +407,35 @@ void http_server_configure(struct http_server *server, const struct http_rules *
 	era_unref(before);
 }
 
-void http_server_drain(struct http_server *server, void (*idle)(void *arg), void *arg)
+static void close_idle(struct http_server *server, bool fresh)
 {
 	struct conn *conn, *next;
+	for (conn = TAILQ_FIRST(&server->conns); conn; conn = next) {
+		next = TAILQ_NEXT(conn, link);
+		if ((conn->has_asked || fresh) && conn_is_idle(conn))
+			evhttp_connection_free(conn->evcon);
+	}
+}
+
+void http_server_settle(struct http_server *server, void (*settled)(void *arg), void *arg)
+{
 	server->draining = true;
+	server->settle_until_ms = clock_monotonic_ms() + ARRIVAL_MS;
+	close_idle(server, false);
+	server->settled = settled;
+	server->settled_arg = arg;
+	server_settle_soon(server);
+}
+
+void http_server_drain(struct http_server *server, void (*idle)(void *arg), void *arg)
+{
+	server->draining = true;
+	server->settled = NULL;
 	server->idle = idle;
 	server->idle_arg = arg;
 	event_del(server->accept_again);
 	server_close_listeners(server);
-	for (conn = TAILQ_FIRST(&server->conns); conn; conn = next) {
-		next = TAILQ_NEXT(conn, link);
-		if (conn->evcon && !conn->request && !conn->reading && !conn->replying)
-			evhttp_connection_free(conn->evcon);
-	}
+	close_idle(server, true);
 	server_check_idle(server);
 }
 
@@ -391,6 +444,7 @@ void http_server_free(struct http_server *server)
 	if (!server)
 		return;
 	server->draining = true;
+	server->settled = NULL;
 	server->idle = NULL;
 	server_close_listeners(server);
 	if (server->http)

@@ -24,8 +24,9 @@
 struct era;
 struct event_base;
 struct http_request;
-struct ucred;
 struct http_server;
+struct sockets;
+struct ucred;
 
 enum http_method {
 	HTTP_GET = 1,
@@ -48,17 +49,25 @@ struct http_rules {
 	void *arg;
 };
 void http_server_configure(struct http_server *server, const struct http_rules *rules);
-/* Opens one address of the settings. 0 or -errno. */
-int http_server_listen(struct http_server *server, const char *address);
+/* Opens one address of the settings, or takes the socket that was handed over for it. Those with port 0, which
+ * take any of their host, come after the others. 0 or -errno. */
+int http_server_listen(struct http_server *server, const char *address, struct sockets *handed);
 /* Who is at the other end of the control socket: a reference, or NULL and why not, a constant. */
 typedef struct principal *(*http_admit)(void *arg, const struct ucred *peer, const char **ret_why);
 /* Opens the control socket: a unix socket that serves the same, also while no more connections are taken
  * elsewhere. `admit` is asked once, when somebody comes: later its process may be gone, and another have
  * its number. Its folder is made if it is not there. 0 or -errno. */
-int http_server_listen_control(
-    struct http_server *server, const char *path, http_admit admit, void *arg);
+int http_server_listen_control(struct http_server *server, const char *path, struct sockets *handed,
+    http_admit admit, void *arg);
 /* The i-th open address as it is ("127.0.0.1:41234" for port 0); NULL past the last. */
 const char *http_server_address(const struct http_server *server, size_t i);
+/* Puts all that is listened on into the sockets, for the next process: nobody is accepted any more, and nobody is
+ * refused. 0; or -errno, and all is as before. */
+int http_server_hand_over(struct http_server *server, struct sockets *into);
+/* For a server that has handed over: who has connected before is still served, once. Idle connections are closed,
+ * and others after their reply. `settled` is called once every connection that is left has its request, later; or
+ * when that takes too long. http_server_drain is to follow. */
+void http_server_settle(struct http_server *server, void (*settled)(void *arg), void *arg);
 /* No new connections; idle ones are closed, the others after their reply. `idle` is called once none
  * is left, maybe before this returns. */
 void http_server_drain(struct http_server *server, void (*idle)(void *arg), void *arg);

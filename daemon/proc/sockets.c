@@ -60,21 +60,40 @@ void sockets_free(struct sockets *sockets)
 	free(sockets);
 }
 
-void sockets_close(struct sockets *sockets)
+static void remove_file(const struct one *one)
 {
-	for (size_t i = 0; i < sockets->count; i++) {
-		const struct one *one = &sockets->all[i];
-		if (one->address && one_is_bound(one) && strncmp(one->address, "unix:", 5) == 0)
-			unlink(one->address + 5);
-	}
-	sockets_forget(sockets);
+	if (one->address && one_is_bound(one) && strncmp(one->address, "unix:", 5) == 0)
+		unlink(one->address + 5);
 }
 
-void sockets_forget(struct sockets *sockets)
+void sockets_close(struct sockets *sockets)
 {
 	for (size_t i = 0; i < sockets->count; i++)
-		one_done(&sockets->all[i]);
-	sockets->count = 0;
+		remove_file(&sockets->all[i]);
+	sockets_forget(sockets, 0);
+}
+
+void sockets_drop_bound(struct sockets *sockets)
+{
+	size_t kept = 0;
+	for (size_t i = 0; i < sockets->count; i++) {
+		struct one *one = &sockets->all[i];
+		if (one->address && !one_is_bound(one)) {
+			sockets->all[kept++] = *one;
+			continue;
+		}
+		remove_file(one);
+		one_done(one);
+	}
+	sockets->count = kept;
+}
+
+void sockets_forget(struct sockets *sockets, size_t i)
+{
+	for (size_t j = i; j < sockets->count; j++)
+		one_done(&sockets->all[j]);
+	if (i < sockets->count)
+		sockets->count = i;
 }
 
 /* What one socket is. */
@@ -180,7 +199,7 @@ int sockets_receive(struct sockets *sockets)
 	unsetenv("LISTEN_FDS");
 	unsetenv("LISTEN_FDNAMES");
 	if (error < 0)
-		sockets_forget(sockets);
+		sockets_forget(sockets, 0);
 	return error;
 }
 

@@ -28,8 +28,10 @@ struct sockets *sockets_new(void);
 void sockets_free(struct sockets *sockets); /* closes them first */
 /* Closes all that are left; with one that agentd bound goes its file. */
 void sockets_close(struct sockets *sockets);
-/* Closes all that are left, and no more: somebody else has them as well. */
-void sockets_forget(struct sockets *sockets);
+/* The same, but keeps those of systemd that can be listened on. */
+void sockets_drop_bound(struct sockets *sockets);
+/* Closes those from the i-th on, and no more: somebody else has them as well. */
+void sockets_forget(struct sockets *sockets, size_t i);
 
 /* Adds what the environment says was handed to this process, and takes that out of the environment, so
  * that no child takes it for its own. To be called before there is any other fd. 0; -ENOMEM; -EBADF or

@@ -157,6 +157,9 @@ def test_the_unit_is_good(tmp_path):
     unit.write_text(text)
     done = subprocess.run(["systemd-analyze", "verify", str(unit)], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
+    shutil.copy(ROOT / "systemd" / "agentd.socket", tmp_path)
+    done = subprocess.run(["systemd-analyze", "verify", tmp_path / "agentd.socket"], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
     done = subprocess.run(["systemd-analyze", "security", "--offline=true", str(unit)], capture_output=True, text=True)
     assert re.search(r"Overall exposure level for agentd.service: [0-4]\.\d OK", done.stdout), done.stdout
 
@@ -169,7 +172,8 @@ def test_systemd_is_told(agentd, tmp_path):
     listener.settimeout(10)
     daemon = agentd("agents: { hello: { plugin: echo } }",
                     env={"NOTIFY_SOCKET": path, "WATCHDOG_USEC": "100000"})
-    assert listener.recv(4096).startswith(b"READY=1\n")
+    assert wait_for("READY=1", lambda: next((m for m in [listener.recv(4096)] if m != b"WATCHDOG=1"), None)).startswith(
+        b"READY=1\n")
     assert listener.recv(4096) == b"WATCHDOG=1"
     daemon.terminate()
     said = wait_for("STOPPING=1", lambda: next((m for m in [listener.recv(4096)] if b"STOPPING=1" in m), None))
@@ -188,7 +192,7 @@ def test_install(tmp_path):
                  "usr/share/bash-completion/completions/agentctl", "usr/share/zsh/site-functions/_agentctl",
                  "usr/libexec/agentd/agentd-host", "usr/lib/agentd/plugins/echo.so",
                  "usr/include/agentd/plugin.h", "usr/lib/pkgconfig/agentd.pc", "etc/agentd/agent.conf",
-                 "usr/lib/systemd/system/agentd.service", "usr/lib/sysusers.d/agentd.conf"):
+                 "usr/lib/systemd/system/agentd.service", "usr/lib/systemd/system/agentd.socket", "usr/lib/sysusers.d/agentd.conf"):
         assert (tmp_path / file).exists(), file
     assert "ExecStart=/usr/bin/agentd " in (tmp_path / "usr/lib/systemd/system/agentd.service").read_text()
     flags = subprocess.run(["pkg-config", "--cflags", "agentd"], capture_output=True, text=True, check=True,

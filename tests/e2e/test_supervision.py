@@ -483,7 +483,7 @@ def test_usr1_dumps_the_state(pair):
     daemon.wait_log(r"state: 1 runs")
 
 
-@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGUSR2, signal.SIGPIPE])
+@pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGPIPE])
 def test_a_signal_that_this_build_does_not_heed_harms_nobody(actor, number):
     """Bug class: a SIGHUP of a closed terminal ends the daemon."""
     actor.terminate(number)
