@@ -65,6 +65,24 @@ void auth_free(struct auth *auth)
 	free(auth);
 }
 
+/* An issuer's keys are the same, whatever the provider is called. */
+static void inherit_keys(struct provider *provider, const struct auth *before)
+{
+	for (size_t i = 0; i < before->settings->provider_count; i++)
+		if (before->providers[i].type == &auth_jwt)
+			token_inherit(provider, &before->providers[i]);
+}
+
+void auth_inherit(struct auth *auth, const struct auth *before)
+{
+	/* One set of buckets for both: what is still asked of the other is taken out of them too. */
+	rates_free(auth->rates);
+	auth->rates = rates_ref(before->rates);
+	for (size_t i = 0; i < auth->settings->provider_count; i++)
+		if (auth->providers[i].type == &auth_jwt)
+			inherit_keys(&auth->providers[i], before);
+}
+
 int auth_start(struct auth *auth, struct event_base *base, const struct auth_fetcher *fetcher)
 {
 	int error = 0;

@@ -51,6 +51,10 @@ struct auth_fetcher {
 /* Mistakes go to `errors`. NULL: memory is out. `settings` is borrowed. */
 struct auth *auth_new(const struct settings *settings, struct conf_errors *errors);
 void auth_free(struct auth *auth);
+/* Has what another has, which goes on meanwhile: who has taken all of his rate there has done so here, and what a URL
+ * has is not waited for, if that has got it already. Before auth_start. What waits for the other's keys is woken by
+ * that, and must be done with before it is freed. */
+void auth_inherit(struct auth *auth, const struct auth *before);
 /* Begins to get keys from where they are. 0 or -errno. */
 int auth_start(struct auth *auth, struct event_base *base, const struct auth_fetcher *fetcher);
 

@@ -48,6 +48,8 @@ struct jwk_set;
 int keys_open(struct provider *provider, struct conf_errors *errors, struct keys **ret);
 void keys_free(struct keys *keys);
 int keys_start(struct keys *keys);
+/* Has those of another that are of the same URL, until it has got its own. */
+void keys_inherit(struct keys *keys, const struct keys *before);
 /* Those at hand; NULL: none could be got yet. A file that has changed is read again. */
 const struct jwk_set *keys_current(struct keys *keys);
 /* There may be newer ones: gets them, if that was not tried a moment ago. Whether it is worth waiting. */
@@ -55,5 +57,6 @@ bool keys_renew(struct keys *keys);
 
 /* token.c */
 int token_start(struct provider *provider);
+void token_inherit(struct provider *provider, const struct provider *before);
 
 #endif

@@ -53,9 +53,15 @@ int jwk_set_from_secret(
 	return 0;
 }
 
+struct jwk_set *jwk_set_ref(struct jwk_set *set)
+{
+	set->refs++;
+	return set;
+}
+
 void jwk_set_free(struct jwk_set *set)
 {
-	if (!set)
+	if (!set || --set->refs)
 		return;
 	for (size_t i = 0; i < set->count; i++)
 		key_done(&set->keys[i]);
@@ -92,7 +98,10 @@ const struct algorithm *algorithm_find(const char *name)
 
 struct jwk_set *jwk_set_new(size_t room)
 {
-	return calloc(1, sizeof(struct jwk_set) + room * sizeof(struct key));
+	struct jwk_set *set = calloc(1, sizeof(*set) + room * sizeof(set->keys[0]));
+	if (set)
+		set->refs = 1;
+	return set;
 }
 
 void key_done(struct key *key)

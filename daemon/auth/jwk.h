@@ -32,7 +32,8 @@ int jwk_set_from_secret(
 /* "PUBLIC KEY", "RSA PUBLIC KEY" or "CERTIFICATE": exactly one of them. */
 int jwk_set_from_pem(const char *pem, size_t n, struct jwk_set **ret, char *reason, size_t size);
 int jwk_set_from_jwks(const char *json, size_t n, struct jwk_set **ret, char *reason, size_t size);
-void jwk_set_free(struct jwk_set *set);
+struct jwk_set *jwk_set_ref(struct jwk_set *set);
+void jwk_set_free(struct jwk_set *set); /* gives a reference back */
 
 /* How many keys can be used. */
 size_t jwk_set_count(const struct jwk_set *set);

@@ -44,6 +44,7 @@ struct key {
 };
 
 struct jwk_set {
+	unsigned refs;
 	size_t count;
 	struct key keys[];
 };
@@ -57,7 +58,7 @@ int key_from_ec(
     struct key *key, const struct curve *curve, uint8_t *x, uint8_t *y, const char **ret_why);
 void key_done(struct key *key);
 
-/* With room for so many keys, none yet; NULL: out of memory. */
+/* With room for so many keys, none yet, and one reference; NULL: out of memory. */
 struct jwk_set *jwk_set_new(size_t room);
 
 enum key_search { KEY_FOUND, KEY_UNKNOWN, KEY_UNFIT, KEY_AMBIGUOUS };

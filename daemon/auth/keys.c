@@ -229,6 +229,15 @@ int keys_start(struct keys *keys)
 	return 0;
 }
 
+void keys_inherit(struct keys *keys, const struct keys *before)
+{
+	const char *url = keys->provider->settings->jwks_url;
+	const char *other = before->provider->settings->jwks_url;
+	if (keys->set || !before->set || !url || !other || strcmp(url, other) != 0)
+		return;
+	keys->set = jwk_set_ref(before->set);
+}
+
 void keys_free(struct keys *keys)
 {
 	if (!keys)

@@ -13,12 +13,14 @@
  * nothing is rounded. A whole bucket, of 1000000 a day, is 9e16. */
 struct bucket {
 	uint64_t missing, at_us; /* so much, at that time */
+	uint64_t period_us;      /* what a request weighs in it */
 	uint64_t full_at_us;     /* if nobody takes anything */
 	UT_hash_handle hh;
 	char name[];
 };
 
 struct rates {
+	unsigned refs;
 	struct bucket *buckets;
 	size_t sweep_at;
 };
@@ -27,7 +29,13 @@ struct rates *rates_new(void)
 {
 	struct rates *rates = calloc(1, sizeof(*rates));
 	if (rates)
-		rates->sweep_at = SWEEP_LEAST;
+		*rates = (struct rates){ .refs = 1, .sweep_at = SWEEP_LEAST };
+	return rates;
+}
+
+struct rates *rates_ref(struct rates *rates)
+{
+	rates->refs++;
 	return rates;
 }
 
@@ -44,7 +52,7 @@ static void sweep(struct rates *rates, uint64_t now_us)
 
 void rates_free(struct rates *rates)
 {
-	if (!rates)
+	if (!rates || --rates->refs)
 		return;
 	sweep(rates, UINT64_MAX);
 	free(rates);
@@ -82,6 +90,18 @@ static struct bucket *find(struct rates *rates, const char *provider, const char
 	return NULL;
 }
 
+/* Its rate may have changed: so many requests as before are missing, or all that it holds. */
+static void weigh_anew(struct bucket *bucket, uint64_t period_us, uint64_t count)
+{
+	if (bucket->period_us && bucket->period_us != period_us) {
+		uint64_t taken = (bucket->missing + bucket->period_us - 1) / bucket->period_us;
+		bucket->missing = (taken < count ? taken : count) * period_us;
+	}
+	bucket->period_us = period_us;
+	if (bucket->missing > count * period_us)
+		bucket->missing = count * period_us;
+}
+
 bool rates_take(struct rates *rates, const char *provider, const char *who, const struct rate *rate,
     uint64_t now_us, uint64_t *ret_wait_us)
 {
@@ -93,6 +113,7 @@ bool rates_take(struct rates *rates, const char *provider, const char *who, cons
 	if (!bucket)
 		return true;
 	uint64_t period_us = (uint64_t)rate->period_ms * 1000, count = (uint64_t)rate->count;
+	weigh_anew(bucket, period_us, count);
 	uint64_t passed_us = now_us - bucket->at_us;
 	uint64_t came = (passed_us < period_us ? passed_us : period_us) * count;
 	bucket->missing = bucket->missing > came ? bucket->missing - came : 0;

@@ -47,6 +47,12 @@ int token_start(struct provider *provider)
 	return keys_start(state->keys);
 }
 
+void token_inherit(struct provider *provider, const struct provider *before)
+{
+	const struct token_state *state = provider->state, *other = before->state;
+	keys_inherit(state->keys, other->keys);
+}
+
 /* sub, or what the original took in its place. NULL: it names nobody. */
 static const char *user_of(const json_t *claims)
 {

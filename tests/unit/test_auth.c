@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -154,6 +155,33 @@ static void test_buckets_in_use_are_kept(void **state)
 	assert_int_equal(rates_count(*state), 5000);
 }
 
+/* A reload may have another rate: what was taken is no reason to wait for longer than that one says. */
+static void test_a_rate_that_changes(void **state)
+{
+	static const struct {
+		struct rate before, after;
+		unsigned taken, left; /* of the one before, and then of the other */
+	} rows[] = {
+		{ { 10, 1000 }, { 10, 86400000 }, 10, 0 },
+		{ { 10, 86400000 }, { 10, 1000 }, 10, 0 },
+		{ { 10, 86400000 }, { 10, 1000 }, 4, 6 },
+		{ { 1000, 60000 }, { 10, 60000 }, 900, 0 },
+		{ { 10, 60000 }, { 1000, 60000 }, 10, 990 },
+		{ { 1000000, 86400000 }, { 1, 1000 }, 3, 0 },
+	};
+	for (size_t i = 0; i < LENGTH(rows); i++) {
+		const struct rate *rate = &rows[i].after;
+		char who[16];
+		uint64_t now = 1000 * 86400 * SECOND, wait = 0;
+		snprintf(who, sizeof(who), "%zu", i);
+		take_all(*state, who, &rows[i].before, now, rows[i].taken);
+		assert_int_equal(take_all(*state, who, rate, now, 2000), rows[i].left);
+		assert_false(rates_take(*state, "p", who, rate, now, &wait));
+		assert_in_range(
+		    wait, 1, (uint64_t)rate->period_ms * 1000 / (uint64_t)rate->count + 1);
+	}
+}
+
 /* Principals. */
 
 static void test_a_principal_is_a_copy(void **state)
@@ -239,18 +267,23 @@ static const char config[] =
     "  either: { type: composite, of: [ all, users ] }\n"
     "  any: { type: composite, of: [ keys, users, all ] }\n";
 
-static int setup(void **state)
+static int setup_of(void **state, const char *text)
 {
 	struct fixture *f = calloc(1, sizeof(*f));
 	*state = f;
 	f->errors = conf_errors_new();
 	f->notes = conf_errors_new();
-	struct conf_node *tree = conf_parse(config, strlen(config), "agent.conf", NULL, f->errors);
+	struct conf_node *tree = conf_parse(text, strlen(text), "agent.conf", NULL, f->errors);
 	f->settings = settings_read(tree, f->errors, f->notes);
 	f->auth = auth_new(f->settings, f->errors);
 	for (size_t i = 0; i < conf_errors_count(f->errors); i++)
 		print_error("%s\n", conf_errors_get(f->errors, i));
 	return f->auth && conf_errors_count(f->errors) == 0 ? 0 : -1;
+}
+
+static int setup(void **state)
+{
+	return setup_of(state, config);
 }
 
 static int teardown(void **state)
@@ -454,6 +487,119 @@ static void test_who_stops_waiting_is_let_go(void **state)
 	auth_wait_stop(f->auth, &two.wait);
 }
 
+/* Reloads. */
+
+/* Nobody has a fresh burst, nor by asking the old one beside the new. */
+static void test_rates_outlive_a_reload(void **state)
+{
+	struct fixture *f = *state, *g;
+	struct principal *ann;
+	unsigned after_s = 0;
+	struct auth_request request = { .platform = "telegram", .user_id = "12345" };
+	assert_int_equal(setup((void **)&g), 0);
+	assert_int_equal(ask_as(f, "users", &request, &ann), AUTH_KNOWN);
+	assert_true(auth_take(f->auth, ann, &after_s));
+	auth_inherit(g->auth, f->auth);
+	assert_true(auth_take(g->auth, ann, &after_s));
+	assert_false(auth_take(f->auth, ann, &after_s));
+	principal_unref(ann);
+	teardown(state);
+	*state = g; /* and whoever is freed first */
+	assert_int_equal(ask_as(g, "users", &request, &ann), AUTH_KNOWN);
+	assert_false(auth_take(g->auth, ann, &after_s));
+	principal_unref(ann);
+}
+
+/* What gets a URL, without getting it. */
+struct fake_fetch {
+	void (*done)(void *arg, const char *bytes, size_t length, const char *error);
+	void *arg;
+	unsigned going;
+};
+
+static struct fetch *fake_start(void *arg, const char *url,
+    void (*done)(void *arg, const char *bytes, size_t length, const char *error), void *done_arg)
+{
+	struct fake_fetch *fake = arg;
+	(void)url;
+	*fake = (struct fake_fetch){ done, done_arg, fake->going + 1 };
+	return (struct fetch *)fake;
+}
+
+static void fake_stop(struct fetch *fetch)
+{
+	((struct fake_fetch *)fetch)->going--;
+}
+
+static void fake_bring(struct fake_fetch *fake, const char *bytes, const char *error)
+{
+	fake->going--;
+	fake->done(fake->arg, bytes, strlen(bytes), error);
+}
+
+static const char *token_header(const void *arg, const char *name, unsigned nth)
+{
+	(void)arg;
+	return strcasecmp(name, "Authorization") == 0 && nth == 0 ? "Bearer a.b.c" : NULL;
+}
+
+static void count_wake(void *arg)
+{
+	(*(unsigned *)arg)++;
+}
+
+/* Whatever the provider is called now: its tokens are judged at once, with the keys that are there, while newer ones
+ * are got. Those of a URL that nobody had before are waited for. Who waits for the old one's is woken by that. */
+static void test_keys_outlive_a_reload(void **state)
+{
+	(void)state;
+	static const char before[] =
+	    "auth: { t: { type: jwt, jwks_url: \"https://one.example/keys\", algorithms: [ ES256 ] } }\n"
+	    "http: { auth: t }\n";
+	static const char after[] =
+	    "auth:\n"
+	    "  u: { type: jwt, jwks_url: \"https://one.example/keys\", algorithms: [ ES256 ] }\n"
+	    "  v: { type: jwt, jwks_url: \"https://two.example/keys\", algorithms: [ ES256 ] }\n"
+	    "http: { auth: u }\n";
+	static const char keys[] = "{\"keys\":[{\"kty\":\"EC\",\"crv\":\"P-256\",\"kid\":\"1\","
+				   "\"x\":\"f83OJ3D2xF1Bg8vub9tLe1gHMzV76e8Tus9uPHvRVEU\","
+				   "\"y\":\"x_FEzRu9m36HLN_tue659LNpXW6pCyStikYjKIWI5a0\"}]}";
+	struct fake_fetch one = { 0 }, two = { 0 };
+	struct auth_fetcher first = { fake_start, fake_stop, &one };
+	struct auth_fetcher second = { fake_start, fake_stop, &two };
+	struct auth_request request = { .platform = "http", .header = token_header };
+	struct principal *who;
+	struct fixture *f, *g, *h;
+	unsigned woken = 0;
+	struct auth_wait wait = { .again = count_wake, .arg = &woken };
+	struct event_base *base = event_base_new();
+	assert_int_equal(setup_of((void **)&f, before), 0);
+	assert_int_equal(setup_of((void **)&g, after), 0);
+	assert_int_equal(setup_of((void **)&h, after), 0);
+
+	assert_int_equal(auth_start(f->auth, base, &first), 0);
+	assert_int_equal(ask_as(f, "t", &request, &who), AUTH_LATER);
+	auth_wait(f->auth, &wait);
+	auth_inherit(h->auth, f->auth); /* which has none itself */
+	fake_bring(&one, keys, NULL);
+	assert_int_equal(woken, 1);
+	assert_int_equal(ask_as(f, "t", &request, &who), AUTH_REFUSED);
+	assert_int_equal(ask_as(h, "u", &request, &who), AUTH_UNAVAILABLE);
+
+	auth_inherit(g->auth, f->auth);
+	assert_int_equal(auth_start(g->auth, base, &second), 0);
+	assert_int_equal(two.going, 2); /* the last is of v */
+	teardown((void **)&f);
+	assert_int_equal(ask_as(g, "u", &request, &who), AUTH_REFUSED);
+	assert_int_equal(ask_as(g, "v", &request, &who), AUTH_LATER);
+	fake_bring(&two, "", "no route");
+	assert_int_equal(ask_as(g, "v", &request, &who), AUTH_UNAVAILABLE);
+	teardown((void **)&h);
+	teardown((void **)&g); /* with a fetch and timers going */
+	assert_int_equal(two.going, 0);
+	event_base_free(base);
+}
+
 int main(void)
 {
 #define RATE(test) cmocka_unit_test_setup_teardown(test, setup_rates, teardown_rates)
@@ -466,6 +612,7 @@ int main(void)
 		RATE(test_without_a_rate),
 		RATE(test_full_buckets_are_thrown_away),
 		RATE(test_buckets_in_use_are_kept),
+		RATE(test_a_rate_that_changes),
 		cmocka_unit_test(test_a_principal_is_a_copy),
 		cmocka_unit_test(test_what_a_principal_may_see),
 		cmocka_unit_test(test_which_agents_a_principal_may_use),
@@ -474,6 +621,8 @@ int main(void)
 		AUTH(test_the_rate_of_a_user),
 		AUTH(test_peers),
 		AUTH(test_who_stops_waiting_is_let_go),
+		AUTH(test_rates_outlive_a_reload),
+		cmocka_unit_test(test_keys_outlive_a_reload),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
