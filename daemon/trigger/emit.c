@@ -22,7 +22,7 @@ struct emission {
 	size_t count;
 	struct emitted {
 		struct emission *emission;
-		const struct trigger *trigger; /* borrowed */
+		const struct trigger *trigger; /* borrowed, until emit returns; then it may go */
 		struct trigger_words words;
 		struct run *run;
 		char id[ID_SIZE]; /* its own, or that of the one that has its key */
@@ -196,6 +196,11 @@ struct emitter *emitter_new(struct runs *runs, const struct triggers *triggers)
 	if (emitter)
 		*emitter = (struct emitter){ .runs = runs, .triggers = triggers };
 	return emitter;
+}
+
+void emitter_use(struct emitter *emitter, const struct triggers *triggers)
+{
+	emitter->triggers = triggers;
 }
 
 void emitter_free(struct emitter *emitter)

@@ -64,6 +64,9 @@ struct emitter;
 /* Both are borrowed. NULL: memory is out. */
 struct emitter *emitter_new(struct runs *runs, const struct triggers *triggers);
 void emitter_free(struct emitter *emitter);
+/* Events that come from now on make runs of these, which are borrowed. Of the others nothing is kept: those whose
+ * runs are on their way into the store have been made. */
+void emitter_use(struct emitter *emitter, const struct triggers *triggers);
 /* A name and a JSON text as a plugin has them. `done` is called once, when its runs are in the store or it
  * is dropped. */
 void emitter_take(struct emitter *emitter, const char *from, struct frame_text event,
