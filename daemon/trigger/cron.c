@@ -186,6 +186,7 @@ static bool entry_init(struct cron *cron, const struct trigger *trigger)
 		.seen = CRON_PLAN_NEVER,
 		.paused = !settings->enabled,
 		.is_new = true };
+	LIST_INIT(&entry->firings);
 	if (asprintf(&entry->schedule, "%s %s", settings->cron.schedule, settings->cron.timezone) <
 	    0)
 		entry->schedule = NULL;
@@ -216,24 +217,45 @@ struct cron *cron_new(const struct cron_setup *setup)
 	return NULL;
 }
 
-void cron_free(struct cron *cron)
+static void cron_destroy(struct cron *cron)
 {
-	if (!cron)
-		return;
 	for (size_t i = 0; i < cron->count; i++) {
 		free(cron->entries[i].schedule);
 		free(cron->entries[i].waiting);
 	}
 	for (size_t i = 0; i < cron->zone_count; i++)
 		zone_free(cron->zones[i]);
-	if (cron->timer)
-		event_free(cron->timer);
-	if (cron->timer_fd >= 0)
-		close(cron->timer_fd);
 	free(cron->zones);
 	free(cron->entries);
 	free(cron->plan);
 	free(cron);
+}
+
+void cron_free(struct cron *cron)
+{
+	if (!cron)
+		return;
+	if (cron->timer)
+		event_free(cron->timer);
+	if (cron->timer_fd >= 0)
+		close(cron->timer_fd);
+	if (cron->older)
+		cron->older->newer = cron->newer;
+	if (cron->newer)
+		cron->newer->older = cron->older;
+	for (size_t i = 0; i < cron->count; i++)
+		entry_detach(&cron->entries[i]);
+	cron->is_freed = true;
+	if (cron->saving == 0)
+		cron_destroy(cron);
+}
+
+bool cron_on_saved(struct cron *cron)
+{
+	bool is_wanted = !cron->is_freed && !cron->newer;
+	if (--cron->saving == 0 && cron->is_freed)
+		cron_destroy(cron);
+	return is_wanted;
 }
 
 static void on_forgotten(void *arg, int error)
@@ -290,14 +312,41 @@ void cron_load(struct cron *cron, void (*done)(void *arg, int error), void *arg)
 	store_cron_list(cron->setup.store, on_listed, cron);
 }
 
+/* One that goes on is written down by the other, or is gone, with its runs left to that. */
+static void inherit_entry(struct cron *cron, struct cron_entry *before)
+{
+	struct cron_entry *entry = cron_find(cron, entry_name(before));
+	if (!before->trigger->settings->enabled)
+		return;
+	if (entry && entry->trigger->settings->enabled)
+		entry_inherit(entry, before);
+	else
+		store_cron_delete(cron->setup.store, entry_name(before), on_forgotten, NULL);
+}
+
+void cron_inherit(struct cron *cron, struct cron *before)
+{
+	cron_stop(before);
+	cron->older = before;
+	before->newer = cron;
+	cron->has_begun = true;
+	cron->failing = before->failing;
+	cron->was_set = before->was_set;
+	cron->lateness = before->lateness;
+	for (size_t i = 0; i < before->count; i++)
+		inherit_entry(cron, &before->entries[i]);
+}
+
 static void entry_start(struct cron_entry *entry, int64_t now)
 {
 	if (entry->is_new)
 		entry->dealt = now;
 	entry->is_changed = entry->is_changed || entry->is_new;
+	entry->is_new = false;
 	entry->dealt = dealt_by(entry, now, false);
 	entry->next = cron_plan_next(&entry->rule, entry->dealt);
-	if (entry->rule.expr.kind == CRON_REBOOT && !entry->paused && entry_push(entry, 0, now))
+	if (entry->rule.expr.kind == CRON_REBOOT && !entry->cron->has_begun && !entry->paused &&
+	    entry_push(entry, 0, now))
 		entry->again = now;
 }
 
@@ -308,6 +357,7 @@ void cron_start(struct cron *cron)
 	for (size_t i = 0; i < cron->count; i++)
 		if (cron->entries[i].trigger->settings->enabled)
 			entry_start(&cron->entries[i], now);
+	cron->has_begun = true;
 	if (cron->started)
 		event_add(cron->timer, NULL);
 	cron_wake(cron);
@@ -339,9 +389,27 @@ const struct trigger *cron_trigger(const struct cron_entry *entry)
 	return entry->trigger;
 }
 
+/* The one that goes on with it since the config was read again; NULL: none. A request that began before has its own. */
+static struct cron_entry *heir_of(const struct cron_entry *entry)
+{
+	struct cron *newest = entry->cron;
+	while (newest->newer)
+		newest = newest->newer;
+	struct cron_entry *heir =
+	    newest != entry->cron ? cron_find(newest, entry_name(entry)) : NULL;
+	return heir && heir->trigger->settings->enabled ? heir : NULL;
+}
+
 void cron_pause(struct cron_entry *entry, bool paused, store_done_fn done, void *arg)
 {
 	int64_t now = cron_now_ms();
+	struct cron_entry *heir = heir_of(entry);
+	if (heir)
+		entry = heir;
+	if (entry->cron->newer) { /* it does not come any more, and the store knows nothing of it */
+		done(arg, 0);
+		return;
+	}
 	if (entry->paused != paused) {
 		entry->paused = paused;
 		entry->waiting_count = 0;
@@ -363,6 +431,9 @@ int cron_make_run(const struct cron_entry *entry, enum run_code *ret_code, struc
 
 void cron_look(const struct cron_entry *entry, struct cron_view *ret)
 {
+	const struct cron_entry *heir = heir_of(entry);
+	if (heir)
+		entry = heir;
 	const struct run *live = runs_find_live(entry->cron->setup.runs, entry->last.run_id);
 	enum run_status status = live ? run_status(live) : entry->last.status;
 	bool comes = !entry->paused && entry->next != CRON_PLAN_NEVER;

@@ -37,6 +37,7 @@ struct cron_setup {
 
 /* NULL: memory is out. */
 struct cron *cron_new(const struct cron_setup *setup);
+/* Runs that go on are left to themselves. */
 void cron_free(struct cron *cron);
 /* Reads how far the schedules have come; `done` says whether that worked. */
 void cron_load(struct cron *cron, void (*done)(void *arg, int error), void *arg);
@@ -44,6 +45,20 @@ void cron_load(struct cron *cron, void (*done)(void *arg, int error), void *arg)
 void cron_start(struct cron *cron);
 /* No more of them come. */
 void cron_stop(struct cron *cron);
+/*
+ * A reload, in place of cron_load: goes on with what another knows, which is started, and stops that. Before
+ * cron_start, in the same turn of the loop. It cannot fail, and nothing is asked of the store, which knows less.
+ *
+ * A schedule is known by its name. Its runs that go on, or are on their way into the store or to a chat, are those of
+ * the new one: its `overlap`, `retries` and `deliver` are what they meet at their end. What is paused stays so. If its
+ * times are the same, what has come of them meanwhile is neither missed nor lost; if not, it begins anew from now on, as
+ * with a start of agentd, and that is what one that is off, or was, does too. @reboot does not come.
+ *
+ * The runs of one that is gone, or off now, are left to `before`, which has their answers sent as it was going to. So
+ * it has to live as long as they do, and as the requests that know its entries: the era of its triggers is the one to
+ * free it. What is asked of its entries is done to those that go on with them.
+ */
+void cron_inherit(struct cron *cron, struct cron *before);
 
 /* The i-th, in the order of triggers_at; NULL past the last. */
 struct cron_entry *cron_at(struct cron *cron, size_t i);

@@ -13,7 +13,8 @@
 
 /* A run of an entry. */
 struct firing {
-	struct cron_entry *entry;
+	struct cron_entry *entry; /* borrowed; NULL: it is gone */
+	LIST_ENTRY(firing) link;
 	struct run *run; /* a reference */
 	int64_t due;
 	unsigned attempt;
@@ -21,6 +22,7 @@ struct firing {
 	char run_id[ID_SIZE];
 	enum run_status status; /* how it ended */
 	struct run_subscriber subscriber;
+	bool is_listening; /* to the run */
 };
 
 static void on_run_event(void *arg, struct run *run, const struct run_event *event);
@@ -67,6 +69,8 @@ static void note(const struct cron_entry *entry, unsigned what, int error)
 static void on_saved(void *arg, int error)
 {
 	struct cron_entry *entry = arg;
+	if (!cron_on_saved(entry->cron))
+		return;
 	note(entry, WRITES_ROWS, error);
 	if (error == 0 || error == -ESHUTDOWN)
 		return;
@@ -79,6 +83,7 @@ void entry_save(struct cron_entry *entry)
 	struct store_cron row = entry_row(entry);
 	entry->is_changed = false;
 	entry->save = CRON_PLAN_NEVER;
+	entry->cron->saving++;
 	store_cron_put(entry->cron->setup.store, &row, on_saved, entry);
 }
 
@@ -159,8 +164,29 @@ int entry_make_run(const struct cron_entry *entry, int64_t due, unsigned attempt
 	return error;
 }
 
+/* NULL: memory is out. */
+static struct firing *firing_new(struct cron_entry *entry, int64_t due, unsigned attempt)
+{
+	struct firing *firing = calloc(1, sizeof(*firing));
+	if (!firing)
+		return NULL;
+	*firing = (struct firing){ .entry = entry, .due = due, .attempt = attempt };
+	LIST_INSERT_HEAD(&entry->firings, firing, link);
+	entry->going++;
+	return firing;
+}
+
+static void firing_leave(struct firing *firing)
+{
+	LIST_REMOVE(firing, link);
+	firing->entry->going--;
+	firing->entry = NULL;
+}
+
 static void firing_free(struct firing *firing)
 {
+	if (firing->entry)
+		firing_leave(firing);
 	run_unref(firing->run);
 	free(firing);
 }
@@ -176,6 +202,7 @@ static void begin(struct firing *firing)
 		run_keep_spool(firing->run);
 	firing->subscriber.event = on_run_event;
 	firing->subscriber.arg = firing;
+	firing->is_listening = true;
 	run_subscribe(firing->run, &firing->subscriber);
 }
 
@@ -195,24 +222,27 @@ static void on_unwritten(const struct firing *firing, int error)
 	}
 }
 
-/* With the next start of agentd, if this one ends. */
+/* A run is begun; with the next start of agentd, if this one ends. */
 static void on_written(void *arg, int error, const struct store_taken *taken)
 {
 	(void)taken;
 	struct firing *firing = arg;
 	struct cron_entry *entry = firing->entry;
+	if (!entry) {
+		firing_free(firing);
+		return;
+	}
 	entry->writing = NULL;
 	note(entry, WRITES_RUNS, error);
 	if (error == 0 && entry->waiting_count)
 		entry->again = 0;
 	if (entry->waiting_count || entry->is_changed || entry->save != CRON_PLAN_NEVER || error)
 		cron_wake(entry->cron);
-	if (error == 0 && entry->cron->started) {
+	if (error == 0 && !runs_are_draining(entry->cron->setup.runs)) {
 		begin(firing);
 		run_start(firing->run);
 		return;
 	}
-	entry->going--;
 	if (error < 0)
 		on_unwritten(firing, error);
 	firing_free(firing);
@@ -220,14 +250,13 @@ static void on_written(void *arg, int error, const struct store_taken *taken)
 
 static bool write_down(struct cron_entry *entry, struct run *run, int64_t due, unsigned attempt)
 {
-	struct firing *firing = calloc(1, sizeof(*firing));
+	struct firing *firing = firing_new(entry, due, attempt);
 	if (!firing)
 		return false;
 	if (entry->is_stuck)
 		log_info("%s: runs can be made again", entry_label(entry));
-	*firing = (struct firing){
-		.entry = entry, .run = run, .due = due, .attempt = attempt, .before = entry->last
-	};
+	firing->run = run;
+	firing->before = entry->last;
 	entry->last = (struct last){ .due = due,
 		.attempt = attempt,
 		.is_open = true,
@@ -235,7 +264,6 @@ static bool write_down(struct cron_entry *entry, struct run *run, int64_t due, u
 		.status = RUN_QUEUED };
 	snprintf(entry->last.run_id, sizeof(entry->last.run_id), "%s", run_id(run));
 	entry->writing = firing;
-	entry->going++;
 	entry->retry = CRON_PLAN_NEVER;
 	entry->is_stuck = entry->is_changed = false;
 	struct store_cron row = entry_row(entry);
@@ -326,7 +354,6 @@ static void settle_before(struct cron_entry *entry, const struct firing *firing)
 static void firing_end(struct firing *firing)
 {
 	struct cron_entry *entry = firing->entry;
-	entry->going--;
 	if (strcmp(entry->last.run_id, firing->run_id) == 0)
 		entry_settle(entry, firing->status);
 	else
@@ -341,12 +368,10 @@ static void firing_end(struct firing *firing)
 static void on_delivered(void *arg, int error)
 {
 	struct firing *firing = arg;
-	if (error == 0) {
+	if (error == 0 && firing->entry)
 		firing_end(firing);
-		return;
-	}
-	firing->entry->going--;
-	firing_free(firing);
+	else
+		firing_free(firing);
 }
 
 /* A schedule is settled once its answer is on its way to where it is wanted. */
@@ -364,11 +389,10 @@ static void firing_over(struct firing *firing, enum run_status status)
 static void on_run_event(void *arg, struct run *run, const struct run_event *event)
 {
 	struct firing *firing = arg;
-	struct cron_entry *entry = firing->entry;
 	if (event->type == RUN_EVENT_LEFT) {
-		entry->going--;
 		firing_free(firing);
 	} else if (event->type == RUN_EVENT_ENDED) {
+		firing->is_listening = false;
 		snprintf(firing->run_id, sizeof(firing->run_id), "%s", run_id(run));
 		firing_over(firing, run_status(run));
 	}
@@ -378,18 +402,70 @@ static void on_run_event(void *arg, struct run *run, const struct run_event *eve
 void entry_take_up(struct cron_entry *entry)
 {
 	struct run *live = runs_find_live(entry->cron->setup.runs, entry->last.run_id);
-	struct firing *firing = calloc(1, sizeof(*firing));
+	struct firing *firing = firing_new(entry, entry->last.due, entry->last.attempt);
 	if (!firing)
 		return;
-	*firing = (struct firing){
-		.entry = entry, .due = entry->last.due, .attempt = entry->last.attempt
-	};
 	snprintf(firing->run_id, sizeof(firing->run_id), "%s", entry->last.run_id);
-	entry->going++;
 	if (live && !run_is_over(live)) {
 		firing->run = run_ref(live);
 		begin(firing);
 	} else {
 		firing_over(firing, entry->last.is_known ? entry->last.status : RUN_CANCELLED);
+	}
+}
+
+/* Reloads. */
+
+static void take_firings(struct cron_entry *entry, struct cron_entry *before)
+{
+	struct firing *firing;
+	while ((firing = LIST_FIRST(&before->firings))) {
+		firing_leave(firing);
+		firing->entry = entry;
+		LIST_INSERT_HEAD(&entry->firings, firing, link);
+		entry->going++;
+		if (firing->is_listening && is_delivered(entry))
+			run_keep_spool(firing->run);
+	}
+	entry->writing = before->writing;
+	before->writing = NULL;
+}
+
+/* With what waits, whose times the store does not know one by one. */
+static void take_times(struct cron_entry *entry, struct cron_entry *before)
+{
+	entry->dealt = before->dealt;
+	entry->seen = before->seen;
+	entry->again = before->again;
+	entry->retry = before->retry;
+	entry->waiting = before->waiting;
+	entry->waiting_count = before->waiting_count;
+	before->waiting = NULL;
+	before->waiting_count = 0;
+}
+
+void entry_inherit(struct cron_entry *entry, struct cron_entry *before)
+{
+	take_firings(entry, before);
+	entry->last = before->last;
+	entry->paused = before->paused;
+	entry->skipped = before->skipped;
+	entry->is_stuck = before->is_stuck;
+	entry->is_changed = true; /* what the other has sent to the store may yet fail */
+	entry->is_new = strcmp(entry->schedule, before->schedule) != 0;
+	if (!entry->is_new)
+		take_times(entry, before);
+}
+
+/* What is on its way into the store, or to a chat, comes back, and finds nobody. */
+void entry_detach(struct cron_entry *entry)
+{
+	struct firing *firing;
+	while ((firing = LIST_FIRST(&entry->firings))) {
+		firing_leave(firing);
+		if (!firing->is_listening)
+			continue;
+		run_unsubscribe(firing->run, &firing->subscriber);
+		firing_free(firing);
 	}
 }

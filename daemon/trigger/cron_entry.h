@@ -6,6 +6,7 @@
 #define AGENTD_TRIGGER_CRON_ENTRY_H
 
 #include <event2/event.h>
+#include <sys/queue.h>
 
 #include "daemon/base/id.h"
 #include "daemon/trigger/cron.h"
@@ -33,8 +34,9 @@ struct cron_entry {
 	int64_t *waiting; /* due times without a run yet, oldest first */
 	size_t waiting_count;
 	int64_t again; /* when these are tried again; NEVER: once the run before has ended */
-	struct firing *writing; /* on its way into the store: one at a time; NULL. Borrowed */
-	size_t going;           /* runs of it, from being written down to their end */
+	struct firing *writing;      /* on its way into the store: one at a time; NULL. Borrowed */
+	LIST_HEAD(, firing) firings; /* its runs, from being written down to their end */
+	size_t going;                /* how many these are */
 	bool paused, is_new;
 	bool is_stuck;   /* no run can be made, and that was said */
 	bool is_changed; /* since the store heard of it */
@@ -54,6 +56,10 @@ struct cron {
 	int timer_fd;
 	struct event *timer;
 	bool started;
+	bool has_begun;             /* before: what comes with a start of agentd has come */
+	struct cron *older, *newer; /* borrowed; of those that went on with each other */
+	size_t saving;              /* rows on their way into the store: it has to live as long */
+	bool is_freed;              /* and for nothing else */
 	unsigned failing; /* what the store cannot write, since that was said: WRITES_… */
 	bool was_set;     /* the clock */
 	struct histogram lateness;
@@ -83,6 +89,8 @@ static inline const char *entry_label(const struct cron_entry *entry)
 
 /* cron.c: it is looked at soon, but not inside of what is going on. */
 void cron_wake(struct cron *cron);
+/* A row is in the store, or is not. False: nobody wants to know; the cron may be gone with it. */
+bool cron_on_saved(struct cron *cron);
 
 /* What waits, oldest first. False: memory is out. */
 bool entry_push(struct cron_entry *entry, size_t at, int64_t due);
@@ -102,6 +110,10 @@ int entry_make_run(const struct cron_entry *entry, int64_t due, unsigned attempt
 
 /* What the store knows of its last run, once that is loaded: it goes on, or it has ended. */
 void entry_take_up(struct cron_entry *entry);
+/* Goes on with the runs of another of its name, and with its times, if these are the same. */
+void entry_inherit(struct cron_entry *entry, struct cron_entry *before);
+/* Its runs go on without it. */
+void entry_detach(struct cron_entry *entry);
 /* As the store has it; borrowed from the entry. */
 struct store_cron entry_row(const struct cron_entry *entry);
 void entry_save(struct cron_entry *entry);
