@@ -25,11 +25,13 @@
 struct listener {
 	struct evconnlistener *listener;
 	struct evhttp_bound_socket *bound; /* evhttp's handle of it; closes it */
+	char *given;                       /* as the settings have it; NULL: the control socket */
 	char *address;
 	const char *path; /* of a unix socket: the end of its address */
 	char *name;       /* under which it was handed over; NULL: it was not */
 	bool is_bound;    /* by agentd, which removes its file */
 	bool is_control;
+	bool is_wanted, is_new; /* while the addresses change */
 	TAILQ_ENTRY(listener) link;
 };
 

@@ -84,9 +84,19 @@ void server_on_accept_again(evutil_socket_t fd, short what, void *arg)
 
 static void listener_free(struct listener *listener)
 {
+	free(listener->given);
 	free(listener->address);
 	free(listener->name);
 	free(listener);
+}
+
+static void listener_close(struct http_server *server, struct listener *listener)
+{
+	TAILQ_REMOVE(&server->listeners, listener, link);
+	if (listener->is_bound && listener->path)
+		unlink(listener->path);
+	evhttp_del_accept_socket(server->http, listener->bound);
+	listener_free(listener);
 }
 
 /* A socket file that nobody listens on is left over from a process that was killed. */
@@ -197,7 +207,8 @@ static int server_open_unix(struct http_server *server, struct sockets *handed, 
 	return server_open(server, handed, (struct sockaddr *)&local, sizeof(local), false);
 }
 
-int http_server_listen(struct http_server *server, const char *address, struct sockets *handed)
+static int server_open_address(
+    struct http_server *server, const char *address, struct sockets *handed)
 {
 	char host[256], service[12];
 	int port, error;
@@ -211,6 +222,60 @@ int http_server_listen(struct http_server *server, const char *address, struct s
 		return -EADDRNOTAVAIL;
 	error = server_open(server, handed, found->ai_addr, found->ai_addrlen, port == 0);
 	freeaddrinfo(found);
+	return error;
+}
+
+int http_server_listen(struct http_server *server, const char *address, struct sockets *handed)
+{
+	char *given = strdup(address);
+	int error = given ? server_open_address(server, address, handed) : -ENOMEM;
+	if (error == 0)
+		TAILQ_LAST(&server->listeners, listeners)->given = given;
+	else
+		free(given);
+	return error;
+}
+
+/* A port of 0 may be there several times, and is as many sockets. */
+static int want(struct http_server *server, const char *address, struct sockets *handed)
+{
+	struct listener *listener;
+	TAILQ_FOREACH (listener, &server->listeners, link)
+		if (!listener->is_control && !listener->is_wanted &&
+		    strcmp(listener->given, address) == 0) {
+			listener->is_wanted = true;
+			return 0;
+		}
+	int error = http_server_listen(server, address, handed);
+	if (error < 0)
+		return error;
+	listener = TAILQ_LAST(&server->listeners, listeners);
+	listener->is_wanted = listener->is_new = true;
+	if (server->paused)
+		evconnlistener_disable(listener->listener);
+	return 0;
+}
+
+int http_server_relisten(struct http_server *server, const char *const *addresses, size_t count,
+    struct sockets *handed, char *reason, size_t size)
+{
+	struct listener *listener, *next;
+	int error = 0;
+	TAILQ_FOREACH (listener, &server->listeners, link)
+		listener->is_wanted = listener->is_control;
+	for (size_t i = 0; error == 0 && i < count; i++) {
+		error = want(server, addresses[i], handed);
+		if (error < 0)
+			snprintf(reason, size, "cannot listen on %s: %s", addresses[i],
+			    strerror(-error));
+	}
+	for (listener = TAILQ_FIRST(&server->listeners); listener; listener = next) {
+		next = TAILQ_NEXT(listener, link);
+		if (error ? listener->is_new : !listener->is_wanted)
+			listener_close(server, listener);
+		else
+			listener->is_new = false;
+	}
 	return error;
 }
 
@@ -274,11 +339,6 @@ int http_server_hand_over(struct http_server *server, struct sockets *into)
 void server_close_listeners(struct http_server *server)
 {
 	struct listener *listener;
-	while ((listener = TAILQ_FIRST(&server->listeners))) {
-		TAILQ_REMOVE(&server->listeners, listener, link);
-		if (listener->is_bound && listener->path)
-			unlink(listener->path);
-		evhttp_del_accept_socket(server->http, listener->bound);
-		listener_free(listener);
-	}
+	while ((listener = TAILQ_FIRST(&server->listeners)))
+		listener_close(server, listener);
 }

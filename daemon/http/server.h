@@ -52,6 +52,12 @@ void http_server_configure(struct http_server *server, const struct http_rules *
 /* Opens one address of the settings, or takes the socket that was handed over for it. Those with port 0, which
  * take any of their host, come after the others. 0 or -errno. */
 int http_server_listen(struct http_server *server, const char *address, struct sockets *handed);
+/* These are the addresses from now on, the control socket aside. One that is open already, as the settings say it (port 0
+ * too, with the port that it got), stays as it is. New ones are opened first: 0; or -errno, a reason for people, and
+ * nothing has changed. Then those that are gone are closed; whoever has come by them is served on, as elsewhere. Where
+ * two cannot be open at once, as 0.0.0.0:80 beside 127.0.0.1:80, one cannot take the place of the other. */
+int http_server_relisten(struct http_server *server, const char *const *addresses, size_t count,
+    struct sockets *handed, char *reason, size_t size);
 /* Who is at the other end of the control socket: a reference, or NULL and why not, a constant. */
 typedef struct principal *(*http_admit)(void *arg, const struct ucred *peer, const char **ret_why);
 /* Opens the control socket: a unix socket that serves the same, also while no more connections are taken
