@@ -44,6 +44,14 @@ static void conn_not_soon(struct conn *conn)
 	conn->soon = false;
 }
 
+static void server_check_room(struct http_server *server)
+{
+	if (!server->draining &&
+	    server->conn_count < (size_t)server->rules.settings->max_connections &&
+	    !event_pending(server->accept_again, EV_TIMEOUT, NULL))
+		server_pause(server, false);
+}
+
 static void server_check_idle(struct http_server *server)
 {
 	void (*idle)(void *arg) = server->idle;
@@ -107,10 +115,7 @@ static void conn_on_close(struct evhttp_connection *evcon, void *arg)
 	free(conn);
 	if (--server->conn_count == 0)
 		event_del(server->tick);
-	if (!server->draining &&
-	    server->conn_count < (size_t)server->rules.settings->max_connections &&
-	    !event_pending(server->accept_again, EV_TIMEOUT, NULL))
-		server_pause(server, false);
+	server_check_room(server);
 	server_settle_soon(server);
 	server_check_idle(server);
 }
@@ -404,6 +409,7 @@ void http_server_configure(struct http_server *server, const struct http_rules *
 	 * that come from now on. */
 	evhttp_set_max_body_size(server->http, (ev_ssize_t)settings->max_body + 1);
 	evhttp_set_max_headers_size(server->http, (ev_ssize_t)settings->max_head + 64);
+	server_check_room(server);
 	era_unref(before);
 }
 

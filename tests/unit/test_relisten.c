@@ -33,22 +33,28 @@ static void answer(void *arg, struct http_request *request)
 	http_reply(request, 200, "text/plain", &body);
 }
 
-static int set_up(void **state)
+static void configure(int64_t connections)
 {
-	static const struct http_settings settings = { .max_connections = 10,
+	static struct http_settings settings;
+	settings = (struct http_settings){ .max_connections = connections,
 		.request_timeout_ms = 10000,
 		.keep_alive_ms = 10000,
 		.slow_reader_ms = 10000,
 		.max_head = 8192,
 		.max_fields = 20,
 		.max_body = 1000 };
+	struct era *era = era_new(base);
+	http_server_configure(server, &(struct http_rules){ .era = era, .settings = &settings });
+	era_unref(era);
+}
+
+static int set_up(void **state)
+{
 	(void)state;
 	base = event_base_new();
 	none = sockets_new();
 	server = http_server_new(base, answer);
-	struct era *era = era_new(base);
-	http_server_configure(server, &(struct http_rules){ .era = era, .settings = &settings });
-	era_unref(era);
+	configure(10);
 	return 0;
 }
 
@@ -198,6 +204,23 @@ static void test_all_or_nothing(void **state)
 	assert_true(is_open(taken));
 }
 
+/* Where there are as many connections as may be, a new address waits like the others, until there may be more. */
+static void test_more_connections(void **state)
+{
+	(void)state;
+	assert_int_equal(http_server_listen(server, here, none), 0);
+	configure(1);
+	int first = call(here);
+	assert_true(is_answered(first));
+	assert_int_equal(relisten(here, there), 0);
+	int second = call(there);
+	event_base_loop(base, EVLOOP_NONBLOCK);
+	configure(2);
+	assert_true(is_answered(second));
+	close(first);
+	close(second);
+}
+
 static struct principal *admit(void *arg, const struct ucred *peer, const char **ret_why)
 {
 	(void)arg;
@@ -223,6 +246,7 @@ int main(void)
 		SERVER(test_what_stays),
 		SERVER(test_what_goes_and_what_comes),
 		SERVER(test_all_or_nothing),
+		SERVER(test_more_connections),
 		SERVER(test_the_control_socket_stays),
 	};
 	if (!mkdtemp(folder))
