@@ -148,6 +148,8 @@ int load_start(const struct load_setup *setup)
 		load_end(load, NULL);
 		return 0;
 	}
+	if (setup->source->dev)
+		settings_turn_dev_on(load->settings, load->errors);
 	size_t known = setup->before ? settings_instance_count(setup->before->settings) : 0;
 	struct trials_setup trials = {
 		.base = setup->base,

@@ -24,6 +24,7 @@ struct load_source {
 	size_t plugin_count;
 	/* Addresses of sockets that systemd handed over; NULL: that is not known, as of a check. */
 	const struct schema_list *handed;
+	bool dev; /* dev mode */
 };
 
 /* What was loaded: all of it is the era's. */

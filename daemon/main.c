@@ -33,7 +33,7 @@
 
 struct arguments {
 	const char *config, *listen, *probe;
-	bool test, print;
+	bool test, print, dev;
 	char *const *plugins;
 	size_t plugin_count;
 };
@@ -66,7 +66,8 @@ static struct arguments parse_arguments(int argc, char **argv)
 			arguments.probe = optarg;
 			break;
 		case OPTION_DEV:
-			usage_error("--dev is not in this build yet", NULL);
+			arguments.dev = true;
+			break;
 		case OPTION_VERSION:
 			puts("agentd " AGENTD_VERSION);
 			exit(0);
@@ -221,7 +222,8 @@ static int serve(struct event_base *base, const struct arguments *arguments,
 	start.source = (struct load_source){ .listen = arguments->listen,
 		.plugins = arguments->plugins,
 		.plugin_count = arguments->plugin_count,
-		.handed = serves ? upgrade_handed(upgrade) : NULL };
+		.handed = serves ? upgrade_handed(upgrade) : NULL,
+		.dev = arguments->dev };
 	if (!arguments->plugin_count)
 		start.source.config =
 		    arguments->config ? arguments->config : OPTIONS_DEFAULT_CONFIG;

@@ -12,7 +12,7 @@ const struct option_row options_rows[] = {
 	{ "print-config", OPTION_PRINT_CONFIG, FORM_CONFIG, NULL, "show the effective settings, defaults too" },
 	{ "listen", OPTION_LISTEN, FORM_PLUGINS, "ADDR", "with plugins: host:port or unix:/path (default: 127.0.0.1:8000)" },
 	{ "probe", OPTION_PROBE, FORM_PROBE, "FILE.so", "show what a plugin is, its options and its triggers" },
-	{ "dev", OPTION_DEV, FORM_NONE, NULL, NULL },
+	{ "dev", OPTION_DEV, FORM_SERVE, NULL, "heed changes of plugins and config, build sources, and serve /docs" },
 	{ "version", OPTION_VERSION, FORM_NONE, NULL, "show the version" },
 	{ "help", OPTION_HELP, FORM_NONE, NULL, "show a short help" },
 };
@@ -28,6 +28,12 @@ const struct form_row options_forms[FORM_COUNT] = {
 
 const char options_operand_help[] =
     "PLUGIN is a .so file, or the name of a plugin that came with agentd, such as echo.";
+
+bool options_is_of(const struct option_row *row, enum option_form form)
+{
+	bool serves = form == FORM_CONFIG || form == FORM_PLUGINS;
+	return row->form == form || (row->form == FORM_SERVE && serves);
+}
 
 char options_letter(const struct option_row *row)
 {
@@ -72,7 +78,7 @@ static void print_form(FILE *out, enum option_form form)
 	const struct form_row *shape = &options_forms[form];
 	fprintf(out, "%s agentd", form == 0 ? "usage:" : "      ");
 	for (size_t i = 0; i < COUNT; i++) {
-		if (options_rows[i].form != form)
+		if (!options_is_of(&options_rows[i], form))
 			continue;
 		fputs(shape->needs_option ? " " : " [", out);
 		print_short(out, &options_rows[i]);
@@ -97,7 +103,6 @@ void options_print_help(FILE *out)
 		print_form(out, form);
 	fputc('\n', out);
 	for (size_t i = 0; i < COUNT; i++)
-		if (options_rows[i].help)
-			print_option(out, &options_rows[i]);
+		print_option(out, &options_rows[i]);
 	fprintf(out, "\n%s\n", options_operand_help);
 }

@@ -24,15 +24,23 @@ enum option_code {
 	OPTION_DEV,
 };
 
-/* The ways to call agentd. An option belongs to one, or is shown in none of the synopses. */
-enum option_form { FORM_CONFIG, FORM_PLUGINS, FORM_PROBE, FORM_COUNT, FORM_NONE = FORM_COUNT };
+/* The ways to call agentd. An option belongs to one, or to both that serve, or is shown in none of the
+ * synopses. */
+enum option_form {
+	FORM_CONFIG,
+	FORM_PLUGINS,
+	FORM_PROBE,
+	FORM_COUNT,
+	FORM_NONE = FORM_COUNT,
+	FORM_SERVE, /* FORM_CONFIG and FORM_PLUGINS */
+};
 
 struct option_row {
 	const char *name;
 	enum option_code code;
 	enum option_form form;
 	const char *value; /* what follows it, as help names it; NULL: nothing does */
-	const char *help;  /* NULL: known, and not shown */
+	const char *help;
 };
 
 struct form_row {
@@ -47,6 +55,8 @@ extern const struct form_row options_forms[FORM_COUNT];
 /* What an operand is: one sentence. */
 extern const char options_operand_help[];
 
+/* Whether an option belongs to a way to call agentd. */
+bool options_is_of(const struct option_row *row, enum option_form form);
 /* The letter of a row's short option; 0: it has none. */
 char options_letter(const struct option_row *row);
 /* The next option of the command line, as getopt_long: its code, -1 at the end, or '?' and has said

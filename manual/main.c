@@ -150,25 +150,8 @@ static void print_schema(const struct schema *schema)
 {
 	puts(".Bl -tag -width Ds");
 	for (size_t i = 0; i < schema->count; i++)
-		if (schema->rows[i].type != SCHEMA_LATER)
-			print_row(&schema->rows[i]);
+		print_row(&schema->rows[i]);
 	puts(".El");
-}
-
-/* What is known, and refused: names in a sentence, since there is nothing more to say of them. */
-static void print_later(const struct schema *schema)
-{
-	size_t left = 0;
-	for (size_t i = 0; i < schema->count; i++)
-		left += schema->rows[i].type == SCHEMA_LATER;
-	for (size_t i = 0; i < schema->count; i++) {
-		if (schema->rows[i].type != SCHEMA_LATER)
-			continue;
-		left--;
-		printf(".Cm %s%s\n", schema->rows[i].key, left > 1 ? " ," : "");
-		if (left == 1)
-			puts("and");
-	}
 }
 
 /* The table of a name, "http" or "auth jwt". */
@@ -211,14 +194,6 @@ static bool show_options(const char *name)
 	return schema;
 }
 
-static bool show_later(const char *name)
-{
-	const struct schema *schema = find_schema(name);
-	if (schema)
-		print_later(schema);
-	return schema;
-}
-
 /* The command line. */
 
 static void print_flag(const struct option_row *row)
@@ -236,7 +211,7 @@ static bool show_synopsis(const char *argument)
 	for (size_t form = 0; form < FORM_COUNT; form++) {
 		puts(".Nm");
 		for (size_t i = 0; i < options_count; i++) {
-			if (options_rows[i].form != form)
+			if (!options_is_of(&options_rows[i], (enum option_form)form))
 				continue;
 			fputs(options_forms[form].needs_option ? "." : ".Op ", stdout);
 			print_flag(&options_rows[i]);
@@ -253,8 +228,6 @@ static bool show_command_line(const char *argument)
 	puts(".Bl -tag -width Ds");
 	for (size_t i = 0; i < options_count; i++) {
 		const struct option_row *row = &options_rows[i];
-		if (!row->help)
-			continue;
 		fputs(".It ", stdout);
 		if (options_letter(row))
 			printf("Fl %c , ", options_letter(row));
@@ -281,7 +254,6 @@ static const struct {
 	bool (*show)(const char *argument);
 } marks[] = {
 	{ "options", show_options },
-	{ "later", show_later },
 	{ "synopsis", show_synopsis },
 	{ "command line", show_command_line },
 	{ "operand", show_operand },

@@ -44,11 +44,12 @@ static bool add_named(
 	return true;
 }
 
-/* A service's user is also that of its plugins; an ordinary user is a person, too. */
-static bool add_own(struct peers *peers)
+/* A service's user is also that of its plugins; an ordinary user is a person, too, and so is whoever
+ * develops. */
+static bool add_own(struct peers *peers, const struct settings *settings)
 {
 	uid_t uid = geteuid();
-	if (uid < ORDINARY_UID_MIN)
+	if (uid < ORDINARY_UID_MIN && !settings->dev.is_on)
 		return true;
 	const struct passwd *found = getpwuid(uid);
 	char number[16];
@@ -65,7 +66,7 @@ struct peers *peers_new(const struct settings *settings, struct conf_errors *err
 	bool ok = add(peers, 0, "root");
 	for (size_t i = 0; ok && i < admins; i++)
 		ok = add_named(peers, settings, i, errors);
-	if (ok && add_own(peers))
+	if (ok && add_own(peers, settings))
 		return peers;
 	peers_free(peers);
 	return NULL;

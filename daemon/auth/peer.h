@@ -1,8 +1,8 @@
 /*
  * peer: who is at the other end of the control socket, by what the kernel says of it (SO_PEERCRED).
  *
- * Root and control.admins are admins. The daemon's own user is one only if that is an ordinary user.
- * What agentd itself has started is nobody, whatever its user: plugins run as the same user.
+ * Root and control.admins are admins. The daemon's own user is one only if that is an ordinary user, or
+ * in dev mode. What agentd itself has started is nobody, whatever its user: plugins run as the same user.
  */
 #ifndef AGENTD_AUTH_PEER_H
 #define AGENTD_AUTH_PEER_H

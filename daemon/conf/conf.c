@@ -140,13 +140,14 @@ static int include_one(struct reading *in, const struct conf_node *place, const 
 		conf_error(in->errors, place, "expected the path of a file, or a pattern");
 		return 0;
 	}
-	if (strpbrk(place->text, WILDCARDS))
-		return include_pattern(in, place, by);
 
+	const char *wildcard = strpbrk(place->text, WILDCARDS);
 	char *path = conf_file_beside(by->path, place->text);
-	if (!path)
-		return -ENOMEM;
-	int r = read_file(in, path, place, by);
+	int r = path ? 0 : -ENOMEM;
+	if (r == 0 && (!wildcard || !strchr(wildcard, '/')))
+		r = conf_tree_add_include(in->root, strdup(path));
+	if (r == 0)
+		r = wildcard ? include_pattern(in, place, by) : read_file(in, path, place, by);
 	free(path);
 	return r;
 }

@@ -88,6 +88,12 @@ bool conf_is_expanded(const struct conf_node *node);
  * and returns that. */
 int conf_files(const struct conf_node *root, int (*each)(void *arg, const char *path), void *arg);
 
+/* What each include of a file names, whether there is such a file or not: a folder, and the name that it asks
+ * for in it, or a pattern of names (fnmatch). Left out is one with a pattern in the folder's name. Stops if `each`
+ * returns nonzero, and returns that. */
+int conf_includes(const struct conf_node *root,
+    int (*each)(void *arg, const char *folder, const char *names), void *arg);
+
 /* Making a tree without a file (the command line). All return NULL when memory is out. */
 struct conf_node *conf_new(const char *file);
 struct conf_node *conf_add_map(struct conf_node *parent, const char *key);

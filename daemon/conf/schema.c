@@ -106,9 +106,6 @@ static int check_row(const struct check *check, struct schema_value *value)
 	const struct conf_node *node = conf_get(check->section, row->key);
 	int r = -EINVAL;
 
-	if (row->type == SCHEMA_LATER && node)
-		conf_error(
-		    check->errors, node, "this version of agentd does not have this option yet");
 	if (!check->type)
 		conf_error(check->errors, check->section, "option \"%s\" has the unknown type %u",
 		    row->key, row->type);

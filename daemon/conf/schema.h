@@ -19,7 +19,6 @@
 
 /* Types that only the core's tables have. */
 #define SCHEMA_SECTION 100u /* a map with a table of its own; schema_check leaves it alone */
-#define SCHEMA_LATER   101u /* a known word that this build cannot honour: an error that says so */
 #define SCHEMA_SECRETS 102u /* as AGENTD_LIST, but never shown */
 
 struct schema_row {
@@ -59,7 +58,7 @@ struct schema_list {
 /*
  * Checks the rows of one table against a section and returns one value for each row, in order.
  * `section` may be NULL (all defaults). Mistakes: missing required option (said of the section),
- * wrong type, out of range, not one of the choices, SCHEMA_LATER, and of a plugin's table a bad
+ * wrong type, out of range, not one of the choices, and of a plugin's table a bad
  * default or an unknown type. A value that is wrong becomes the default, so that the caller can
  * go on to the next mistake. Keys that no row names are not looked at: schema_reject_unknown does
  * that, since a section may have two tables.

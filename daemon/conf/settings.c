@@ -11,6 +11,7 @@
 
 #include "daemon/base/buf.h"
 #include "daemon/base/id.h"
+#include "daemon/conf/dev.h"
 #include "daemon/conf/file.h"
 #include "daemon/conf/identity.h"
 #include "daemon/conf/instances.h"
@@ -430,6 +431,7 @@ struct settings *settings_read(
 	hide_keys(settings);
 	find_store(settings, errors);
 	find_control(settings, errors);
+	dev_read(settings, errors);
 	conf_triggers_read(settings, errors);
 	identity_read(settings, errors);
 	instances_read(settings, errors, notes);
@@ -450,6 +452,7 @@ void settings_unref(struct settings *settings)
 	instances_free(settings);
 	identity_free(settings);
 	list_done(&settings->hidden);
+	dev_done(settings);
 	providers_free(settings);
 	conf_triggers_free(settings);
 	for (size_t i = 0; i < settings_section_count; i++)

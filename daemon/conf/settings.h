@@ -202,6 +202,14 @@ struct store_settings {
 	int64_t retention_ms, max_size;
 };
 
+/* Of --dev. Without it `is_on` is false, and the rest is checked and means nothing. */
+struct dev_settings {
+	bool is_on, watch;
+	struct schema_list build;   /* a command and its arguments; none: nothing is built */
+	struct schema_list sources; /* absolute, or as the working folder has it */
+	char *folder;               /* in which it is built: the config's */
+};
+
 struct settings {
 	char *name;
 	struct http_settings http;
@@ -214,6 +222,7 @@ struct settings {
 	struct control_settings control;
 	struct store_settings store;
 	struct supervision supervision;
+	struct dev_settings dev;
 	char *log_level_word;  /* error, warn, info, debug */
 	char *log_format_word; /* auto, text, json, journal */
 	bool log_access;
@@ -242,6 +251,8 @@ struct settings *settings_read(
  * those that the config names itself. 0 or -ENOMEM. */
 int settings_place_sockets(
     struct settings *settings, const struct schema_list *handed, struct conf_errors *errors);
+/* Dev mode, before anything is made of the settings: the section dev means something, and /docs is there. */
+void settings_turn_dev_on(struct settings *settings, struct conf_errors *errors);
 struct settings *settings_ref(struct settings *settings);
 void settings_unref(struct settings *settings);
 

@@ -146,7 +146,7 @@ static void print_table(struct buf *out, int indent, const struct schema *schema
 {
 	for (size_t i = 0; i < schema->count; i++) {
 		const struct schema_row *row = &schema->rows[i];
-		if (row->type == SCHEMA_SECTION || row->type == SCHEMA_LATER)
+		if (row->type == SCHEMA_SECTION)
 			continue;
 		struct schema_value value = value_at(row, base);
 		print_row(out, indent, row, &value, NULL);

@@ -1,15 +1,13 @@
 /*
  * tables: every option of the core, one row each.
  *
- * A new option is a row here and a member in settings.h. A word of agent.conf that belongs to a part
- * that this build does not have is a SCHEMA_LATER row: known, and refused out loud.
+ * A new option is a row here and a member in settings.h.
  */
 #include "daemon/conf/tables.h"
 
 /* clang-format off */
 #define AT(type, member) offsetof(struct type, member)
 #define TABLE(rows)      { rows, sizeof(rows) / sizeof((rows)[0]) }
-#define LATER(key)       { key, SCHEMA_LATER, false, NULL, NULL, 0, 0, NULL, 0 }
 #define SECTION(key, help) { key, SCHEMA_SECTION, false, NULL, NULL, 0, 0, help, 0 }
 
 static const struct schema_row top_rows[] = {
@@ -25,7 +23,7 @@ static const struct schema_row top_rows[] = {
 	SECTION("interfaces", "the chats of people, by name"),
 	SECTION("hooks", "what looks at the messages of interfaces, by name"),
 	SECTION("identity", "who is the same user on several platforms"),
-	LATER("dev"),
+	SECTION("dev", "what happens with --dev"),
 };
 
 static const struct schema_row http_rows[] = {
@@ -78,6 +76,12 @@ static const struct schema_row log_rows[] = {
 	{ "level", AGENTD_STRING, false, "info", "error|warn|info|debug", 0, 0, "least important lines to show", AT(settings, log_level_word) },
 	{ "format", AGENTD_STRING, false, "auto", "auto|text|json|journal", 0, 0, "auto: journal under systemd, text on a terminal, else JSON lines", AT(settings, log_format_word) },
 	{ "access", AGENTD_BOOL, false, "true", NULL, 0, 0, "a line for each HTTP request", AT(settings, log_access) },
+};
+
+static const struct schema_row dev_rows[] = {
+	{ "watch", AGENTD_BOOL, false, "true", NULL, 0, 0, "heed changes of plugins, of the config, and of sources", AT(settings, dev.watch) },
+	{ "build", AGENTD_LIST, false, NULL, NULL, 0, 0, "a command and its arguments, run without a shell, in the config's folder, when a source has changed", AT(settings, dev.build) },
+	{ "sources", AGENTD_LIST, false, NULL, NULL, 0, 0, "what it builds from: files, and folders with all below", AT(settings, dev.sources) },
 };
 
 /* Of every plugin. */
@@ -233,6 +237,7 @@ static const struct schema control_schema = TABLE(control_rows);
 static const struct schema plugins_schema = TABLE(plugins_rows);
 static const struct schema supervision_schema = TABLE(supervision_rows);
 static const struct schema log_schema = TABLE(log_rows);
+static const struct schema dev_schema = TABLE(dev_rows);
 static const struct schema agent_schema = TABLE(agent_rows);
 static const struct schema interface_schema = TABLE(interface_rows);
 static const struct schema hook_schema = TABLE(hook_rows);
@@ -254,6 +259,7 @@ const struct settings_section settings_sections[] = {
 	{ "control", &control_schema, 0 },
 	{ "plugins", &plugins_schema, 0 },
 	{ "log", &log_schema, 0 },
+	{ "dev", &dev_schema, 0 },
 	{ "supervision", &supervision_schema, AT(settings, supervision) },
 };
 const size_t settings_section_count = sizeof(settings_sections) / sizeof(settings_sections[0]);

@@ -14,6 +14,8 @@ struct tree {
 	struct conf_node root; /* first, so that a pointer to the root is one to its tree */
 	char **files;
 	size_t file_count;
+	char **includes;
+	size_t include_count;
 };
 
 /*
@@ -149,6 +151,18 @@ const char *conf_tree_file(struct conf_node *root, const char *name)
 	return tree->files[tree->file_count++] = copy;
 }
 
+int conf_tree_add_include(struct conf_node *root, char *path)
+{
+	struct tree *tree = (struct tree *)root;
+
+	if (!path || grow(&tree->includes, tree->include_count, sizeof(*tree->includes)) < 0) {
+		free(path);
+		return -ENOMEM;
+	}
+	tree->includes[tree->include_count++] = path;
+	return 0;
+}
+
 bool conf_is_expanded(const struct conf_node *node)
 {
 	if (!node)
@@ -184,6 +198,22 @@ int conf_files(const struct conf_node *root, int (*each)(void *arg, const char *
 	return r == 0 ? each_expanded_file(root, each, arg) : r;
 }
 
+int conf_includes(const struct conf_node *root,
+    int (*each)(void *arg, const char *folder, const char *names), void *arg)
+{
+	const struct tree *tree = (const struct tree *)root;
+	int r = 0;
+
+	for (size_t i = 0; i < tree->include_count && r == 0; i++) {
+		const char *path = tree->includes[i], *slash = strrchr(path, '/');
+		size_t length = slash ? (size_t)(slash - path) : 1;
+		char *folder = strndup(slash ? path : ".", length ? length : 1);
+		r = folder ? each(arg, folder, slash ? slash + 1 : path) : -ENOMEM;
+		free(folder);
+	}
+	return r;
+}
+
 struct conf_node *conf_new(const char *file)
 {
 	struct tree *tree = calloc(1, sizeof(*tree));
@@ -209,6 +239,9 @@ void conf_free(struct conf_node *root)
 	for (size_t i = 0; i < tree->file_count; i++)
 		free(tree->files[i]);
 	free(tree->files);
+	for (size_t i = 0; i < tree->include_count; i++)
+		free(tree->includes[i]);
+	free(tree->includes);
 	free(tree);
 }
 

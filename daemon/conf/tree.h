@@ -27,5 +27,7 @@ bool conf_node_is_nothing(const struct conf_node *node);
 
 /* The tree's own copy of a file's name; NULL when memory is out. */
 const char *conf_tree_file(struct conf_node *root, const char *name);
+/* Remembers what an include names, for conf_includes; takes over `path`. Returns 0 or -ENOMEM. */
+int conf_tree_add_include(struct conf_node *root, char *path);
 
 #endif

@@ -330,7 +330,6 @@ static const struct type types[] = {
 	{ AGENTD_JSON, "JSON", &json },
 	{ SCHEMA_SECTION, "section", NULL },
 	{ SCHEMA_SECRETS, "list of secrets", &list },
-	{ SCHEMA_LATER, "not in this version", NULL },
 };
 
 const struct type *type_find(uint32_t number)

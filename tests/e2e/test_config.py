@@ -90,6 +90,9 @@ def test_all_mistakes_are_said_at_once_each_at_its_place(check, argument):
     (GOOD + "supervision: { backoff_min: 2m, backoff_max: 1m }\n", r"agent\.conf:2: supervision.*backoff"),
     (GOOD + "name: ${file:/nowhere/at/all}\n", r"agent\.conf:2: name: \$\{file:/nowhere/at/all\}: No such file"),
     (GOOD + "name: ${BROKEN\n", r"agent\.conf:2: name: .*closing"),
+    (GOOD + "dev: { build: [ make ] }\n", r"agent\.conf:2: dev\.build: .*dev\.sources"),
+    (GOOD + "dev: { sources: [ src ] }\n", r"agent\.conf:2: dev\.sources: .*dev\.build"),
+    (GOOD + "dev: { build: [ '' ], sources: [ src ] }\n", r"agent\.conf:2: dev\.build\[0\]: .*a command"),
     (GOOD + "include: nowhere.conf\n", r"agent\.conf:2: include: .*nowhere\.conf: No such file"),
     (GOOD + "include: agent.conf\n", r"agent\.conf:2: include: .*itself"),
 ])
@@ -99,25 +102,10 @@ def test_a_mistake_has_one_line_that_says_where_and_what(check, config, error):
     assert re.search("^" + error, line), line
 
 
-LATER = [  # (path, lines)
-    ("dev", "dev: { watch: true }"),
-]
-
-
-@pytest.mark.parametrize("path, lines", LATER, ids=[path for path, _ in LATER])
-def test_what_this_build_cannot_do_is_refused_out_loud(check, path, lines):
-    """Bug class: an `auth` section that is silently ignored. All of the spec's words are known, and
-    those of later steps are errors that say so."""
-    config = GOOD.rstrip() + "\n" + lines + "\n"
-    [line] = errors(check(config))
-    number = config.count("\n")
-    assert line.startswith(f"agent.conf:{number}: {path}: "), line
-    assert re.search("does not have this option yet|this build", line), line
-
-
 def test_a_section_may_be_empty(check):
     """Bug: a section whose every line was commented out (or that --print-config wrote) was refused."""
-    config = GOOD + "".join(f"{name}:\n" for name in ("http", "store", "control", "plugins", "supervision", "log"))
+    config = GOOD + "".join(f"{name}:\n" for name in ("http", "store", "control", "plugins", "supervision", "log",
+                                                      "dev"))
     result = check(config)
     assert (result.returncode, result.stderr) == (0, "")
 
@@ -258,7 +246,6 @@ def test_plugin_files_serve_without_a_config_and_the_first_is_the_default(agentd
     (["-x"], 64, "x"),
     (["-c"], 64, "requires an argument"),
     (["--probe"], 64, "requires an argument"),
-    (["--dev", "echo"], 64, "--dev"),
     (["--listen", "127.0.0.1:0"], 64, "--listen goes with plugins"),
     (["--listen", "127.0.0.1:0", "-c", "agent.conf"], 64, "--listen goes with plugins"),
     (["-c", "agent.conf", "echo"], 64, "exclude each other"),
@@ -282,7 +269,7 @@ def test_help_and_version(tmp_path):
     for option in ("-h", "--help"):
         result = run_agentd(option, cwd=tmp_path)
         assert (result.returncode, result.stderr) == (0, "") and result.stdout.startswith("usage: agentd ")
-        for word in ("--config", "--test", "--print-config", "--listen", "--probe", "--version"):
+        for word in ("--config", "--test", "--print-config", "--listen", "--probe", "--dev", "--version"):
             assert word in result.stdout
     for option in ("-v", "--version"):
         result = run_agentd(option, cwd=tmp_path)

@@ -768,6 +768,28 @@ static void test_include_pattern(void **state)
 	assert_string_equal(at(f, "l")->items[2]->key, "b");
 }
 
+static int add_include(void *arg, const char *folder, const char *names)
+{
+	strcat(strcat(strcat(strcat(arg, folder), " "), names), "\n");
+	return 0;
+}
+
+static void test_includes_that_are_named(void **state)
+{
+	/* What includes name is known, also of files that are not there, or not yet: they may come. */
+	struct fixture *f = *state;
+	char all[256] = "";
+
+	write_file(
+	    f, "agent.conf", "include: [ 'c/*.conf', '*.d', gone.conf, '/none-*', 'x*/y' ]\n");
+	write_file(f, "c/a.conf", "include: b.conf\n");
+	load(f, "agent.conf");
+	assert_says(f, "agent.conf:1: include[2]: gone.conf: No such file or directory",
+	    "c/a.conf:1: include: c/b.conf: No such file or directory");
+	assert_int_equal(conf_includes(f->root, add_include, all), 0);
+	assert_string_equal(all, "c *.conf\nc b.conf\n. *.d\n. gone.conf\n/ none-*\n");
+}
+
 static void test_include_conflicts(void **state)
 {
 	/* A name said in two files is an error that has both places. */
@@ -903,6 +925,7 @@ int main(void)
 		TEST(test_missing_config),
 		TEST(test_include),
 		TEST(test_include_pattern),
+		TEST(test_includes_that_are_named),
 		TEST(test_include_conflicts),
 		TEST(test_include_mistakes),
 		TEST(test_include_loop),

@@ -632,20 +632,17 @@ static void test_no_section(void **state)
 	    "agent.conf:2: list: expected a section, with lines of \"name: value\"");
 }
 
-static void test_sections_and_later(void **state)
+static void test_sections(void **state)
 {
-	/* A section is left alone; a word of a later version is refused as that. */
+	/* A section is left alone: it has a table of its own. */
 	struct fixture *f = *state;
 	static const struct schema_row rows[] = {
 		{ .key = "http", .type = SCHEMA_SECTION, .required = true },
-		{ .key = "hooks", .type = SCHEMA_LATER },
-		{ .key = "events", .type = SCHEMA_LATER },
 	};
 
 	check_rows(f, rows, LENGTH(rows), "http: 5\nhooks: [ a ]\n");
-	assert_says(f, "agent.conf:2: hooks: this version of agentd does not have this option yet");
+	assert_clean(f);
 	assert_false(f->values[0].set);
-	assert_false(f->values[1].set);
 }
 
 static void test_unknown(void **state)
@@ -733,7 +730,6 @@ static void test_store(void **state)
 		{ .key = "map", .type = AGENTD_MAP, AT(map) },
 		{ .key = "untouched", .type = AGENTD_STRING, AT(untouched) },
 		{ .key = "section", .type = SCHEMA_SECTION },
-		{ .key = "later", .type = SCHEMA_LATER },
 	};
 	static const struct schema schema = { rows, LENGTH(rows) };
 	char mark[] = "mark";
@@ -811,7 +807,7 @@ int main(void)
 		TEST(test_default_after_a_mistake),
 		TEST(test_bad_tables),
 		TEST(test_no_section),
-		TEST(test_sections_and_later),
+		TEST(test_sections),
 		TEST(test_unknown),
 		TEST(test_nearest),
 		TEST(test_store),
