@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
-#include <sys/queue.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -16,7 +15,6 @@
 #include "daemon/base/log.h"
 #include "daemon/base/message.h"
 #include "daemon/proc/channel.h"
-#include "daemon/proc/command.h"
 #include "daemon/proc/orphan.h"
 #include "daemon/proc/output.h"
 #include "daemon/proc/spawn.h"
@@ -43,6 +41,7 @@ struct child {
 	/* Of the process that is alive, or is being buried. */
 	pid_t pid;
 	int pidfd;
+	struct own_process own;
 	struct event *ended;
 	struct channel *channel; /* NULL once it was read to its end */
 	struct output *output;
@@ -51,20 +50,10 @@ struct child {
 	unsigned pings;     /* not answered yet */
 	char reason[256];   /* what it said before it left, or why it was killed */
 	struct buf nowhere; /* takes frames for a process that is gone */
-	TAILQ_ENTRY(child) link;
 };
 
-/* All of them, to know their processes, and agentd's own, from what processes leave behind. */
-static TAILQ_HEAD(, child) children = TAILQ_HEAD_INITIALIZER(children);
-
-static bool is_child(pid_t pid)
-{
-	const struct child *child;
-	TAILQ_FOREACH (child, &children, link)
-		if (child->pid == pid)
-			return true;
-	return command_has(pid);
-}
+/* How many there are. */
+static size_t children;
 
 static void child_step(struct child *child, enum state_event event);
 static void child_ended(struct child *child);
@@ -258,6 +247,7 @@ static int child_spawn(struct child *child)
 	child->generation = ++*child->setup.generations;
 	child->pid = spawned.pid;
 	child->pidfd = spawned.pidfd;
+	own_process_add(&child->own, spawned.pid);
 	child->pings = 0;
 	child->configured = false;
 	child->channel = channel_new(child->base, spawned.channel_fd, &child_channel_ops, child);
@@ -289,6 +279,7 @@ static void child_bury(struct child *child)
 	child->channel = NULL;
 	output_free(child->output);
 	child->output = NULL;
+	own_process_drop(&child->own);
 	child->pid = 0;
 }
 
@@ -301,7 +292,7 @@ static void on_leftovers_timer(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	(void)arg;
 	unsigned ended = 0;
-	if (!orphans_end(is_child, &ended))
+	if (!orphans_end(&ended))
 		arm(leftovers_timer, LEFTOVERS_MS);
 	if (ended)
 		log_warn("ended %u more processes that a host had left behind", ended);
@@ -310,7 +301,7 @@ static void on_leftovers_timer(evutil_socket_t fd, short what, void *arg)
 static void child_end_leftovers(const struct child *child)
 {
 	unsigned ended = 0;
-	bool all = orphans_end(is_child, &ended);
+	bool all = orphans_end(&ended);
 	if (ended)
 		log_warn("%s: ended %u processes that it left behind", child->setup.label, ended);
 	if (all)
@@ -505,7 +496,7 @@ struct child *child_new(struct event_base *base, const struct child_setup *setup
 	child->ops = ops;
 	child->arg = arg;
 	child->pidfd = -1;
-	TAILQ_INSERT_TAIL(&children, child, link);
+	children++;
 	child->state_timer = event_new(base, -1, 0, child_on_state_timer, child);
 	child->ping_timer = event_new(base, -1, 0, child_on_ping_timer, child);
 	child->stillborn = event_new(base, -1, 0, child_on_stillborn, child);
@@ -522,7 +513,7 @@ void child_free(struct child *child)
 		return;
 	bool had_process = child->pid != 0;
 	child_bury(child);
-	TAILQ_REMOVE(&children, child, link);
+	children--;
 	if (had_process)
 		child_end_leftovers(child);
 	if (child->state_timer)
@@ -534,7 +525,7 @@ void child_free(struct child *child)
 	image_unref(child->setup.image);
 	buf_done(&child->nowhere);
 	free(child);
-	if (TAILQ_EMPTY(&children) && leftovers_timer) {
+	if (children == 0 && leftovers_timer) {
 		event_free(leftovers_timer);
 		leftovers_timer = NULL;
 	}

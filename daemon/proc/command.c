@@ -9,11 +9,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/pidfd.h>
-#include <sys/queue.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "daemon/proc/exit.h"
+#include "daemon/proc/orphan.h"
 #include "daemon/proc/output.h"
 
 struct command {
@@ -23,19 +23,8 @@ struct command {
 	struct output *output;
 	struct event *ended, *patience;
 	char error[64]; /* why it was killed */
-	TAILQ_ENTRY(command) link;
+	struct own_process own;
 };
-
-static TAILQ_HEAD(, command) commands = TAILQ_HEAD_INITIALIZER(commands);
-
-bool command_has(pid_t pid)
-{
-	const struct command *command;
-	TAILQ_FOREACH (command, &commands, link)
-		if (command->pid == pid)
-			return true;
-	return false;
-}
 
 static void command_free(struct command *command)
 {
@@ -50,7 +39,7 @@ static void command_free(struct command *command)
 	if (command->pidfd >= 0)
 		close(command->pidfd);
 	output_free(command->output);
-	TAILQ_REMOVE(&commands, command, link);
+	own_process_drop(&command->own);
 	free(command);
 }
 
@@ -64,6 +53,7 @@ static void command_on_ended(evutil_socket_t fd, short what, void *arg)
 	kill(-command->pid,
 	    SIGKILL); /* what it started: not reaped yet, its number is still its own */
 	waitid(P_PIDFD, (id_t)command->pidfd, &info, WEXITED);
+	own_process_drop(&command->own);
 	command->pid = 0;
 	output_finish(command->output);
 	struct child_exit exit = { .signal = info.si_code == CLD_EXITED ? 0 : info.si_status,
@@ -128,6 +118,7 @@ static int command_spawn(struct command *command, struct event_base *base)
 		close(output[0]);
 		return error;
 	}
+	own_process_add(&command->own, command->pid);
 	command->pidfd = pidfd_open(command->pid, 0); /* cannot race: we alone reap it */
 	command->output = output_new(base, output[0], command->setup.label);
 	return command->pidfd < 0 ? -errno : command->output ? 0 : -ENOMEM;
@@ -142,7 +133,6 @@ int command_start(struct event_base *base, const struct command_setup *setup, st
 		return -ENOMEM;
 	command->setup = *setup;
 	command->pidfd = -1;
-	TAILQ_INSERT_TAIL(&commands, command, link);
 	int error = command_spawn(command, base);
 	command->setup.path = NULL;
 	command->setup.argv = NULL;

@@ -29,7 +29,4 @@ int command_start(struct event_base *base, const struct command_setup *setup, st
 /* Ends it, and all that it started and that did not leave its session. `done` is not called. */
 void command_stop(struct command *command);
 
-/* Whether a process is one of these, and not what a host left behind. */
-bool command_has(pid_t pid);
-
 #endif

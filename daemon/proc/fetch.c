@@ -16,6 +16,7 @@
 #include "daemon/base/log.h"
 #include "daemon/base/message.h"
 #include "daemon/proc/channel.h"
+#include "daemon/proc/orphan.h"
 #include "daemon/proc/output.h"
 #include "daemon/proc/spawn.h"
 
@@ -26,6 +27,7 @@
 struct fetch {
 	struct fetch_setup setup;
 	int pidfd; /* -1: there is none */
+	struct own_process own;
 	struct channel *channel;
 	struct output *output;
 	struct event *ended, *patience;
@@ -45,6 +47,7 @@ static void fetch_free(struct fetch *fetch)
 		waitid(P_PIDFD, (id_t)fetch->pidfd, &(siginfo_t){ 0 }, WEXITED);
 		close(fetch->pidfd);
 	}
+	own_process_drop(&fetch->own);
 	channel_free(fetch->channel);
 	output_free(fetch->output);
 	buf_done(&fetch->bytes);
@@ -146,6 +149,7 @@ struct fetch *fetch_start(struct event_base *base, const struct fetch_setup *set
 		return NULL;
 	}
 	fetch->pidfd = spawned.pidfd;
+	own_process_add(&fetch->own, spawned.pid);
 	fetch->channel = channel_new(base, spawned.channel_fd, &ops, fetch);
 	fetch->output = output_new(base, spawned.output_fd, "agentd-fetch");
 	fetch->ended = event_new(base, fetch->pidfd, EV_READ, fetch_on_ended, fetch);

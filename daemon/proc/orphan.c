@@ -16,6 +16,33 @@
  * own to us. */
 #define PATIENCE_MS 200
 
+static TAILQ_HEAD(, own_process) own_processes = TAILQ_HEAD_INITIALIZER(own_processes);
+
+void own_process_add(struct own_process *process, pid_t pid)
+{
+	process->pid = pid;
+	TAILQ_INSERT_TAIL(&own_processes, process, link);
+}
+
+void own_process_drop(struct own_process *process)
+{
+	if (!process->pid)
+		return;
+	TAILQ_REMOVE(&own_processes, process, link);
+	process->pid = 0;
+}
+
+/* One whose parent has ended becomes ours: then its group tells where it belongs. */
+static bool is_own(pid_t pid)
+{
+	const struct own_process *process;
+	pid_t group = getpgid(pid);
+	TAILQ_FOREACH (process, &own_processes, link)
+		if (process->pid == pid || process->pid == group)
+			return true;
+	return false;
+}
+
 /* Reaps one that was killed. */
 static bool await(pid_t pid, uint64_t until_ms)
 {
@@ -31,7 +58,7 @@ static bool await(pid_t pid, uint64_t until_ms)
 }
 
 /* False: there was none. */
-static bool end_round(bool (*is_ours)(pid_t pid), uint64_t until_ms, unsigned *count)
+static bool end_round(uint64_t until_ms, unsigned *count)
 {
 	char path[64];
 	bool found = false;
@@ -41,7 +68,7 @@ static bool end_round(bool (*is_ours)(pid_t pid), uint64_t until_ms, unsigned *c
 	if (!children)
 		return false;
 	while (fscanf(children, "%d", &pid) == 1) {
-		if (is_ours(pid))
+		if (is_own(pid))
 			continue;
 		kill(pid, SIGKILL); /* it is our child and not reaped: the number is its own */
 		*count += await(pid, until_ms);
@@ -51,10 +78,10 @@ static bool end_round(bool (*is_ours)(pid_t pid), uint64_t until_ms, unsigned *c
 	return found;
 }
 
-bool orphans_end(bool (*is_ours)(pid_t pid), unsigned *count)
+bool orphans_end(unsigned *count)
 {
 	uint64_t until_ms = clock_monotonic_ms() + PATIENCE_MS;
-	while (end_round(is_ours, until_ms, count))
+	while (end_round(until_ms, count))
 		if (clock_monotonic_ms() >= until_ms)
 			return false;
 	return true;

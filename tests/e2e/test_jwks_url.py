@@ -1,9 +1,12 @@
 """Keys of tokens that are at a URL: got by agentd-fetch, cached, got again when they rotate."""
 import http.server
 import json
+import os
+import signal
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
@@ -71,6 +74,21 @@ def test_a_request_waits_for_the_first_keys(agentd, issuer):
     daemon = start(agentd, issuer)
     with ThreadPoolExecutor(8) as pool:
         assert set(pool.map(lambda _: status(daemon, ONE), range(8))) == {200}
+    assert issuer.hits == 1
+
+
+def test_the_death_of_an_agent_ends_no_fetch(agentd, issuer):
+    """Bug: agentd-fetch was taken for something that a dead host had left behind, and was ended with it."""
+    issuer.delay = 1
+    daemon = start(agentd, issuer)
+    wait_for("the request", lambda: issuer.hits == 1)
+
+    def hosts():
+        children = Path(f"/proc/{daemon.pid}/task/{daemon.pid}/children").read_text().split()
+        return [int(pid) for pid in children if Path(f"/proc/{pid}/comm").read_text() == "agentd-host\n"]
+    os.kill(wait_for("the agent", hosts)[0], signal.SIGKILL)
+    daemon.wait_log("agent a: killed by SIGKILL; restart")
+    assert status(daemon, ONE) == 200
     assert issuer.hits == 1
 
 
