@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "daemon/base/buf.h"
 #include "daemon/base/id.h"
 
 #define LINE_MAX_BYTES 1024 /* longer ones are cut into several */
@@ -21,6 +22,8 @@ struct output {
 	size_t length;
 	uint64_t second; /* the one that is being counted */
 	unsigned lines, dropped;
+	size_t keep; /* 0: nothing is kept */
+	struct buf kept;
 };
 
 static void output_say_dropped(struct output *output)
@@ -76,6 +79,27 @@ static void output_take(struct output *output, const char *text, size_t n)
 	}
 }
 
+/* Twice as much is let come together before the first half is dropped: each byte is moved once. */
+static void output_add_kept(struct output *output, const char *text, size_t n)
+{
+	if (!output->keep)
+		return;
+	buf_add(&output->kept, text, n);
+	if (output->kept.length > 2 * output->keep)
+		buf_drop(&output->kept, output->kept.length - output->keep);
+}
+
+void output_keep(struct output *output, size_t most)
+{
+	output->keep = most;
+}
+
+const char *output_kept(const struct output *output, size_t *ret_length)
+{
+	*ret_length = output->kept.length;
+	return output->kept.data ? output->kept.data : "";
+}
+
 static void output_on_readable(evutil_socket_t fd, short what, void *arg)
 {
 	(void)what;
@@ -90,6 +114,7 @@ static void output_on_readable(evutil_socket_t fd, short what, void *arg)
 			return;
 		}
 		output_take(output, text, (size_t)got);
+		output_add_kept(output, text, (size_t)got);
 	}
 }
 
@@ -130,5 +155,6 @@ void output_free(struct output *output)
 		event_free(output->readable);
 	close(output->fd);
 	free(output->name);
+	buf_done(&output->kept);
 	free(output);
 }

@@ -20,6 +20,10 @@ struct output *output_new(struct event_base *base, int fd, const char *name);
 /* One line that did not come through the pipe; `run_id` is "" if it is about no run. */
 void output_say(
     struct output *output, enum log_level level, const char *run_id, const char *text, size_t n);
+/* Keeps the end of what is printed, whether the log has it or not: at least the last `most` bytes. */
+void output_keep(struct output *output, size_t most);
+/* What is kept; borrowed, until more is printed. */
+const char *output_kept(const struct output *output, size_t *ret_length);
 /* Reads what is still in the pipe, for a child that has ended. */
 void output_finish(struct output *output);
 /* The last line that was not empty; "" if there was none. */
