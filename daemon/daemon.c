@@ -17,6 +17,7 @@
 #include "daemon/base/era.h"
 #include "daemon/base/log.h"
 #include "daemon/chat/chats.h"
+#include "daemon/dev.h"
 #include "daemon/http/api.h"
 #include "daemon/http/route.h"
 #include "daemon/http/server.h"
@@ -57,6 +58,7 @@ struct daemon {
 	struct cron *cron;
 	struct emitter *emitter;
 	struct chats *chats;
+	struct dev *dev; /* NULL without dev mode */
 	struct api *api; /* the era's */
 	struct http_server *http;
 	struct notify *notify;   /* borrowed */
@@ -69,6 +71,7 @@ struct daemon {
 
 static void daemon_on_signal(evutil_socket_t signal, short what, void *arg);
 static void daemon_on_deadline(evutil_socket_t fd, short what, void *arg);
+static void daemon_reload(struct daemon *daemon, const char *why);
 static void daemon_on_change(void *arg);
 
 static void on_log_flush(evutil_socket_t fd, short what, void *arg)
@@ -423,8 +426,30 @@ static int make_api(const struct daemon *daemon, const struct loaded *loaded,
 		.cron = daemon->cron,
 		.chats = daemon->chats,
 		.runs = daemon->runs,
-		.store = daemon->store };
+		.store = daemon->store,
+		.build = daemon->dev ? dev_build(daemon->dev) : NULL };
 	*ret = api;
+	return 0;
+}
+
+/* Dev mode. */
+
+static void daemon_on_file(void *arg, const char *why)
+{
+	daemon_reload(arg, why);
+}
+
+static int daemon_open_dev(struct daemon *daemon)
+{
+	if (!daemon->now.settings->dev.is_on)
+		return 0;
+	int error = dev_new(daemon->base, daemon_on_file, daemon, &daemon->dev);
+	if (error < 0) {
+		log_error("cannot watch files: %s%s", strerror(-error),
+		    error == -EMFILE ? " (sysctl fs.inotify.max_user_instances)" : "");
+		return EX_UNAVAILABLE;
+	}
+	dev_serve(daemon->dev, daemon->now.settings);
 	return 0;
 }
 
@@ -499,7 +524,7 @@ int daemon_new(struct event_base *base, const struct daemon_setup *setup, struct
 	error = EX_OSERR;
 	if (!(daemon->deadline = event_new(base, -1, 0, daemon_on_deadline, daemon)))
 		goto fail;
-	if ((error = daemon_open_http(daemon)))
+	if ((error = daemon_open_dev(daemon)) || (error = daemon_open_http(daemon)))
 		goto fail;
 	daemon_drop_sockets(daemon);
 	*ret = daemon;
@@ -529,6 +554,7 @@ void daemon_free(struct daemon *daemon)
 	if (daemon->store)
 		store_close(daemon->store); /* who waits for it is answered now */
 	http_server_free(daemon->http);
+	dev_free(daemon->dev);
 	chats_free(daemon->chats); /* before cron, which is told what is not delivered any more */
 	cron_free(daemon->cron);
 	emitter_free(daemon->emitter);
@@ -612,6 +638,8 @@ static void daemon_banner(const struct daemon *daemon)
 		    address, auth ? "auth " : "no auth", auth ? auth->name : "");
 	if (!http_server_address(daemon->http, 0))
 		log_info("HTTP is off (http.enabled, http.listen)");
+	if (daemon->dev)
+		dev_say(daemon->dev);
 	if (daemon->has_control)
 		log_info("agentctl finds it at %s", daemon->now.settings->control.socket);
 }
@@ -810,13 +838,19 @@ static void daemon_stop(struct daemon *daemon)
 	}
 }
 
+static void daemon_reload(struct daemon *daemon, const char *why)
+{
+	if (daemon->phase == PHASE_SERVING)
+		log_warn("%s; this build cannot reload: restart it to read the config again", why);
+}
+
 static void daemon_on_signal(evutil_socket_t signal, short what, void *arg)
 {
 	(void)what;
 	struct daemon *daemon = arg;
 	switch (signal) {
 	case SIGHUP:
-		log_warn("this build cannot reload: restart it to read the config again");
+		daemon_reload(daemon, "told to by SIGHUP");
 		return;
 	case SIGUSR1:
 		daemon_dump(daemon);

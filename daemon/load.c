@@ -111,16 +111,25 @@ static void on_tried(void *arg)
 	load_end(load, NULL);
 }
 
-static struct conf_node *read_tree(const struct load_source *source, struct conf_errors *errors)
+/* NULL: there are errors, or memory is out. */
+static struct settings *read_settings(const struct load *load)
 {
-	struct conf_node *tree = source->config ? conf_load(source->config, NULL, errors)
+	const struct load_source *source = load->setup.source;
+	struct conf_node *tree = source->config ? conf_load(source->config, NULL, load->errors)
 						: settings_tree_for(source->listen, source->plugins,
-						      source->plugin_count, errors);
-	if (tree && conf_errors_incomplete(errors)) {
+						      source->plugin_count, load->errors);
+	if (tree && conf_errors_incomplete(load->errors)) {
+		if (load->setup.heed)
+			load->setup.heed(load->setup.heed_arg, tree, NULL);
 		conf_free(tree);
 		return NULL;
 	}
-	return tree;
+	struct settings *settings = tree ? settings_read(tree, load->errors, load->notes) : NULL;
+	if (settings && source->dev)
+		settings_turn_dev_on(settings, load->errors);
+	if (settings && load->setup.heed)
+		load->setup.heed(load->setup.heed_arg, settings->tree, settings);
+	return settings;
 }
 
 int load_start(const struct load_setup *setup)
@@ -137,8 +146,7 @@ int load_start(const struct load_setup *setup)
 		free(load);
 		return -ENOMEM;
 	}
-	struct conf_node *tree = read_tree(setup->source, load->errors);
-	load->settings = tree ? settings_read(tree, load->errors, load->notes) : NULL;
+	load->settings = read_settings(load);
 	if (!load->settings) {
 		load_end(load, NULL);
 		return 0;
@@ -148,8 +156,6 @@ int load_start(const struct load_setup *setup)
 		load_end(load, NULL);
 		return 0;
 	}
-	if (setup->source->dev)
-		settings_turn_dev_on(load->settings, load->errors);
 	size_t known = setup->before ? settings_instance_count(setup->before->settings) : 0;
 	struct trials_setup trials = {
 		.base = setup->base,

@@ -38,7 +38,11 @@ struct loaded {
 struct load_setup {
 	struct event_base *base; /* borrowed */
 	const struct load_source *source;
-	int host_fd;                 /* borrowed */
+	int host_fd; /* borrowed */
+	/* NULL, or told of a config before its plugins are read, also of one that is refused then. `settings` is NULL if it
+	 * cannot be read to its end. Borrowed for the call. */
+	void (*heed)(void *arg, const struct conf_node *tree, const struct settings *settings);
+	void *heed_arg;
 	const struct loaded *before; /* what is served now; borrowed until `done`; NULL: nothing */
 	/* Once, maybe before load_start returns. NULL: there are errors, which are for people, or (there are none) memory
 	 * is out. Both lists are borrowed for the call. */

@@ -246,18 +246,11 @@ static bool is_as_checked(const struct upgrade *upgrade)
 	       now.st_mtim.tv_nsec == then->st_mtim.tv_nsec;
 }
 
-static bool is_nobodys(pid_t pid)
-{
-	(void)pid;
-	return false;
-}
-
 int upgrade_exec(struct upgrade *upgrade)
 {
 	char *const *environment;
 	unsigned ended = 0;
-	orphans_end(
-	    is_nobodys, &ended); /* the next one would have children that it does not know */
+	orphans_end(&ended); /* the next one would have children that it does not know */
 	signal(SIGPIPE, SIG_DFL);
 	log_info("becoming %s", upgrade->path);
 	log_close_journal(); /* its fd may be where a socket goes */

@@ -7,6 +7,7 @@
 #include "daemon/run/run.h"
 
 struct auth;
+struct build;
 struct chats;
 struct cron;
 struct interface;
@@ -24,6 +25,7 @@ struct api {
 	struct cron *cron;
 	struct runs *runs;
 	struct store *store;
+	const struct build *build; /* in dev mode; else NULL */
 	bool draining;
 };
 

@@ -6,6 +6,7 @@
 #include "daemon/http/embed.h"
 #include "daemon/http/openapi.h"
 #include "daemon/http/problem.h"
+#include "daemon/proc/build.h"
 
 /* The page is all in one file, and asks nobody but this server. */
 #define DOCS_POLICY                                                           \
@@ -20,6 +21,8 @@ void api_openapi(struct api *api, struct http_request *request, const struct rou
 		.title = api->settings->name,
 		.auth = http->auth,
 		.metrics_auth = http->auth && strcmp(http->metrics_auth_word, "none") != 0,
+		.dev = api->build != NULL,
+		.failure = api->build ? build_failure(api->build) : NULL,
 	};
 	json_t *document = openapi_make(&setup);
 	char *text = document ? json_dumps(document, JSON_COMPACT) : NULL;

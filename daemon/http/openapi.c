@@ -5,9 +5,11 @@
 #include <string.h>
 
 #include "daemon/base/buf.h"
+#include "daemon/base/id.h"
 #include "daemon/http/embed.h"
 #include "daemon/http/problem.h"
 #include "daemon/http/routes.h"
+#include "daemon/proc/build.h"
 #include "daemon/version.h"
 
 #define P(name) (UINT64_C(1) << PROBLEM_##name)
@@ -223,6 +225,17 @@ static json_t *make_codes(struct maker *maker)
 	return codes;
 }
 
+/* For docs.html. */
+static json_t *make_dev(const struct build_failure *failure)
+{
+	char at[TIME_SIZE];
+	if (!failure)
+		return json_pack("{s:n}", "build_failure");
+	time_format(failure->at_wall_ms, at);
+	return json_pack("{s:{s:s*, s:s*, s:s*, s:s}}", "build_failure", "command",
+	    failure->command, "reason", failure->reason, "output", failure->output, "at", at);
+}
+
 json_t *openapi_make(const struct openapi_setup *setup)
 {
 	struct maker maker = { .setup = setup };
@@ -234,6 +247,8 @@ json_t *openapi_make(const struct openapi_setup *setup)
 	put(&maker, info, "version", json_string(AGENTD_VERSION));
 	put(&maker, json_object_get(schemas, "ProblemCode"), "enum", make_codes(&maker));
 	put(&maker, document, "paths", make_paths(&maker));
+	if (setup->dev)
+		put(&maker, document, "x-dev", make_dev(setup->failure));
 	if (maker.failed) {
 		json_decref(document);
 		return NULL;

@@ -9,10 +9,15 @@
 #include <jansson.h>
 #include <stdbool.h>
 
+struct build_failure;
+
 struct openapi_setup {
 	const char *title;
 	bool auth;         /* http.auth is configured: without credentials there is no way */
 	bool metrics_auth; /* and /metrics asks for them too */
+	/* In dev mode the document says so ("x-dev"), and how the last build failed. */
+	bool dev;
+	const struct build_failure *failure; /* borrowed; NULL: it did not */
 };
 
 /* NULL: memory is out. */

@@ -180,11 +180,11 @@ const struct route routes[] = {
 	  .problems = P(SESSION_BUSY) | P(IDEMPOTENCY_MISMATCH) | P(OVERLOADED) | P(STORE_UNAVAILABLE) },
 	{ HTTP_GET, "/openapi.json", ROUTE_DOCS, api_openapi, "docs", "getOpenapi",
 	  "This document",
-	  "OpenAPI 3.1. Only there with `http.docs: true`.",
+	  "OpenAPI 3.1. Only there with `http.docs: true`, or in dev mode.",
 	  .replies = { JSON(200, "OpenapiDocument", "the document") } },
 	{ HTTP_GET, "/docs", ROUTE_DOCS, api_docs, "docs", "getDocs",
 	  "This document as a page, to read and to try",
-	  "Only there with `http.docs: true`.",
+	  "Only there with `http.docs: true`, or in dev mode.",
 	  .replies = { TEXT("text/html", "the page") } },
 };
 /* clang-format on */

@@ -1,4 +1,5 @@
 """The control socket: the operator's way in. Who is at its other end the kernel says (SO_PEERCRED)."""
+import contextlib
 import json
 import os
 import pwd
@@ -233,30 +234,47 @@ def test_an_unknown_admin(check):
     assert line == 'agent.conf:4: control.admins[1]: there is no user "no-such-user" on this machine'
 
 
+@contextlib.contextmanager
+def agentd_of(user, elsewhere, *options):
+    """An agentd that is started by another user: its control socket, which everybody may open."""
+    for name in ("agentd", "agentd-host"):
+        shutil.copy(BUILD / name, elsewhere)
+    shutil.copy(BUILD / "tests" / "plugins" / "actor.so", elsewhere)
+    home = elsewhere / "home"
+    home.mkdir()
+    os.chown(home, user.pw_uid, user.pw_gid)
+    process = subprocess.Popen(
+        [elsewhere / "agentd", *options, "--listen", "127.0.0.1:0", elsewhere / "actor.so"], cwd="/", user=user.pw_uid,
+        group=user.pw_gid, extra_groups=[], stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,
+        env={"HOME": str(home), "XDG_RUNTIME_DIR": str(home), "PATH": os.environ["PATH"]})
+    try:
+        path = home / "agentd" / "agentd.sock"
+        wait_for("the socket", path.exists)
+        os.chmod(path, 0o666)
+        yield path
+    finally:
+        process.terminate()
+        process.communicate(timeout=20 * SLOW)
+
+
 def test_an_ordinary_user_is_admin_of_their_own(elsewhere):
     """Who runs agentd under an account of a person may use its control socket; so may root, and nobody else."""
     person = next((u for u in pwd.getpwall() if 1000 <= u.pw_uid < 60000), None)
     if not person:
         pytest.skip("there is no ordinary user on this machine")
-    for name in ("agentd", "agentd-host"):
-        shutil.copy(BUILD / name, elsewhere)
-    shutil.copy(BUILD / "tests" / "plugins" / "actor.so", elsewhere)
-    (elsewhere / "home").mkdir()
-    os.chown(elsewhere / "home", person.pw_uid, person.pw_gid)
-    process = subprocess.Popen(
-        [elsewhere / "agentd", "--listen", "127.0.0.1:0", elsewhere / "actor.so"], cwd="/", user=person.pw_uid,
-        group=person.pw_gid, extra_groups=[], stderr=subprocess.PIPE, stdin=subprocess.DEVNULL,
-        env={"HOME": str(elsewhere / "home"), "XDG_RUNTIME_DIR": str(elsewhere / "home"), "PATH": os.environ["PATH"]})
-    try:
-        path = elsewhere / "home" / "agentd" / "agentd.sock"
-        wait_for("the socket", path.exists)
-        os.chmod(path, 0o666)
+    with agentd_of(person, elsewhere) as path:
         assert ask_as(person.pw_name, path)[0] == 200
         assert ask(path) == 200
         assert ask_as("nobody", path)[0] == 403
-    finally:
-        process.terminate()
-        process.communicate(timeout=20 * SLOW)
+
+
+@pytest.mark.parametrize("options, status", [((), 403), (("--dev",), 200)])
+def test_the_user_of_a_service_in_dev_mode(elsewhere, options, status):
+    """A service's own user is nobody, since its plugins have it too; with --dev it is an admin. Others are not."""
+    with agentd_of(pwd.getpwnam("daemon"), elsewhere, *options) as path:
+        assert ask_as("daemon", path)[0] == status
+        assert ask(path) == 200
+        assert ask_as("nobody", path)[0] == 403
 
 
 @pytest.mark.parametrize("act", ["ask", "askfar"])

@@ -205,6 +205,33 @@ def test_cancel(page, daemon):
     assert page.send({"input": "again"}).done().startswith("200 OK")
 
 
+def test_a_failed_build(chromium, agentd, tmp_path):
+    """In dev mode the compiler's words are at the top, and gone with the next success: whoever comes back to the page sees
+    it, without loading it again."""
+    (tmp_path / "src").write_text("echo 'x.c:1: error: <b>no</b>' >&2; exit 2")
+    daemon = agentd("""
+        http: { listen: [ "127.0.0.1:0" ] }
+        agents: { echo: { plugin: echo } }
+        dev: { build: [ sh, src ], sources: [ src ] }
+    """, ["--dev"])
+    page = Page(chromium, daemon)
+    shown = page.all("#build")[0]
+    assert shown.text == ""
+    (tmp_path / "src").write_text("echo 'x.c:2: error: <b>no</b>' >&2; exit 2")
+    daemon.wait_log("^build: exited with code 2")
+    page.driver.execute_script("dispatchEvent(new Event('focus'))")
+    wait_for("the failure", lambda: shown.text)
+    assert shown.text.startswith("The build has failed: exited with code 2\nsh src")
+    assert shown.text.endswith("x.c:2: error: <b>no</b>")
+    before = shown.text
+    assert page.open("").all("#build")[0].text == before
+    (tmp_path / "src").write_text("true")
+    daemon.wait_log("^build: done")
+    page.driver.execute_script("dispatchEvent(new Event('focus'))")
+    wait_for("it to be gone", lambda: page.all("#build")[0].text == "")
+    assert page.complaints() == []
+
+
 def test_problem(page):
     """A refused body is shown with the daemon's own words."""
     page.open("run").send({"input": ""})

@@ -180,6 +180,8 @@ static void on_write(evutil_socket_t fd, short what, void *arg)
 static void start_writer(struct fixture *f, const char *path)
 {
 	f->fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	if (f->writer)
+		event_free(f->writer);
 	f->writer = event_new(f->base, -1, 0, on_write, f);
 	event_active(f->writer, EV_TIMEOUT, 0);
 }
