@@ -13,7 +13,7 @@
 static bool interfaces_are_down(const struct chats *chats)
 {
 	for (size_t i = 0; i < chats->interface_count; i++)
-		if (!interface_is_down(&chats->interfaces[i]))
+		if (!interface_is_down(chats->interfaces[i]))
 			return false;
 	return true;
 }
@@ -22,7 +22,7 @@ static bool interfaces_are_down(const struct chats *chats)
 static void stop_hooks(struct chats *chats)
 {
 	for (size_t i = 0; i < chats->hook_count; i++)
-		hook_stop(&chats->hooks[i]);
+		hook_stop(chats->hooks[i]);
 }
 
 void chats_changed(struct chats *chats)
@@ -62,7 +62,7 @@ static void on_sweep(evutil_socket_t fd, short what, void *arg)
 	struct chats *chats = arg;
 	uint64_t now = clock_wall_ms();
 	for (size_t i = 0; i < chats->interface_count; i++) {
-		const struct interface *interface = &chats->interfaces[i];
+		const struct interface *interface = chats->interfaces[i];
 		uint64_t ttl = (uint64_t)interface->settings->session_ttl_ms;
 		store_chats_sweep(chats->setup.store, interface_name(interface),
 		    ttl < now ? now - ttl : 0, on_swept, NULL);
@@ -90,12 +90,18 @@ struct chats *chats_new(const struct chats_setup *setup)
 		? 0
 		: -ENOMEM;
 	for (size_t i = 0; error == 0 && i < settings->hook_count; i++) {
-		chats->hook_count++;
-		error = hook_set_up(chats, i);
+		chats->hooks[i] = hook_new(chats, i);
+		if (chats->hooks[i])
+			chats->hook_count++;
+		else
+			error = -ENOMEM;
 	}
 	for (size_t i = 0; error == 0 && i < settings->interface_count; i++) {
-		chats->interface_count++;
-		error = interface_set_up(&chats->interfaces[i], chats, i);
+		chats->interfaces[i] = interface_new(chats, i);
+		if (chats->interfaces[i])
+			chats->interface_count++;
+		else
+			error = -ENOMEM;
 	}
 	if (error == 0)
 		return chats;
@@ -109,9 +115,9 @@ void chats_free(struct chats *chats)
 		return;
 	errands_free(chats);
 	for (size_t i = 0; i < chats->interface_count; i++)
-		interface_close(&chats->interfaces[i]);
+		interface_free(chats->interfaces[i]);
 	for (size_t i = 0; i < chats->hook_count; i++)
-		hook_close(&chats->hooks[i]);
+		hook_free(chats->hooks[i]);
 	if (chats->sweep)
 		event_free(chats->sweep);
 	free(chats->interfaces);
@@ -238,34 +244,34 @@ void chats_start(struct chats *chats)
 	if (chats->interface_count)
 		event_add(chats->sweep, &every);
 	for (size_t i = 0; i < chats->hook_count; i++)
-		hook_start(&chats->hooks[i]);
+		hook_start(chats->hooks[i]);
 	for (size_t i = 0; i < chats->interface_count; i++)
-		interface_start(&chats->interfaces[i]);
+		interface_start(chats->interfaces[i]);
 }
 
 void chats_drain(struct chats *chats)
 {
 	chats->draining = true;
 	for (size_t i = 0; i < chats->interface_count; i++)
-		interface_drain(&chats->interfaces[i]);
+		interface_drain(chats->interfaces[i]);
 	for (size_t i = 0; i < chats->interface_count; i++)
-		inbox_drain(&chats->interfaces[i]);
+		inbox_drain(chats->interfaces[i]);
 	for (size_t i = 0; i < chats->hook_count; i++)
-		hook_drain(&chats->hooks[i]);
+		hook_drain(chats->hooks[i]);
 }
 
 void chats_stop(struct chats *chats)
 {
 	chats->draining = chats->stopping = true;
 	for (size_t i = 0; i < chats->interface_count; i++)
-		interface_stop(&chats->interfaces[i]);
+		interface_stop(chats->interfaces[i]);
 	chats_changed(chats);
 }
 
 bool chats_are_down(const struct chats *chats)
 {
 	for (size_t i = 0; i < chats->hook_count; i++)
-		if (!hook_is_down(&chats->hooks[i]))
+		if (!hook_is_down(chats->hooks[i]))
 			return false;
 	return interfaces_are_down(chats);
 }
@@ -274,27 +280,27 @@ bool chats_are_down(const struct chats *chats)
 
 struct interface *chats_interface_at(const struct chats *chats, size_t i)
 {
-	return i < chats->interface_count ? &chats->interfaces[i] : NULL;
+	return i < chats->interface_count ? chats->interfaces[i] : NULL;
 }
 
 struct interface *chats_interface_find(const struct chats *chats, const char *name)
 {
 	for (size_t i = 0; i < chats->interface_count; i++)
-		if (strcmp(interface_name(&chats->interfaces[i]), name) == 0)
-			return &chats->interfaces[i];
+		if (strcmp(interface_name(chats->interfaces[i]), name) == 0)
+			return chats->interfaces[i];
 	return NULL;
 }
 
 struct hook *chats_hook_at(const struct chats *chats, size_t i)
 {
-	return i < chats->hook_count ? &chats->hooks[i] : NULL;
+	return i < chats->hook_count ? chats->hooks[i] : NULL;
 }
 
 struct hook *chats_hook_find(const struct chats *chats, const char *name)
 {
 	for (size_t i = 0; i < chats->hook_count; i++)
-		if (strcmp(chats->hooks[i].settings->instance.name, name) == 0)
-			return &chats->hooks[i];
+		if (strcmp(chats->hooks[i]->settings->instance.name, name) == 0)
+			return chats->hooks[i];
 	return NULL;
 }
 
@@ -309,10 +315,10 @@ struct interface *chats_interface_of_path(
 	struct interface *found = NULL;
 	*ret_allowed = false;
 	for (size_t i = 0; i < chats->interface_count && !*ret_allowed; i++) {
-		const struct interface_settings *settings = chats->interfaces[i].settings;
+		const struct interface_settings *settings = chats->interfaces[i]->settings;
 		for (size_t j = 0; j < settings->path_count; j++)
 			if (strcmp(settings->paths[j].path, path) == 0) {
-				found = &chats->interfaces[i];
+				found = chats->interfaces[i];
 				*ret_allowed =
 				    *ret_allowed || strcmp(settings->paths[j].method, method) == 0;
 			}

@@ -250,9 +250,8 @@ static void hook_emit(void *arg, struct frame_text event, struct frame_text json
 	setup->emit(setup->arg, hook_label(hook), event, json, done, done_arg);
 }
 
-int hook_set_up(struct chats *chats, size_t i)
+static int hook_set_up(struct hook *hook, struct chats *chats, size_t i)
 {
-	struct hook *hook = &chats->hooks[i];
 	const struct chats_setup *setup = &chats->setup;
 	const struct instance_settings *instance;
 	hook->chats = chats;
@@ -283,10 +282,18 @@ int hook_set_up(struct chats *chats, size_t i)
 	return hook->child ? 0 : -ENOMEM;
 }
 
-void hook_close(struct hook *hook)
+struct hook *hook_new(struct chats *chats, size_t i)
 {
-	if (!hook->chats)
-		return;
+	struct hook *hook = calloc(1, sizeof(*hook));
+	if (hook && hook_set_up(hook, chats, i) < 0) {
+		hook_free(hook);
+		hook = NULL;
+	}
+	return hook;
+}
+
+void hook_free(struct hook *hook)
+{
 	while (!TAILQ_EMPTY(&hook->waiting))
 		hook_call_drop(TAILQ_FIRST(&hook->waiting));
 	while (!TAILQ_EMPTY(&hook->asked))
@@ -296,6 +303,7 @@ void hook_close(struct hook *hook)
 		child_free(hook->child);
 	image_unref(hook->image);
 	options_done(&hook->config);
+	free(hook);
 }
 
 void hook_start(struct hook *hook)

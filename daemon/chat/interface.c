@@ -238,7 +238,7 @@ static int interface_make_child(struct interface *interface)
 	return interface->child ? 0 : -ENOMEM;
 }
 
-int interface_set_up(struct interface *interface, struct chats *chats, size_t i)
+static int interface_set_up(struct interface *interface, struct chats *chats, size_t i)
 {
 	const struct chats_setup *setup = &chats->setup;
 	interface->chats = chats;
@@ -258,11 +258,19 @@ int interface_set_up(struct interface *interface, struct chats *chats, size_t i)
 	return interface_make_child(interface);
 }
 
-void interface_close(struct interface *interface)
+struct interface *interface_new(struct chats *chats, size_t i)
+{
+	struct interface *interface = calloc(1, sizeof(*interface));
+	if (interface && interface_set_up(interface, chats, i) < 0) {
+		interface_free(interface);
+		interface = NULL;
+	}
+	return interface;
+}
+
+void interface_free(struct interface *interface)
 {
 	struct interface_call *call;
-	if (!interface->chats)
-		return;
 	inbox_done(interface);
 	while ((call = TAILQ_FIRST(&interface->calls)))
 		call_free(call); /* who asked is gone */
@@ -274,6 +282,7 @@ void interface_close(struct interface *interface)
 	options_done(&interface->config);
 	free(interface->source);
 	free(interface->spool);
+	free(interface);
 }
 
 void interface_start(struct interface *interface)

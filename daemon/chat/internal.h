@@ -27,9 +27,9 @@ struct outbox;
 
 struct chats {
 	struct chats_setup setup;
-	struct interface *interfaces;
+	struct interface **interfaces; /* in the order of the config */
 	size_t interface_count;
-	struct hook *hooks;
+	struct hook **hooks;
 	size_t hook_count;
 	struct identities *identities;
 	struct rates *rates;
@@ -78,8 +78,9 @@ void chats_changed(struct chats *chats);
 void errands_free(struct chats *chats);
 
 /* interface.c */
-int interface_set_up(struct interface *interface, struct chats *chats, size_t i);
-void interface_close(struct interface *interface);
+/* The i-th of the config. NULL: memory is out. */
+struct interface *interface_new(struct chats *chats, size_t i);
+void interface_free(struct interface *interface);
 void interface_start(struct interface *interface);
 void interface_drain(struct interface *interface); /* receives no more */
 void interface_stop(struct interface *interface);
@@ -140,8 +141,9 @@ struct hook_call;
  * absent if they are to stay as they were. */
 typedef void (*hook_fn)(
     void *arg, int64_t verdict, struct frame_text text, struct frame_text metadata);
-int hook_set_up(struct chats *chats, size_t i);
-void hook_close(struct hook *hook);
+/* The i-th of the config. NULL: memory is out. */
+struct hook *hook_new(struct chats *chats, size_t i);
+void hook_free(struct hook *hook);
 void hook_start(struct hook *hook);
 void hook_drain(struct hook *hook); /* agentd stops: nobody waits for one that is not there */
 void hook_stop(struct hook *hook);
