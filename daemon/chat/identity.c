@@ -13,10 +13,16 @@ struct link {
 	bool fixed;
 };
 
+/* By platform and platform user. */
+struct links {
+	struct link *items;
+	size_t count;
+};
+
 struct identities {
 	struct store *store; /* borrowed */
-	struct link *links;  /* by platform and platform user */
-	size_t count;
+	struct links links;
+	struct links hidden; /* of the store, where the config has others */
 };
 
 static void link_done(struct link *link)
@@ -33,14 +39,21 @@ static int compare(const struct link *link, const char *platform, const char *pl
 	return order ? order : strcmp(link->platform_user_id, platform_user_id);
 }
 
-/* Where it stands, or would. True: it is there. */
-static bool find(const struct identities *identities, const char *platform,
-    const char *platform_user_id, size_t *ret_at)
+static void links_done(struct links *links)
 {
-	size_t low = 0, high = identities->count;
+	for (size_t i = 0; i < links->count; i++)
+		link_done(&links->items[i]);
+	free(links->items);
+}
+
+/* Where it stands, or would. True: it is there. */
+static bool find(
+    const struct links *links, const char *platform, const char *platform_user_id, size_t *ret_at)
+{
+	size_t low = 0, high = links->count;
 	while (low < high) {
 		size_t middle = low + (high - low) / 2;
-		int order = compare(&identities->links[middle], platform, platform_user_id);
+		int order = compare(&links->items[middle], platform, platform_user_id);
 		if (order == 0) {
 			*ret_at = middle;
 			return true;
@@ -54,8 +67,8 @@ static bool find(const struct identities *identities, const char *platform,
 	return false;
 }
 
-/* Sets it, unless the config has it. 0 or -ENOMEM. */
-static int set(struct identities *identities, const struct store_identity *from, bool fixed)
+/* 0 or -ENOMEM. */
+static int put(struct links *links, const struct store_identity *from, bool fixed)
 {
 	size_t at;
 	struct link link = {
@@ -68,23 +81,49 @@ static int set(struct identities *identities, const struct store_identity *from,
 	};
 	bool ok = link.user_id && link.platform && link.platform_user_id &&
 		  (link.user_name || !from->user_name);
-	if (ok && find(identities, from->platform, from->platform_user_id, &at)) {
-		struct link old = identities->links[at];
-		if (!old.fixed)
-			identities->links[at] = link;
-		link_done(old.fixed ? &link : &old);
+	if (ok && find(links, from->platform, from->platform_user_id, &at)) {
+		link_done(&links->items[at]);
+		links->items[at] = link;
 		return 0;
 	}
 	struct link *grown =
-	    ok ? reallocarray(identities->links, identities->count + 1, sizeof(*grown)) : NULL;
+	    ok ? reallocarray(links->items, links->count + 1, sizeof(*grown)) : NULL;
 	if (!grown) {
 		link_done(&link);
 		return -ENOMEM;
 	}
-	identities->links = grown;
-	memmove(grown + at + 1, grown + at, (identities->count++ - at) * sizeof(*grown));
+	links->items = grown;
+	memmove(grown + at + 1, grown + at, (links->count++ - at) * sizeof(*grown));
 	grown[at] = link;
 	return 0;
+}
+
+static bool is_fixed(const struct identities *identities, const char *platform,
+    const char *platform_user_id, size_t *ret_at)
+{
+	return find(&identities->links, platform, platform_user_id, ret_at) &&
+	       identities->links.items[*ret_at].fixed;
+}
+
+/* One of the store: what the config has comes first. */
+static int set(struct identities *identities, const struct store_identity *from)
+{
+	size_t at;
+	bool fixed = is_fixed(identities, from->platform, from->platform_user_id, &at);
+	return put(fixed ? &identities->hidden : &identities->links, from, false);
+}
+
+static int set_fixed(struct identities *identities, const struct settings *settings)
+{
+	int error = 0;
+	for (size_t i = 0; error == 0 && i < settings->identity_count; i++) {
+		const struct identity_settings *from = &settings->identities[i];
+		struct store_identity link = { .user_id = from->user_id,
+			.platform = from->platform,
+			.platform_user_id = from->platform_user_id };
+		error = put(&identities->links, &link, true);
+	}
+	return error;
 }
 
 struct identities *identities_new(const struct settings *settings, struct store *store)
@@ -93,26 +132,53 @@ struct identities *identities_new(const struct settings *settings, struct store 
 	if (!identities)
 		return NULL;
 	identities->store = store;
-	for (size_t i = 0; i < settings->identity_count; i++) {
-		const struct identity_settings *from = &settings->identities[i];
-		struct store_identity link = { .user_id = from->user_id,
-			.platform = from->platform,
-			.platform_user_id = from->platform_user_id };
-		if (set(identities, &link, true) < 0) {
-			identities_free(identities);
-			return NULL;
-		}
+	if (set_fixed(identities, settings) == 0)
+		return identities;
+	identities_free(identities);
+	return NULL;
+}
+
+/* Those of the store that `from` has. */
+static int set_stored(struct identities *identities, const struct links *from)
+{
+	int error = 0;
+	for (size_t i = 0; error == 0 && i < from->count; i++) {
+		const struct link *link = &from->items[i];
+		struct store_identity stored = { .user_id = link->user_id,
+			.platform = link->platform,
+			.platform_user_id = link->platform_user_id,
+			.user_name = link->user_name,
+			.linked_wall_ms = link->linked_wall_ms };
+		if (!link->fixed)
+			error = set(identities, &stored);
 	}
-	return identities;
+	return error;
+}
+
+int identities_configure(struct identities *identities, const struct settings *settings)
+{
+	struct identities next = { 0 }, before = *identities;
+	int error = set_fixed(&next, settings);
+	if (error == 0)
+		error = set_stored(&next, &before.links);
+	if (error == 0)
+		error = set_stored(&next, &before.hidden);
+	if (error == 0) {
+		identities->links = next.links;
+		identities->hidden = next.hidden;
+		next = before;
+	}
+	links_done(&next.links);
+	links_done(&next.hidden);
+	return error;
 }
 
 void identities_free(struct identities *identities)
 {
 	if (!identities)
 		return;
-	for (size_t i = 0; i < identities->count; i++)
-		link_done(&identities->links[i]);
-	free(identities->links);
+	links_done(&identities->links);
+	links_done(&identities->hidden);
 	free(identities);
 }
 
@@ -120,15 +186,15 @@ const char *identities_find(
     const struct identities *identities, const char *platform, const char *platform_user_id)
 {
 	size_t at;
-	return find(identities, platform, platform_user_id, &at) ? identities->links[at].user_id
-								 : NULL;
+	const struct links *links = &identities->links;
+	return find(links, platform, platform_user_id, &at) ? links->items[at].user_id : NULL;
 }
 
 bool identities_at(const struct identities *identities, size_t i, struct identity_view *ret)
 {
-	if (i >= identities->count)
+	if (i >= identities->links.count)
 		return false;
-	const struct link *link = &identities->links[i];
+	const struct link *link = &identities->links.items[i];
 	*ret = (struct identity_view){ link->user_id, link->platform, link->platform_user_id,
 		link->user_name, link->linked_wall_ms, link->fixed };
 	return true;
@@ -151,21 +217,24 @@ static void change_free(struct change *change)
 	free(change);
 }
 
+/* Whatever the config has. */
 static void forget(struct identities *identities, const struct store_identity *link)
 {
 	size_t at;
-	if (!find(identities, link->platform, link->platform_user_id, &at))
+	bool fixed = is_fixed(identities, link->platform, link->platform_user_id, &at);
+	struct links *links = fixed ? &identities->hidden : &identities->links;
+	if (!find(links, link->platform, link->platform_user_id, &at))
 		return;
-	link_done(&identities->links[at]);
-	memmove(identities->links + at, identities->links + at + 1,
-	    (--identities->count - at) * sizeof(*identities->links));
+	link_done(&links->items[at]);
+	memmove(links->items + at, links->items + at + 1,
+	    (--links->count - at) * sizeof(*links->items));
 }
 
 static void on_changed(void *arg, int error)
 {
 	struct change *change = arg;
 	if (error == 0 && change->link.user_id)
-		error = set(change->identities, &change->link, false);
+		error = set(change->identities, &change->link);
 	else if (error == 0)
 		forget(change->identities, &change->link);
 	change->done(change->arg, error);
@@ -196,12 +265,13 @@ static struct change *begin(
     struct identities *identities, const struct store_identity *link, store_done_fn done, void *arg)
 {
 	size_t at;
-	bool known = find(identities, link->platform, link->platform_user_id, &at);
+	const struct links *links = &identities->links;
+	bool known = find(links, link->platform, link->platform_user_id, &at);
 	struct change *change = change_new(identities, link, done, arg);
-	int error = !change                                ? -ENOMEM
-		    : known && identities->links[at].fixed ? -EPERM
-		    : !known && !link->user_id             ? -ENOENT
-							   : 0;
+	int error = !change                           ? -ENOMEM
+		    : known && links->items[at].fixed ? -EPERM
+		    : !known && !link->user_id        ? -ENOENT
+						      : 0;
 	if (error == 0)
 		return change;
 	if (change)
@@ -242,7 +312,7 @@ static void on_listed(void *arg, int error, const struct store_identity *links, 
 {
 	struct loading *loading = arg;
 	for (size_t i = 0; error == 0 && i < count; i++)
-		error = set(loading->identities, &links[i], false);
+		error = set(loading->identities, &links[i]);
 	loading->done(loading->arg, error);
 	free(loading);
 }

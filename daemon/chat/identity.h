@@ -12,6 +12,8 @@ struct identities;
 
 /* Both borrowed. NULL: memory is out. */
 struct identities *identities_new(const struct settings *settings, struct store *store);
+/* Those of another config are fixed from now on; those of the store stay. 0 or -ENOMEM: nothing has changed. */
+int identities_configure(struct identities *identities, const struct settings *settings);
 void identities_free(struct identities *identities);
 /* Reads those of the store. */
 void identities_load(struct identities *identities, store_done_fn done, void *arg);
