@@ -355,14 +355,15 @@ static void daemon_on_chat_emit(void *arg, const char *from, struct frame_text e
 static int daemon_load_chats(struct daemon *daemon)
 {
 	struct chats_setup setup = {
+		.config = { .era = daemon->now.era,
+		    .settings = daemon->now.settings,
+		    .images = daemon->now.images + daemon->now.settings->agent_count,
+		    .auth = daemon->now.auth },
 		.base = daemon->base,
-		.settings = daemon->now.settings,
-		.images = daemon->now.images + daemon->now.settings->agent_count,
 		.host_fd = daemon->host_fd,
 		.store = daemon->store,
 		.runs = daemon->runs,
 		.registry = daemon->registry,
-		.auth = daemon->now.auth,
 		.spool = daemon->spool,
 		.changed = daemon_on_change,
 		.emit = daemon_on_chat_emit,

@@ -71,9 +71,50 @@ static void on_sweep(evutil_socket_t fd, short what, void *arg)
 
 /* Making. */
 
+static struct edition *edition_of(
+    const struct chats_config *config, const struct instance_settings *instance, size_t image)
+{
+	struct edition_setup setup = {
+		.era = config->era,
+		.instance = instance,
+		.supervision = &config->settings->supervision,
+		.hidden = &config->settings->hidden,
+		.image = config->images[image],
+	};
+	return edition_new(&setup);
+}
+
+static int make_hook(struct chats *chats, size_t i)
+{
+	const struct chats_config *config = &chats->setup.config;
+	const struct hook_settings *settings = &config->settings->hooks[i];
+	struct edition *edition =
+	    edition_of(config, &settings->instance, config->settings->interface_count + i);
+	struct hook *hook = edition ? hook_new(chats, settings, edition) : NULL;
+	edition_unref(edition);
+	if (hook)
+		chats->hooks[chats->hook_count++] = hook;
+	return hook ? 0 : -ENOMEM;
+}
+
+static int make_interface(struct chats *chats, size_t i)
+{
+	const struct chats_config *config = &chats->setup.config;
+	const struct interface_settings *settings = &config->settings->interfaces[i];
+	struct edition *edition = edition_of(config, &settings->instance, i);
+	struct terms *terms = terms_new(config, settings, chats->hooks, chats->hook_count);
+	struct interface *interface =
+	    edition && terms ? interface_new(chats, terms, edition) : NULL;
+	edition_unref(edition);
+	terms_unref(terms);
+	if (interface)
+		chats->interfaces[chats->interface_count++] = interface;
+	return interface ? 0 : -ENOMEM;
+}
+
 struct chats *chats_new(const struct chats_setup *setup)
 {
-	const struct settings *settings = setup->settings;
+	const struct settings *settings = setup->config.settings;
 	struct chats *chats = calloc(1, sizeof(*chats));
 	if (!chats)
 		return NULL;
@@ -89,20 +130,10 @@ struct chats *chats_new(const struct chats_setup *setup)
 	    chats->interfaces && chats->hooks && chats->identities && chats->rates && chats->sweep
 		? 0
 		: -ENOMEM;
-	for (size_t i = 0; error == 0 && i < settings->hook_count; i++) {
-		chats->hooks[i] = hook_new(chats, i);
-		if (chats->hooks[i])
-			chats->hook_count++;
-		else
-			error = -ENOMEM;
-	}
-	for (size_t i = 0; error == 0 && i < settings->interface_count; i++) {
-		chats->interfaces[i] = interface_new(chats, i);
-		if (chats->interfaces[i])
-			chats->interface_count++;
-		else
-			error = -ENOMEM;
-	}
+	for (size_t i = 0; error == 0 && i < settings->hook_count; i++)
+		error = make_hook(chats, i);
+	for (size_t i = 0; error == 0 && i < settings->interface_count; i++)
+		error = make_interface(chats, i);
 	if (error == 0)
 		return chats;
 	chats_free(chats);

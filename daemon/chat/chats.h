@@ -25,18 +25,25 @@ struct chats;
 struct interface;
 struct hook;
 struct spool;
+struct era;
 
-/* All borrowed. */
-struct chats_setup {
-	struct event_base *base;
+/* What a config has of it: borrowed from the era, of which references are taken. */
+struct chats_config {
+	struct era *era;
 	const struct settings *settings;
 	struct image *const
 	    *images; /* of the interfaces, then of the hooks; references are taken */
+	struct auth *auth;
+};
+
+/* All borrowed. */
+struct chats_setup {
+	struct chats_config config;
+	struct event_base *base;
 	int host_fd;
 	struct store *store;
 	struct runs *runs; /* recovered already */
 	struct registry *registry;
-	struct auth *auth;
 	struct spool *spool;        /* NULL without a store that keeps runs */
 	void (*changed)(void *arg); /* some process of it is gone or came */
 	/* A plugin emits an event: `from` is how the log calls it; `done` as in agent.h. */

@@ -23,7 +23,8 @@
 
 struct exchange {
 	struct interface *interface; /* borrowed */
-	struct lane *lane;           /* borrowed */
+	struct terms *terms;
+	struct lane *lane; /* borrowed */
 	int64_t seq;
 	struct message message;
 	bool has_message;
@@ -64,6 +65,7 @@ struct exchange *exchange_new(struct interface *interface, struct lane *lane, in
 	if (!exchange)
 		return NULL;
 	exchange->interface = interface;
+	exchange->terms = terms_ref(interface->terms);
 	exchange->lane = lane;
 	exchange->seq = seq;
 	event_assign(&exchange->timer, interface->chats->setup.base, -1, 0, on_timer, exchange);
@@ -85,6 +87,7 @@ void exchange_free(struct exchange *exchange)
 	buf_done(&exchange->reply);
 	buf_done(&exchange->files);
 	buf_done(&exchange->error);
+	terms_unref(exchange->terms);
 	free(exchange);
 }
 
@@ -177,7 +180,7 @@ static void put_buf(struct frame_writer *writer, const struct buf *text)
 static void put_exchange(void *arg, struct frame_writer *writer)
 {
 	const struct exchange *exchange = arg;
-	const struct interface_settings *settings = exchange->interface->settings;
+	const struct interface_settings *settings = exchange->terms->settings;
 	put_str(writer, settings->instance.name);
 	put_str(writer, settings->platform);
 	put_str(writer, settings->agent);
@@ -203,7 +206,7 @@ static void on_decided(
 {
 	struct exchange *exchange = arg;
 	const struct interface *interface = exchange->interface;
-	const char *name = interface->settings->hooks.items[exchange->hook++];
+	const char *name = hook_settings(exchange->terms->hooks[exchange->hook++])->instance.name;
 	char why[160];
 	exchange->call = NULL;
 	if (verdict == -ESHUTDOWN) {
@@ -228,11 +231,10 @@ static void on_decided(
 /* Those that are left of this stage, in the order of the config; then what comes next. */
 static void exchange_ask_hooks(struct exchange *exchange)
 {
-	const struct schema_list *names = &exchange->interface->settings->hooks;
-	struct chats *chats = exchange->interface->chats;
-	for (; exchange->hook < names->count; exchange->hook++) {
-		struct hook *hook = chats_hook_find(chats, names->items[exchange->hook]);
-		if (!hook || !hook_has(hook, exchange->stage))
+	const struct terms *terms = exchange->terms;
+	for (; exchange->hook < terms->hook_count; exchange->hook++) {
+		struct hook *hook = terms->hooks[exchange->hook];
+		if (!hook_has(hook, exchange->stage))
 			continue;
 		exchange->call =
 		    hook_ask(hook, exchange->stage, put_exchange, on_decided, exchange);
@@ -293,7 +295,7 @@ static void exchange_say(struct exchange *exchange, const char *text)
 
 static void exchange_apologise(struct exchange *exchange)
 {
-	exchange_say(exchange, exchange->interface->settings->error_message);
+	exchange_say(exchange, exchange->terms->settings->error_message);
 }
 
 static void exchange_fail(struct exchange *exchange, const char *why)
@@ -408,6 +410,26 @@ static void run_refused(struct exchange *exchange, enum run_code code)
 		exchange_fail(exchange, run_code_name(code));
 }
 
+/* By name each time, since one may be gone with a config. If it is, its messages are for that which the interface
+ * has now. NULL: the interface is gone as well. */
+static struct agent *agent_of(const struct exchange *exchange)
+{
+	const struct interface *interface = exchange->interface;
+	const struct registry *registry = interface->chats->setup.registry;
+	struct agent *agent = registry_find(registry, exchange->terms->settings->agent);
+	return agent ? agent : registry_find(registry, interface->settings->agent);
+}
+
+/* Whether it may have a run. */
+static enum run_code exchange_make_run(struct exchange *exchange, struct run_request *wanted)
+{
+	struct chats *chats = exchange->interface->chats;
+	wanted->agent = agent_of(exchange);
+	if (chats->draining || !wanted->agent)
+		return RUN_DRAINING;
+	return run_create(chats->setup.runs, wanted, &exchange->run);
+}
+
 static void exchange_run(struct exchange *exchange)
 {
 	struct interface *interface = exchange->interface;
@@ -423,7 +445,6 @@ static void exchange_run(struct exchange *exchange)
 	struct run_writing with = { .incoming = exchange->seq, .chat = &chat };
 	message_attachments(message, &attachments);
 	struct run_request wanted = {
-		.agent = interface->agent,
 		.input = { exchange->text.data, exchange->text.length },
 		.session_id = exchange->session_id,
 		.user_id = exchange->user_id,
@@ -431,12 +452,10 @@ static void exchange_run(struct exchange *exchange)
 		.source = interface->source,
 		.metadata = { exchange->metadata.data, exchange->metadata.length },
 		.attachments = { attachments.data, attachments.length },
-		.history = interface->settings->max_session_history,
+		.history = exchange->terms->settings->max_session_history,
 		.durable = true,
 	};
-	enum run_code code = interface->chats->draining ? RUN_DRAINING
-							: run_create(interface->chats->setup.runs,
-							      &wanted, &exchange->run);
+	enum run_code code = exchange_make_run(exchange, &wanted);
 	buf_done(&attachments);
 	if (code != RUN_OK) {
 		run_refused(exchange, code);
@@ -452,7 +471,7 @@ static void exchange_run(struct exchange *exchange)
 static int describe(const struct exchange *exchange, struct buf *out)
 {
 	const struct message *message = &exchange->message;
-	const struct interface_settings *settings = exchange->interface->settings;
+	const struct interface_settings *settings = exchange->terms->settings;
 	json_t *object = json_pack("{s:s, s:s, s:s, s:s}", "interface", settings->instance.name,
 	    "platform", settings->platform, "platform_user_id", message->user_id, "chat_id",
 	    message->chat_id);
@@ -481,7 +500,7 @@ static void on_chat(void *arg, int error, const struct store_chat *chat)
 {
 	struct exchange *exchange = arg;
 	uint64_t now = clock_wall_ms();
-	uint64_t ttl = (uint64_t)exchange->interface->settings->session_ttl_ms;
+	uint64_t ttl = (uint64_t)exchange->terms->settings->session_ttl_ms;
 	if (!has_done(exchange, error, exchange_find_session))
 		return;
 	if (chat && now < chat->at_wall_ms + ttl && strlen(chat->session_id) < ID_SIZE)
@@ -497,7 +516,7 @@ static void on_chat(void *arg, int error, const struct store_chat *chat)
 static char *user_of(const struct exchange *exchange)
 {
 	const struct interface *interface = exchange->interface;
-	const char *platform = interface->settings->platform, *id = exchange->message.user_id;
+	const char *platform = exchange->terms->settings->platform, *id = exchange->message.user_id;
 	const char *linked = identities_find(interface->chats->identities, platform, id);
 	char *user;
 	if (linked)
@@ -522,8 +541,8 @@ static void exchange_find_session(struct exchange *exchange)
 static enum auth_verdict ask(
     const struct exchange *exchange, struct principal **ret_who, const char **ret_why)
 {
-	const struct interface *interface = exchange->interface;
-	const struct interface_settings *settings = interface->settings;
+	const struct terms *terms = exchange->terms;
+	const struct interface_settings *settings = terms->settings;
 	const struct message *message = &exchange->message;
 	enum auth_verdict verdict = settings->open ? AUTH_KNOWN : AUTH_REFUSED;
 	struct auth_request request = { .platform = settings->platform,
@@ -532,8 +551,7 @@ static enum auth_verdict ask(
 		.chat_id = message->chat_id };
 	*ret_why = "is not on the list";
 	for (size_t i = 0; verdict != AUTH_KNOWN && i < settings->auth_count; i++)
-		verdict = auth_ask(
-		    interface->chats->setup.auth, settings->auth[i], &request, ret_who, ret_why);
+		verdict = auth_ask(terms->auth, settings->auth[i], &request, ret_who, ret_why);
 	return verdict;
 }
 
@@ -562,8 +580,7 @@ static void exchange_turn_away(struct exchange *exchange, const char *why)
 
 static void exchange_admit(struct exchange *exchange)
 {
-	const struct interface *interface = exchange->interface;
-	int64_t rate = interface->settings->rate_limit_messages_per_minute;
+	int64_t rate = exchange->terms->settings->rate_limit_messages_per_minute;
 	struct principal *who = NULL;
 	const char *why;
 	unsigned after_s;
@@ -576,7 +593,7 @@ static void exchange_admit(struct exchange *exchange)
 		exchange_turn_away(exchange, why);
 		return;
 	}
-	bool in_time = (!who || auth_take(interface->chats->setup.auth, who, &after_s)) &&
+	bool in_time = (!who || auth_take(exchange->terms->auth, who, &after_s)) &&
 		       (rate == 0 || may_take(exchange, "messages", rate, 60000));
 	principal_unref(who);
 	if (in_time)
@@ -658,7 +675,7 @@ void exchange_begin(struct exchange *exchange)
 
 void exchange_interrupt(struct exchange *exchange)
 {
-	bool wanted = agent_settings(exchange->interface->agent)->on_busy == ON_BUSY_INTERRUPT;
-	if (wanted && exchange->is_subscribed)
-		run_cancel(exchange->run, "interrupted by the next message of its chat");
+	struct run *run = exchange->is_subscribed ? exchange->run : NULL;
+	if (run && agent_settings(run_agent(run))->on_busy == ON_BUSY_INTERRUPT)
+		run_cancel(run, "interrupted by the next message of its chat");
 }

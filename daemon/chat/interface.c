@@ -212,39 +212,30 @@ static void interface_emit(void *arg, struct frame_text event, struct frame_text
 	setup->emit(setup->arg, interface_label(interface), event, json, done, done_arg);
 }
 
+static struct child_setup interface_child(struct interface *interface)
+{
+	struct child_setup child = edition_child(interface->edition);
+	child.generations = &interface->generations;
+	child.spool = interface->spool;
+	child.host_fd = interface->chats->setup.host_fd;
+	return child;
+}
+
 static int interface_make_child(struct interface *interface)
 {
-	const struct chats_setup *setup = &interface->chats->setup;
-	const struct instance_settings *instance = &interface->settings->instance;
-	struct child_setup child = {
-		.name = instance->name,
-		.label = instance->label,
-		.image = interface->image,
-		.config = &interface->config,
-		.times = &setup->settings->supervision,
-		.limits = &instance->limits,
-		.hidden = &setup->settings->hidden,
-		.generations = &interface->generations,
-		.spool = interface->spool,
-		.host_fd = setup->host_fd,
-	};
-	if (options_encode(instance, &interface->config) < 0)
-		return -ENOMEM;
-	interface->child = child_new(setup->base, &child, &interface_child_ops, interface);
+	struct child_setup child = interface_child(interface);
+	interface->child =
+	    child_new(interface->chats->setup.base, &child, &interface_child_ops, interface);
 	interface->emissions.child = interface->child;
 	interface->emissions.emit = interface_emit;
 	interface->emissions.arg = interface;
-	interface->emissions.event_max = (size_t)instance->limits.event;
+	interface->emissions.event_max = (size_t)edition_instance(interface->edition)->limits.event;
 	return interface->child ? 0 : -ENOMEM;
 }
 
-static int interface_set_up(struct interface *interface, struct chats *chats, size_t i)
+static int interface_set_up(struct interface *interface)
 {
-	const struct chats_setup *setup = &chats->setup;
-	interface->chats = chats;
-	interface->settings = &setup->settings->interfaces[i];
-	interface->agent = registry_find(setup->registry, interface->settings->agent);
-	interface->image = image_ref(setup->images[i]);
+	const struct chats_setup *setup = &interface->chats->setup;
 	TAILQ_INIT(&interface->ready);
 	TAILQ_INIT(&interface->calls);
 	emissions_init(&interface->emissions);
@@ -258,14 +249,19 @@ static int interface_set_up(struct interface *interface, struct chats *chats, si
 	return interface_make_child(interface);
 }
 
-struct interface *interface_new(struct chats *chats, size_t i)
+struct interface *interface_new(struct chats *chats, struct terms *terms, struct edition *edition)
 {
 	struct interface *interface = calloc(1, sizeof(*interface));
-	if (interface && interface_set_up(interface, chats, i) < 0) {
-		interface_free(interface);
-		interface = NULL;
-	}
-	return interface;
+	if (!interface)
+		return NULL;
+	interface->chats = chats;
+	interface->terms = terms_ref(terms);
+	interface->settings = terms->settings;
+	interface->edition = edition_ref(edition);
+	if (interface_set_up(interface) == 0)
+		return interface;
+	interface_free(interface);
+	return NULL;
 }
 
 void interface_free(struct interface *interface)
@@ -278,8 +274,8 @@ void interface_free(struct interface *interface)
 	emissions_forget(&interface->emissions);
 	if (interface->child)
 		child_free(interface->child);
-	image_unref(interface->image);
-	options_done(&interface->config);
+	edition_unref(interface->edition);
+	terms_unref(interface->terms);
 	free(interface->source);
 	free(interface->spool);
 	free(interface);
@@ -374,7 +370,7 @@ const struct interface_settings *interface_settings(const struct interface *inte
 
 const struct descriptor *interface_descriptor(const struct interface *interface)
 {
-	return image_descriptor(interface->image);
+	return edition_descriptor(interface->edition);
 }
 
 void interface_look(const struct interface *interface, struct interface_view *ret)

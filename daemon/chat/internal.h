@@ -13,8 +13,7 @@
 #include "daemon/base/message.h"
 #include "daemon/chat/chats.h"
 #include "daemon/proc/emissions.h"
-#include "daemon/proc/image.h"
-#include "daemon/proc/options.h"
+#include "daemon/proc/edition.h"
 
 #define CHAT_AGAIN_MS \
 	1000 /* until what the store, or an agent's queue, has refused is tried again */
@@ -23,7 +22,23 @@ struct errand;
 struct message;
 struct exchange;
 struct lane;
+struct hook_process;
 struct outbox;
+
+/* terms.c */
+struct terms {
+	unsigned refs;
+	struct era *era;
+	const struct interface_settings *settings; /* borrowed from the era, as is auth */
+	struct auth *auth;
+	size_t hook_count;
+	struct hook *hooks[]; /* references, in the order in which they are asked */
+};
+/* Its hooks are among `hooks`. NULL: memory is out. */
+struct terms *terms_new(const struct chats_config *config,
+    const struct interface_settings *settings, struct hook *const *hooks, size_t count);
+struct terms *terms_ref(struct terms *terms);
+void terms_unref(struct terms *terms); /* NULL is fine */
 
 struct chats {
 	struct chats_setup setup;
@@ -43,12 +58,11 @@ struct chats {
 
 struct interface {
 	struct chats *chats;                       /* borrowed */
-	const struct interface_settings *settings; /* borrowed */
-	struct agent *agent;                       /* borrowed */
+	struct terms *terms;                       /* of messages that come from now on */
+	const struct interface_settings *settings; /* borrowed from its terms */
 	char *source;                              /* of its runs */
 	char *spool;                               /* the folder of what comes in */
-	struct image *image;
-	struct buf config; /* the CONFIG frame */
+	struct edition *edition;                   /* of its process */
 	unsigned generations;
 	struct child *child;
 	struct emissions emissions;
@@ -78,8 +92,8 @@ void chats_changed(struct chats *chats);
 void errands_free(struct chats *chats);
 
 /* interface.c */
-/* The i-th of the config. NULL: memory is out. */
-struct interface *interface_new(struct chats *chats, size_t i);
+/* NULL: memory is out. */
+struct interface *interface_new(struct chats *chats, struct terms *terms, struct edition *edition);
 void interface_free(struct interface *interface);
 void interface_start(struct interface *interface);
 void interface_drain(struct interface *interface); /* receives no more */
@@ -141,13 +155,13 @@ struct hook_call;
  * absent if they are to stay as they were. */
 typedef void (*hook_fn)(
     void *arg, int64_t verdict, struct frame_text text, struct frame_text metadata);
-/* The i-th of the config. NULL: memory is out. */
-struct hook *hook_new(struct chats *chats, size_t i);
+/* NULL: memory is out. */
+struct hook *hook_new(
+    struct chats *chats, const struct hook_settings *settings, struct edition *edition);
 void hook_free(struct hook *hook);
-void hook_start(struct hook *hook);
-void hook_drain(struct hook *hook); /* agentd stops: nobody waits for one that is not there */
-void hook_stop(struct hook *hook);
-bool hook_is_down(const struct hook *hook);
+/* Counts the terms that it is in. */
+struct hook *hook_ref(struct hook *hook);
+void hook_unref(struct hook *hook);
 bool hook_has(const struct hook *hook, enum message_stage stage);
 const char *hook_label(const struct hook *hook);
 /* Asks it, once it is there to be asked. `put` writes the fields behind the stage; it may be called twice. NULL:
@@ -155,19 +169,55 @@ const char *hook_label(const struct hook *hook);
 struct hook_call *hook_ask(struct hook *hook, enum message_stage stage,
     void (*put)(void *arg, struct frame_writer *writer), hook_fn done, void *arg);
 void hook_call_drop(struct hook_call *call);
+/* It may be that one can be asked, or that a process is done. */
+void hook_pump(struct hook *hook);
 
 struct hook {
-	struct chats *chats;                  /* borrowed */
-	const struct hook_settings *settings; /* borrowed */
-	struct image *image;
-	struct buf config;
+	struct chats *chats; /* borrowed */
+	unsigned refs;
+	const struct hook_settings *settings; /* borrowed from its edition's era */
+	struct edition *edition;              /* as the config has it now */
 	unsigned generations;
-	struct child *child;
-	struct emissions emissions;
-	bool restarting;
+	unsigned restarts; /* of processes that it has no more */
+	struct child_exit last_exit;
+	TAILQ_HEAD(, hook_process) processes;
+	struct hook_process *serving;   /* borrowed */
+	struct hook_process *successor; /* borrowed; takes its place once it is READY. NULL: none */
 	uint64_t calls, last_call;
-	TAILQ_HEAD(hook_call_list, hook_call) waiting, asked;
+	TAILQ_HEAD(hook_call_list, hook_call) waiting;
 	size_t waiting_count;
 };
+
+/* hook_process.c */
+struct hook_process {
+	struct hook *hook; /* borrowed */
+	struct edition *edition;
+	struct child *child;
+	struct emissions emissions;
+	struct hook_call_list asked;
+	bool restarting;
+	bool is_late;       /* a successor that was not ready at once */
+	bool is_retired;    /* it ends what it was asked, and goes */
+	const char *reason; /* of that */
+	TAILQ_ENTRY(hook_process) link;
+};
+/* Of the hook, but it does not serve. NULL: memory is out. */
+struct hook_process *hook_process_new(struct hook *hook, struct edition *edition);
+void hook_processes_free(struct hook *hook);
+void hook_start(struct hook *hook);
+void hook_drain(struct hook *hook); /* agentd stops: nobody waits for one that is not there */
+void hook_stop(struct hook *hook);
+bool hook_is_down(const struct hook *hook);
+void hook_check_idle(struct hook *hook);
+/* Whether the process that serves, or is about to, is of such an edition. */
+bool hook_has_process_of(const struct hook *hook, const struct edition *edition);
+/* It is of another config from now on. Its processes are, if they are alike; else hook_succeed is to follow. */
+void hook_configure(
+    struct hook *hook, const struct hook_settings *settings, struct edition *edition);
+/* The process, of hook_process_new, is to serve once it is ready. */
+void hook_succeed(struct hook *hook, struct hook_process *successor);
+/* hook.c, called there: DECIDE; and what it was asked is lost. */
+int hook_on_decide(struct hook_process *process, const struct frame *frame);
+void hook_on_lost(struct hook_process *process);
 
 #endif
