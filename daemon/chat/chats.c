@@ -243,7 +243,8 @@ struct interface *chats_interface_of_path(
 	struct interface *found = NULL;
 	*ret_allowed = false;
 	for (size_t i = 0; i < chats->interface_count && !*ret_allowed; i++) {
-		const struct interface_settings *settings = chats->interfaces[i]->settings;
+		const struct interface_settings *settings =
+		    interface_process_settings(chats->interfaces[i]);
 		for (size_t j = 0; j < settings->path_count; j++)
 			if (strcmp(settings->paths[j].path, path) == 0) {
 				found = chats->interfaces[i];

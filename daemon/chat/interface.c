@@ -189,6 +189,7 @@ static void interface_on_changed(void *arg, struct child *child)
 		interface->receiving = !interface->stopped;
 		outbox_pump(interface->outbox);
 	}
+	interface_on_renewal(interface);
 	if (state == STATE_DOWN && interface->restarting) {
 		interface->restarting = false;
 		child_up(child);
@@ -219,6 +220,13 @@ static struct child_setup interface_child(struct interface *interface)
 	child.spool = interface->spool;
 	child.host_fd = interface->chats->setup.host_fd;
 	return child;
+}
+
+void interface_rebind(struct interface *interface)
+{
+	struct child_setup child = interface_child(interface);
+	child_rebind(interface->child, &child);
+	interface->emissions.event_max = (size_t)edition_instance(interface->edition)->limits.event;
 }
 
 static int interface_make_child(struct interface *interface)
@@ -274,6 +282,7 @@ void interface_free(struct interface *interface)
 	emissions_forget(&interface->emissions);
 	if (interface->child)
 		child_free(interface->child);
+	interface_forget_renewal(interface);
 	edition_unref(interface->edition);
 	terms_unref(interface->terms);
 	free(interface->source);
@@ -298,6 +307,7 @@ void interface_drain(struct interface *interface)
 void interface_stop(struct interface *interface)
 {
 	interface->restarting = false;
+	interface_forget_renewal(interface);
 	child_down(interface->child);
 	interface_check_idle(interface);
 }
@@ -306,8 +316,9 @@ void interface_stop(struct interface *interface)
 void interface_restart(struct interface *interface)
 {
 	enum state state = child_state(interface->child);
-	if (interface->chats->stopping || !interface->chats->started)
-		return;
+	if (interface->chats->stopping || !interface->chats->started || interface->is_loading ||
+	    interface->next)
+		return; /* it ends, or is about to start */
 	if (state == STATE_READY || state == STATE_DRAINING || state == STATE_STOPPING) {
 		interface->restarting = true;
 		if (state == STATE_READY)
@@ -366,6 +377,12 @@ const char *interface_label(const struct interface *interface)
 const struct interface_settings *interface_settings(const struct interface *interface)
 {
 	return interface->settings;
+}
+
+const struct interface_settings *interface_process_settings(const struct interface *interface)
+{
+	/* The instance is the first member of an interface's settings. */
+	return (const struct interface_settings *)edition_instance(interface->edition);
 }
 
 const struct descriptor *interface_descriptor(const struct interface *interface)

@@ -63,6 +63,12 @@ struct interface {
 	char *source;                              /* of its runs */
 	char *spool;                               /* the folder of what comes in */
 	struct edition *edition;                   /* of its process */
+	struct edition *next;       /* of that which is started once it is down; NULL: none */
+	struct edition *former;     /* to go back to if it does not get ready; NULL: none */
+	struct terms *former_terms; /* likewise */
+	bool has_served;            /* a process of its edition has been READY */
+	bool is_leaving;            /* the config has it no more */
+	bool is_loading;            /* what the store has for it is not here yet */
 	unsigned generations;
 	struct child *child;
 	struct emissions emissions;
@@ -99,6 +105,10 @@ void interface_start(struct interface *interface);
 void interface_drain(struct interface *interface); /* receives no more */
 void interface_stop(struct interface *interface);
 bool interface_is_down(const struct interface *interface);
+/* Its process borrows from its edition, or is to be of it when it is started. */
+void interface_rebind(struct interface *interface);
+/* What its process goes by, which may be those of an older config. */
+const struct interface_settings *interface_process_settings(const struct interface *interface);
 /* Whether replies can be sent. */
 bool interface_is_up(const struct interface *interface);
 /* Something is over: it may be that nothing keeps its process any more. */
@@ -106,6 +116,11 @@ void interface_check_idle(struct interface *interface);
 void interface_type(struct interface *interface, const char *chat_id);
 const char *interface_label(const struct interface *interface);
 const char *interface_name(const struct interface *interface);
+
+/* renew.c. It goes by another config from now on. */
+void interface_configure(struct interface *interface, struct terms *terms, struct edition *edition);
+void interface_on_renewal(struct interface *interface); /* the state of its process changed */
+void interface_forget_renewal(struct interface *interface);
 
 /* inbox.c */
 int inbox_on_submit(struct interface *interface, const struct frame *frame);

@@ -58,7 +58,8 @@ struct child *child_new(struct event_base *base, const struct child_setup *setup
 /* A process that still lives is killed, and reaped. No callback is called. */
 void child_free(struct child *child);
 
-/* Borrows from another setup from now on, which says the same in all that a process is made of. */
+/* Borrows from another setup from now on, which says the same in all that a process is made of, unless there is none
+ * (DOWN). */
 void child_rebind(struct child *child, const struct child_setup *setup);
 
 void child_up(struct child *child);   /* wanted: start it, now if it was waiting for a retry */
