@@ -12,8 +12,24 @@
 
 static bool interfaces_are_down(const struct chats *chats)
 {
+	const struct interface *interface;
 	for (size_t i = 0; i < chats->interface_count; i++)
 		if (!interface_is_down(chats->interfaces[i]))
+			return false;
+	TAILQ_FOREACH (interface, &chats->leaving, link)
+		if (!interface_is_down(interface))
+			return false;
+	return true;
+}
+
+static bool hooks_are_down(const struct chats *chats)
+{
+	const struct hook *hook;
+	for (size_t i = 0; i < chats->hook_count; i++)
+		if (!hook_is_down(chats->hooks[i]))
+			return false;
+	TAILQ_FOREACH (hook, &chats->leaving_hooks, link)
+		if (!hook_is_down(hook))
 			return false;
 	return true;
 }
@@ -21,8 +37,24 @@ static bool interfaces_are_down(const struct chats *chats)
 /* When agentd stops, hooks stay as long as there may be a reply for them to look at. */
 static void stop_hooks(struct chats *chats)
 {
+	struct hook *hook;
 	for (size_t i = 0; i < chats->hook_count; i++)
 		hook_stop(chats->hooks[i]);
+	TAILQ_FOREACH (hook, &chats->leaving_hooks, link)
+		hook_stop(hook);
+}
+
+void chats_reap_soon(struct chats *chats)
+{
+	if (!TAILQ_EMPTY(&chats->leaving) || !TAILQ_EMPTY(&chats->leaving_hooks))
+		event_active(chats->reap, EV_TIMEOUT, 0);
+}
+
+static void on_reap(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	chats_reap(arg);
 }
 
 void chats_changed(struct chats *chats)
@@ -31,6 +63,7 @@ void chats_changed(struct chats *chats)
 		chats->hooks_stopped = true;
 		stop_hooks(chats);
 	}
+	chats_reap_soon(chats);
 	if (chats->setup.changed)
 		chats->setup.changed(chats->setup.arg);
 }
@@ -69,75 +102,50 @@ static void on_sweep(evutil_socket_t fd, short what, void *arg)
 	}
 }
 
+void chats_arm_sweep(struct chats *chats)
+{
+	struct timeval every = { .tv_sec = SWEEP_MS / 1000 };
+	if (!chats->started || !chats->interface_count)
+		event_del(chats->sweep);
+	else if (!event_pending(chats->sweep, EV_TIMEOUT, NULL))
+		event_add(chats->sweep, &every);
+}
+
 /* Making. */
-
-static struct edition *edition_of(
-    const struct chats_config *config, const struct instance_settings *instance, size_t image)
-{
-	struct edition_setup setup = {
-		.era = config->era,
-		.instance = instance,
-		.supervision = &config->settings->supervision,
-		.hidden = &config->settings->hidden,
-		.image = config->images[image],
-	};
-	return edition_new(&setup);
-}
-
-static int make_hook(struct chats *chats, size_t i)
-{
-	const struct chats_config *config = &chats->setup.config;
-	const struct hook_settings *settings = &config->settings->hooks[i];
-	struct edition *edition =
-	    edition_of(config, &settings->instance, config->settings->interface_count + i);
-	struct hook *hook = edition ? hook_new(chats, settings, edition) : NULL;
-	edition_unref(edition);
-	if (hook)
-		chats->hooks[chats->hook_count++] = hook;
-	return hook ? 0 : -ENOMEM;
-}
-
-static int make_interface(struct chats *chats, size_t i)
-{
-	const struct chats_config *config = &chats->setup.config;
-	const struct interface_settings *settings = &config->settings->interfaces[i];
-	struct edition *edition = edition_of(config, &settings->instance, i);
-	struct terms *terms = terms_new(config, settings, chats->hooks, chats->hook_count);
-	struct interface *interface =
-	    edition && terms ? interface_new(chats, terms, edition) : NULL;
-	edition_unref(edition);
-	terms_unref(terms);
-	if (interface)
-		chats->interfaces[chats->interface_count++] = interface;
-	return interface ? 0 : -ENOMEM;
-}
 
 struct chats *chats_new(const struct chats_setup *setup)
 {
-	const struct settings *settings = setup->config.settings;
 	struct chats *chats = calloc(1, sizeof(*chats));
 	if (!chats)
 		return NULL;
 	chats->setup = *setup;
 	TAILQ_INIT(&chats->errands);
+	TAILQ_INIT(&chats->leaving);
+	TAILQ_INIT(&chats->leaving_hooks);
 	chats->oldest_wall_ms = clock_wall_ms();
-	chats->interfaces = calloc(settings->interface_count + 1, sizeof(*chats->interfaces));
-	chats->hooks = calloc(settings->hook_count + 1, sizeof(*chats->hooks));
-	chats->identities = identities_new(settings, setup->store);
+	chats->identities = identities_new(setup->config.settings, setup->store);
 	chats->rates = rates_new();
 	chats->sweep = event_new(setup->base, -1, EV_PERSIST, on_sweep, chats);
-	int error =
-	    chats->interfaces && chats->hooks && chats->identities && chats->rates && chats->sweep
-		? 0
-		: -ENOMEM;
-	for (size_t i = 0; error == 0 && i < settings->hook_count; i++)
-		error = make_hook(chats, i);
-	for (size_t i = 0; error == 0 && i < settings->interface_count; i++)
-		error = make_interface(chats, i);
-	if (error == 0)
+	chats->reap = event_new(setup->base, -1, 0, on_reap, chats);
+	if (chats->identities && chats->rates && chats->sweep && chats->reap &&
+	    chats_apply(chats, &setup->config) == 0)
 		return chats;
 	chats_free(chats);
 	return NULL;
+}
+
+static void free_leaving(struct chats *chats)
+{
+	struct interface *interface;
+	struct hook *hook;
+	while ((interface = TAILQ_FIRST(&chats->leaving))) {
+		TAILQ_REMOVE(&chats->leaving, interface, link);
+		interface_free(interface);
+	}
+	while ((hook = TAILQ_FIRST(&chats->leaving_hooks))) {
+		TAILQ_REMOVE(&chats->leaving_hooks, hook, link);
+		hook_free(hook);
+	}
 }
 
 void chats_free(struct chats *chats)
@@ -147,10 +155,13 @@ void chats_free(struct chats *chats)
 	errands_free(chats);
 	for (size_t i = 0; i < chats->interface_count; i++)
 		interface_free(chats->interfaces[i]);
+	free_leaving(chats);
 	for (size_t i = 0; i < chats->hook_count; i++)
 		hook_free(chats->hooks[i]);
 	if (chats->sweep)
 		event_free(chats->sweep);
+	if (chats->reap)
+		event_free(chats->reap);
 	free(chats->interfaces);
 	free(chats->hooks);
 	identities_free(chats->identities);
@@ -167,10 +178,8 @@ uint64_t chats_oldest_wall_ms(const struct chats *chats)
 
 void chats_start(struct chats *chats)
 {
-	struct timeval every = { .tv_sec = SWEEP_MS / 1000 };
 	chats->started = true;
-	if (chats->interface_count)
-		event_add(chats->sweep, &every);
+	chats_arm_sweep(chats);
 	for (size_t i = 0; i < chats->hook_count; i++)
 		hook_start(chats->hooks[i]);
 	for (size_t i = 0; i < chats->interface_count; i++)
@@ -179,29 +188,35 @@ void chats_start(struct chats *chats)
 
 void chats_drain(struct chats *chats)
 {
+	struct interface *interface;
+	struct hook *hook;
 	chats->draining = true;
 	for (size_t i = 0; i < chats->interface_count; i++)
 		interface_drain(chats->interfaces[i]);
 	for (size_t i = 0; i < chats->interface_count; i++)
 		inbox_drain(chats->interfaces[i]);
+	TAILQ_FOREACH (interface, &chats->leaving, link)
+		inbox_drain(interface);
 	for (size_t i = 0; i < chats->hook_count; i++)
 		hook_drain(chats->hooks[i]);
+	TAILQ_FOREACH (hook, &chats->leaving_hooks, link)
+		hook_drain(hook);
 }
 
 void chats_stop(struct chats *chats)
 {
+	struct interface *interface;
 	chats->draining = chats->stopping = true;
 	for (size_t i = 0; i < chats->interface_count; i++)
 		interface_stop(chats->interfaces[i]);
+	TAILQ_FOREACH (interface, &chats->leaving, link)
+		interface_stop(interface);
 	chats_changed(chats);
 }
 
 bool chats_are_down(const struct chats *chats)
 {
-	for (size_t i = 0; i < chats->hook_count; i++)
-		if (!hook_is_down(chats->hooks[i]))
-			return false;
-	return interfaces_are_down(chats);
+	return hooks_are_down(chats) && interfaces_are_down(chats);
 }
 
 /* Names. */
@@ -217,6 +232,17 @@ struct interface *chats_interface_find(const struct chats *chats, const char *na
 		if (strcmp(interface_name(chats->interfaces[i]), name) == 0)
 			return chats->interfaces[i];
 	return NULL;
+}
+
+struct interface *chats_interface_any(const struct chats *chats, const char *name)
+{
+	struct interface *interface = chats_interface_find(chats, name);
+	if (interface)
+		return interface;
+	TAILQ_FOREACH (interface, &chats->leaving, link)
+		if (strcmp(interface_name(interface), name) == 0)
+			break;
+	return interface;
 }
 
 struct hook *chats_hook_at(const struct chats *chats, size_t i)

@@ -54,6 +54,11 @@ struct chats_setup {
 
 /* NULL: memory is out. */
 struct chats *chats_new(const struct chats_setup *setup);
+/* Goes by another config from now on, which the registry has been given already. What goes on ends by the config that
+ * it began with. Processes that are as good as new ones go on; else a hook's go on until the new one is ready, and an
+ * interface's end before the new one is started, and are started again if that does not get ready. While agentd
+ * stops nothing is changed. 0 or -ENOMEM: nothing has changed. */
+int chats_apply(struct chats *chats, const struct chats_config *config);
 void chats_free(struct chats *chats); /* once the store is closed; kills what still lives */
 /* Reads what waits in the store; `done` says whether that worked. Then chats_start. */
 void chats_load(struct chats *chats, void (*done)(void *arg, int error), void *arg);

@@ -62,7 +62,7 @@ void errands_free(struct chats *chats)
 /* Its reply is in the store, and is to be sent. */
 static void errand_send(struct errand *errand)
 {
-	struct interface *interface = chats_interface_find(errand->chats, errand->interface);
+	struct interface *interface = chats_interface_any(errand->chats, errand->interface);
 	struct outbox_item item = {
 		.id = errand->id, .chat_id = errand->chat_id, .run_id = errand->run_id
 	};
@@ -90,7 +90,7 @@ static bool errand_read(struct errand *errand, int error, const struct store_rep
 static void on_retried(void *arg, int error)
 {
 	struct errand *errand = arg;
-	struct interface *interface = chats_interface_find(errand->chats, errand->interface);
+	struct interface *interface = chats_interface_any(errand->chats, errand->interface);
 	if (error < 0) {
 		errand_end(errand, error);
 		return;
@@ -124,7 +124,7 @@ void chats_reply_retry(struct chats *chats, int64_t id, store_done_fn done, void
 static void on_deleted(void *arg, int error)
 {
 	struct errand *errand = arg;
-	struct interface *interface = chats_interface_find(errand->chats, errand->interface);
+	struct interface *interface = chats_interface_any(errand->chats, errand->interface);
 	if (error == 0 && interface)
 		outbox_remove(interface->outbox, errand->id);
 	if (error == 0 && errand->run_id)

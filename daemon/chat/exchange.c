@@ -150,10 +150,10 @@ static void on_dropped(void *arg, int error)
 		exchange_over(exchange);
 }
 
-/* agentd stops: the next start goes on with it. */
+/* agentd stops, or its interface leaves: whoever comes next goes on with it. */
 static void exchange_leave(struct exchange *exchange)
 {
-	inbox_on_over(exchange);
+	inbox_put_back(exchange, exchange->seq);
 }
 
 void exchange_drain(struct exchange *exchange)
@@ -425,7 +425,7 @@ static enum run_code exchange_make_run(struct exchange *exchange, struct run_req
 {
 	struct chats *chats = exchange->interface->chats;
 	wanted->agent = agent_of(exchange);
-	if (chats->draining || !wanted->agent)
+	if (chats->draining || exchange->interface->is_leaving || !wanted->agent)
 		return RUN_DRAINING;
 	return run_create(chats->setup.runs, wanted, &exchange->run);
 }

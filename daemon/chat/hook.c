@@ -244,7 +244,8 @@ struct hook *hook_ref(struct hook *hook)
 
 void hook_unref(struct hook *hook)
 {
-	hook->refs--;
+	if (--hook->refs == 0 && hook->is_leaving)
+		chats_reap_soon(hook->chats);
 }
 
 bool hook_has(const struct hook *hook, enum message_stage stage)

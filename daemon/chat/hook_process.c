@@ -9,8 +9,6 @@
 #include "daemon/base/log.h"
 #include "daemon/chat/internal.h"
 
-static void process_free(struct hook_process *process);
-
 /* Replaced, or not wanted any more. May free it. */
 static void process_retire(struct hook_process *process, const char *reason)
 {
@@ -18,7 +16,7 @@ static void process_retire(struct hook_process *process, const char *reason)
 	process->restarting = false;
 	process->reason = reason;
 	if (child_state(process->child) == STATE_DOWN)
-		process_free(process);
+		hook_process_free(process);
 	else
 		child_down(process->child);
 }
@@ -92,7 +90,7 @@ static void process_step(struct hook_process *process)
 		if (process == hook->successor)
 			hook_hand_over(hook);
 	} else if (process->is_retired && state == STATE_DOWN) {
-		process_free(process);
+		hook_process_free(process);
 	} else if (process->is_retired && is_off) {
 		child_down(child);
 	} else if (process == hook->successor && is_off) {
@@ -165,7 +163,7 @@ struct hook_process *hook_process_new(struct hook *hook, struct edition *edition
 	return process;
 }
 
-static void process_free(struct hook_process *process)
+void hook_process_free(struct hook_process *process)
 {
 	struct hook *hook = process->hook;
 	TAILQ_REMOVE(&hook->processes, process, link);
@@ -179,7 +177,7 @@ static void process_free(struct hook_process *process)
 void hook_processes_free(struct hook *hook)
 {
 	while (!TAILQ_EMPTY(&hook->processes))
-		process_free(TAILQ_FIRST(&hook->processes));
+		hook_process_free(TAILQ_FIRST(&hook->processes));
 }
 
 /* Another config. */

@@ -120,8 +120,8 @@ void inbox_pump(struct interface *interface)
 {
 	const struct chats *chats = interface->chats;
 	size_t most = (size_t)interface->settings->max_concurrent_requests;
-	while (chats->started && !chats->draining && interface->active < most &&
-	       !TAILQ_EMPTY(&interface->ready))
+	while (chats->started && !chats->draining && !interface->is_leaving &&
+	       interface->active < most && !TAILQ_EMPTY(&interface->ready))
 		if (!begin(interface, TAILQ_FIRST(&interface->ready)))
 			return; /* memory is out: with the next message, or the next end */
 }
@@ -136,6 +136,20 @@ void inbox_on_over(struct exchange *exchange)
 	lane_check(interface, lane);
 	inbox_pump(interface);
 	interface_check_idle(interface);
+}
+
+void inbox_put_back(struct exchange *exchange, int64_t seq)
+{
+	struct lane *lane = exchange_lane(exchange);
+	struct interface *interface = exchange_interface(exchange);
+	bool stays = interface->is_leaving && !interface->chats->draining;
+	struct entry *entry = stays ? malloc(sizeof(*entry)) : NULL;
+	if (entry) { /* else it is taken up with the next start */
+		entry->seq = seq;
+		STAILQ_INSERT_HEAD(&lane->entries, entry, link);
+		interface->waiting++;
+	}
+	inbox_on_over(exchange);
 }
 
 int inbox_take_up(struct interface *interface, const struct store_incoming *incoming)
@@ -197,6 +211,7 @@ static void on_stored(void *arg, int error, int64_t seq)
 	struct submission *submission = arg;
 	struct interface *interface = submission->interface;
 	const struct message *message = &submission->message;
+	interface->storing--;
 	if (error == -EEXIST) {
 		/* They came with it the first time. */
 		message_remove_files(message, interface->chats->setup.spool);
@@ -227,8 +242,10 @@ static int submission_send(struct submission *submission)
 		.body = { body.data, body.length },
 		.at_wall_ms = clock_wall_ms(),
 	};
-	if (error == 0)
+	if (error == 0) {
+		interface->storing++;
 		store_incoming_add(interface->chats->setup.store, &incoming, on_stored, submission);
+	}
 	buf_done(&body);
 	return error;
 }

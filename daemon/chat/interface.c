@@ -241,11 +241,19 @@ static int interface_make_child(struct interface *interface)
 	return interface->child ? 0 : -ENOMEM;
 }
 
+static void on_load_again(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	interface_load(arg);
+}
+
 static int interface_set_up(struct interface *interface)
 {
 	const struct chats_setup *setup = &interface->chats->setup;
 	TAILQ_INIT(&interface->ready);
 	TAILQ_INIT(&interface->calls);
+	event_assign(&interface->load_again, setup->base, -1, 0, on_load_again, interface);
 	emissions_init(&interface->emissions);
 	if (asprintf(&interface->source, "interface %s", interface_name(interface)) < 0)
 		interface->source = NULL;
@@ -276,6 +284,7 @@ void interface_free(struct interface *interface)
 {
 	struct interface_call *call;
 	inbox_done(interface);
+	event_del(&interface->load_again);
 	while ((call = TAILQ_FIRST(&interface->calls)))
 		call_free(call); /* who asked is gone */
 	outbox_free(interface->outbox);
@@ -330,6 +339,25 @@ void interface_restart(struct interface *interface)
 	}
 }
 
+void interface_leave(struct interface *interface)
+{
+	interface->is_leaving = true;
+	interface->restarting = false;
+	interface_forget_renewal(interface);
+	if (child_state(interface->child) == STATE_READY)
+		interface_drain(interface);
+	child_down(interface->child);
+	inbox_drain(interface);
+	interface_check_idle(interface);
+}
+
+bool interface_is_over(const struct interface *interface)
+{
+	return interface_is_down(interface) && !interface->is_loading && !interface->active &&
+	       !interface->storing && !outbox_awaits(interface->outbox) &&
+	       TAILQ_EMPTY(&interface->calls);
+}
+
 bool interface_is_down(const struct interface *interface)
 {
 	return child_state(interface->child) == STATE_DOWN;
@@ -341,15 +369,18 @@ bool interface_is_up(const struct interface *interface)
 	return (state == STATE_READY || state == STATE_DRAINING) && child_pid(interface->child);
 }
 
-/* It stays for what it has received, what it sends, and requests to its paths; when agentd stops, also for answers
- * that are on their way. */
+/* It stays for what it has received, what it sends, and requests to its paths; when it is not to come
+ * back, also for answers that are on their way. */
 void interface_check_idle(struct interface *interface)
 {
 	bool receives = interface->receiving || interface->submitting;
-	bool answers = interface->chats->stopping && interface->active;
+	bool is_last = interface->chats->stopping || interface->is_leaving;
+	bool answers = is_last && interface->active;
 	if (child_state(interface->child) == STATE_DRAINING && !receives && !answers &&
 	    !outbox_is_busy(interface->outbox) && TAILQ_EMPTY(&interface->calls))
 		child_idle(interface->child);
+	if (interface->is_leaving)
+		chats_reap_soon(interface->chats);
 }
 
 void interface_type(struct interface *interface, const char *chat_id)

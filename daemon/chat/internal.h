@@ -46,9 +46,12 @@ struct chats {
 	size_t interface_count;
 	struct hook **hooks;
 	size_t hook_count;
+	TAILQ_HEAD(, interface) leaving; /* the config has them no more, but something uses them */
+	TAILQ_HEAD(, hook) leaving_hooks;
 	struct identities *identities;
 	struct rates *rates;
 	struct event *sweep;
+	struct event *reap; /* something that leaves may be over */
 	TAILQ_HEAD(, errand) errands;
 	uint64_t
 	    oldest_wall_ms; /* of what the store had when it was loaded: older files are nobody's */
@@ -77,6 +80,7 @@ struct interface {
 	bool stopped;    /* its process has said that it receives no more */
 	uint64_t received, answered, failed;
 	size_t submitting; /* messages of its process on their way into the store */
+	size_t storing;    /* those of any that it had */
 
 	/* inbox.c */
 	struct lane *lanes;       /* by who writes where */
@@ -87,12 +91,25 @@ struct interface {
 	struct outbox *outbox;
 	TAILQ_HEAD(, interface_call) calls;
 	uint64_t last_call;
+	struct event load_again;
+	TAILQ_ENTRY(interface) link; /* while it leaves */
 };
 
 /* chats.c. Says once that the store does not work, and once that it does again. */
 void chats_note(struct chats *chats, const char *label, int error);
 /* Its state changed, or something of it is over. */
 void chats_changed(struct chats *chats);
+void chats_arm_sweep(struct chats *chats);
+/* Looks, later, whether what leaves is over. */
+void chats_reap_soon(struct chats *chats);
+/* Also one that leaves. NULL: none. */
+struct interface *chats_interface_any(const struct chats *chats, const char *name);
+
+/* apply.c */
+void chats_reap(struct chats *chats);
+
+/* load.c. Takes up what the store has for it, and starts it. */
+void interface_load(struct interface *interface);
 
 /* errand.c */
 void errands_free(struct chats *chats);
@@ -104,6 +121,10 @@ void interface_free(struct interface *interface);
 void interface_start(struct interface *interface);
 void interface_drain(struct interface *interface); /* receives no more */
 void interface_stop(struct interface *interface);
+/* The config has it no more: it receives nothing more, and messages without a run are left in the store. */
+void interface_leave(struct interface *interface);
+/* Whether nothing uses one that leaves. */
+bool interface_is_over(const struct interface *interface);
 bool interface_is_down(const struct interface *interface);
 /* Its process borrows from its edition, or is to be of it when it is started. */
 void interface_rebind(struct interface *interface);
@@ -129,7 +150,10 @@ int inbox_take_up(struct interface *interface, const struct store_incoming *inco
 void inbox_pump(struct interface *interface);
 /* The exchange is over: what waits behind it comes. It is gone when this returns. */
 void inbox_on_over(struct exchange *exchange);
-/* agentd stops: messages without a run are left for the next start. */
+/* The same, but the message is left for later: it waits here, if its interface leaves and may come back, else in the
+ * store, for the next start of agentd. */
+void inbox_put_back(struct exchange *exchange, int64_t seq);
+/* agentd stops, or the interface leaves: messages without a run are left. */
 void inbox_drain(struct interface *interface);
 void inbox_done(struct interface *interface);
 
@@ -137,7 +161,7 @@ void inbox_done(struct interface *interface);
 struct exchange *exchange_new(struct interface *interface, struct lane *lane, int64_t seq);
 void exchange_free(struct exchange *exchange);
 void exchange_begin(struct exchange *exchange);
-/* agentd stops: leaves it, if it waits for what may not come any more, and has no run. */
+/* Leaves it, if it waits for what may not come any more, and has no run. */
 void exchange_drain(struct exchange *exchange);
 struct lane *exchange_lane(const struct exchange *exchange);
 struct interface *exchange_interface(const struct exchange *exchange);
@@ -163,6 +187,8 @@ void outbox_on_gone(struct outbox *outbox, const char *reason);
 size_t outbox_waiting(const struct outbox *outbox);
 /* Whether something is being sent, or is about to be. */
 bool outbox_is_busy(const struct outbox *outbox);
+/* Whether an answer of the store, or of the process, is waited for. */
+bool outbox_awaits(const struct outbox *outbox);
 
 /* hook.c */
 struct hook_call;
@@ -190,6 +216,7 @@ void hook_pump(struct hook *hook);
 struct hook {
 	struct chats *chats; /* borrowed */
 	unsigned refs;
+	bool is_leaving;                      /* the config has it no more */
 	const struct hook_settings *settings; /* borrowed from its edition's era */
 	struct edition *edition;              /* as the config has it now */
 	unsigned generations;
@@ -201,6 +228,7 @@ struct hook {
 	uint64_t calls, last_call;
 	TAILQ_HEAD(hook_call_list, hook_call) waiting;
 	size_t waiting_count;
+	TAILQ_ENTRY(hook) link; /* while it leaves */
 };
 
 /* hook_process.c */
@@ -218,6 +246,7 @@ struct hook_process {
 };
 /* Of the hook, but it does not serve. NULL: memory is out. */
 struct hook_process *hook_process_new(struct hook *hook, struct edition *edition);
+void hook_process_free(struct hook_process *process);
 void hook_processes_free(struct hook *hook);
 void hook_start(struct hook *hook);
 void hook_drain(struct hook *hook); /* agentd stops: nobody waits for one that is not there */

@@ -1,9 +1,10 @@
 /*
  * load: what waits in the store when agentd starts: links, then replies, then messages, whose replies may be among
- * those.
+ * those. And what waits there for an interface that comes later.
  */
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "daemon/base/log.h"
 #include "daemon/chat/internal.h"
@@ -56,6 +57,17 @@ static void on_messages(void *arg, int error, const struct store_incoming *incom
 	loading_end(loading, error);
 }
 
+static int add_reply(struct interface *interface, const struct store_reply *reply)
+{
+	struct outbox_item item = { .id = reply->id,
+		.chat_id = reply->chat_id,
+		.run_id = reply->run_id,
+		.attempts = reply->attempts,
+		.parts = reply->parts,
+		.next_wall_ms = reply->next_wall_ms };
+	return outbox_add(interface->outbox, &item);
+}
+
 static void on_replies(
     void *arg, int error, const struct store_reply *replies, size_t count, const char *next)
 {
@@ -64,17 +76,11 @@ static void on_replies(
 	for (size_t i = 0; error == 0 && i < count; i++) {
 		struct interface *interface =
 		    chats_interface_find(loading->chats, replies[i].interface);
-		struct outbox_item item = { .id = replies[i].id,
-			.chat_id = replies[i].chat_id,
-			.run_id = replies[i].run_id,
-			.attempts = replies[i].attempts,
-			.parts = replies[i].parts,
-			.next_wall_ms = replies[i].next_wall_ms };
 		saw(loading->chats, replies[i].created_wall_ms); /* aside, too: it has its files */
 		if (replies[i].aside)
 			continue;
 		if (interface)
-			error = outbox_add(interface->outbox, &item);
+			error = add_reply(interface, &replies[i]);
 		else
 			loading->strays++;
 	}
@@ -107,4 +113,52 @@ void chats_load(struct chats *chats, void (*done)(void *arg, int error), void *a
 	}
 	free(loading); /* interfaces need a store, so there are none */
 	done(arg, 0);
+}
+
+/* Of one interface. What cannot wait in memory is taken up with the next start. */
+
+static void interface_on_loaded(struct interface *interface, int error)
+{
+	struct chats *chats = interface->chats;
+	struct timeval after = { .tv_sec = CHAT_AGAIN_MS / 1000 };
+	chats_note(chats, interface_label(interface), error);
+	if (error < 0 && error != -ESHUTDOWN) {
+		event_add(&interface->load_again, &after);
+		return;
+	}
+	interface->is_loading = false;
+	if (error == 0 && !chats->draining && !interface->is_leaving)
+		interface_start(interface);
+	interface_check_idle(interface);
+}
+
+static void on_its_messages(
+    void *arg, int error, const struct store_incoming *incomings, size_t count)
+{
+	struct interface *interface = arg;
+	for (size_t i = 0; error == 0 && i < count; i++)
+		if (strcmp(incomings[i].interface, interface_name(interface)) == 0)
+			inbox_take_up(interface, &incomings[i]);
+	interface_on_loaded(interface, error);
+}
+
+static void on_its_replies(
+    void *arg, int error, const struct store_reply *replies, size_t count, const char *next)
+{
+	(void)next;
+	struct interface *interface = arg;
+	for (size_t i = 0; error == 0 && i < count; i++)
+		if (!replies[i].aside &&
+		    strcmp(replies[i].interface, interface_name(interface)) == 0)
+			add_reply(interface, &replies[i]);
+	if (error == 0)
+		store_incoming_list(interface->chats->setup.store, on_its_messages, interface);
+	else
+		interface_on_loaded(interface, error);
+}
+
+void interface_load(struct interface *interface)
+{
+	interface->is_loading = true;
+	store_replies_all(interface->chats->setup.store, on_its_replies, interface);
 }

@@ -464,3 +464,8 @@ bool outbox_is_busy(const struct outbox *outbox)
 {
 	return outbox->busy > 0 || !TAILQ_EMPTY(&outbox->ready);
 }
+
+bool outbox_awaits(const struct outbox *outbox)
+{
+	return outbox->busy > 0;
+}
