@@ -62,6 +62,7 @@ int runs_cancel(struct client *client, const struct arguments *arguments);
 int sessions_list(struct client *client, const struct arguments *arguments);
 int sessions_show(struct client *client, const struct arguments *arguments);
 int sessions_delete(struct client *client, const struct arguments *arguments);
+int reload_run(struct client *client, const struct arguments *arguments);
 int restart_run(struct client *client, const struct arguments *arguments);
 int triggers_list(struct client *client, const struct arguments *arguments);
 int cron_run(struct client *client, const struct arguments *arguments);

@@ -1,77 +1,32 @@
 /* daemon: builds the parts, and stops them in order. */
-#include "daemon/daemon.h"
+#include "daemon/internal.h"
 
 #include <errno.h>
-#include <event2/event.h>
-#include <inttypes.h>
-#include <linux/landlock.h>
+#include <stdint.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 #include "daemon/auth/auth.h"
 #include "daemon/base/era.h"
 #include "daemon/base/log.h"
-#include "daemon/chat/chats.h"
 #include "daemon/dev.h"
-#include "daemon/http/api.h"
 #include "daemon/http/route.h"
-#include "daemon/http/server.h"
 #include "daemon/proc/fetch.h"
-#include "daemon/proc/notify.h"
 #include "daemon/proc/sockets.h"
-#include "daemon/run/registry.h"
 #include "daemon/run/run.h"
 #include "daemon/run/spool.h"
 #include "daemon/store/sqlite.h"
-#include "daemon/trigger/cron.h"
-#include "daemon/trigger/emit.h"
-#include "daemon/trigger/trigger.h"
 #include "daemon/upgrade.h"
-#include "daemon/version.h"
 
 #define MEMORY_SESSIONS 10000 /* kept without a store; those idle longest go first */
 #define SWEEP_MARGIN_MS 3600000
 
-enum phase {
-	PHASE_SERVING,
-	PHASE_SETTLING, /* an upgrade is due: nobody is accepted; who was before is still served */
-	PHASE_DRAINING, /* no new work; what is going on may end */
-	PHASE_STOPPING, /* no run is left; processes and connections end */
-};
-
-struct daemon {
-	struct event_base *base;          /* borrowed */
-	struct loaded now;                /* what is served: all of it is the era's */
-	const struct load_source *source; /* borrowed */
-	int host_fd;                      /* borrowed */
-	struct event *log_flush;
-	struct store *store;
-	struct spool *spool; /* NULL without a store that keeps runs */
-	struct runs *runs;
-	struct registry *registry;
-	struct triggers *triggers; /* the era's */
-	struct cron *cron;
-	struct emitter *emitter;
-	struct chats *chats;
-	struct dev *dev; /* NULL without dev mode */
-	struct api *api; /* the era's */
-	struct http_server *http;
-	struct notify *notify;   /* borrowed */
-	struct upgrade *upgrade; /* borrowed */
-	struct event *signals[5];
-	struct event *deadline; /* of the drain, then of the stop */
-	enum phase phase;
-	bool http_idle, has_control;
-};
-
 static void daemon_on_signal(evutil_socket_t signal, short what, void *arg);
 static void daemon_on_deadline(evutil_socket_t fd, short what, void *arg);
-static void daemon_reload(struct daemon *daemon, const char *why);
 static void daemon_on_change(void *arg);
 
 static void on_log_flush(evutil_socket_t fd, short what, void *arg)
@@ -244,10 +199,10 @@ static struct fetch *daemon_fetch(void *arg, const char *url,
 	return fetch_start(daemon->base, &setup);
 }
 
-static int daemon_start_auth(struct daemon *daemon)
+int daemon_start_auth(struct daemon *daemon, struct auth *auth)
 {
 	struct auth_fetcher fetcher = { .start = daemon_fetch, .stop = fetch_stop, .arg = daemon };
-	return auth_start(daemon->now.auth, daemon->base, &fetcher) < 0 ? EX_OSERR : 0;
+	return auth_start(auth, daemon->base, &fetcher) < 0 ? EX_OSERR : 0;
 }
 
 /* What was going on when agentd ended last. */
@@ -311,20 +266,25 @@ static void daemon_on_deliver(void *arg, const struct trigger *trigger, const ch
 	chats_deliver(daemon->chats, interface, chat, run_id, done, done_arg);
 }
 
-/* After the runs: those of schedules may be going on again. And after the chats: the answer of one that is over may
- * have to be delivered. */
-static int daemon_load_cron(struct daemon *daemon)
+struct cron *daemon_make_cron(struct daemon *daemon, const struct triggers *triggers)
 {
 	struct cron_setup setup = {
 		.base = daemon->base,
 		.store = daemon->store,
 		.runs = daemon->runs,
-		.triggers = daemon->triggers,
+		.triggers = triggers,
 		.deliver = daemon_on_deliver,
 		.arg = daemon,
 	};
+	return cron_new(&setup);
+}
+
+/* After the runs: those of schedules may be going on again. And after the chats: the answer of one that is over may
+ * have to be delivered. */
+static int daemon_load_cron(struct daemon *daemon)
+{
 	struct daemon_loading loading = { 0 };
-	if (!(daemon->cron = cron_new(&setup)))
+	if (!(daemon->cron = daemon_make_cron(daemon, daemon->triggers)))
 		return EX_OSERR;
 	cron_load(daemon->cron, on_loaded, &loading);
 	while (!loading.done)
@@ -398,7 +358,7 @@ static void triggers_release(void *arg)
 	triggers_free(arg);
 }
 
-static int make_triggers(
+int daemon_make_triggers(
     const struct daemon *daemon, const struct loaded *loaded, struct triggers **ret)
 {
 	struct triggers *triggers = triggers_new(loaded->settings, daemon->registry);
@@ -412,8 +372,13 @@ static int make_triggers(
 	return 0;
 }
 
-static int make_api(const struct daemon *daemon, const struct loaded *loaded,
-    struct triggers *triggers, struct api **ret)
+static void daemon_on_asked(void *arg, api_reloaded_fn *done, void *done_arg)
+{
+	daemon_reload(arg, "told to over HTTP", done, done_arg);
+}
+
+int daemon_make_api(const struct daemon *daemon, const struct loaded *loaded,
+    struct triggers *triggers, struct cron *cron, struct api **ret)
 {
 	struct api *api = calloc(1, sizeof(*api));
 	if (!api || era_give(loaded->era, free, api) < 0) {
@@ -424,11 +389,14 @@ static int make_api(const struct daemon *daemon, const struct loaded *loaded,
 		.auth = loaded->auth,
 		.registry = daemon->registry,
 		.triggers = triggers,
-		.cron = daemon->cron,
+		.cron = cron,
 		.chats = daemon->chats,
 		.runs = daemon->runs,
 		.store = daemon->store,
-		.build = daemon->dev ? dev_build(daemon->dev) : NULL };
+		.build = daemon->dev ? dev_build(daemon->dev) : NULL,
+		.draining = &daemon->draining,
+		.reload = daemon_on_asked,
+		.arg = (void *)(uintptr_t)daemon };
 	*ret = api;
 	return 0;
 }
@@ -437,7 +405,7 @@ static int make_api(const struct daemon *daemon, const struct loaded *loaded,
 
 static void daemon_on_file(void *arg, const char *why)
 {
-	daemon_reload(arg, why);
+	daemon_reload(arg, why, NULL, NULL);
 }
 
 static int daemon_open_dev(struct daemon *daemon)
@@ -454,7 +422,7 @@ static int daemon_open_dev(struct daemon *daemon)
 	return 0;
 }
 
-static void configure_http(struct daemon *daemon)
+void daemon_configure_http(struct daemon *daemon)
 {
 	const struct settings *settings = daemon->now.settings;
 	struct http_rules rules = {
@@ -468,10 +436,11 @@ static void configure_http(struct daemon *daemon)
 
 static int daemon_open_http(struct daemon *daemon)
 {
-	if (make_api(daemon, &daemon->now, daemon->triggers, &daemon->api) < 0 ||
+	if (daemon_make_api(daemon, &daemon->now, daemon->triggers, daemon->cron, &daemon->api) <
+		0 ||
 	    !(daemon->http = http_server_new(daemon->base, route_request)))
 		return EX_OSERR;
-	configure_http(daemon);
+	daemon_configure_http(daemon);
 	int error = daemon_add_signals(daemon); /* before anybody can come */
 	if (error == 0)
 		error = daemon_listen(daemon);
@@ -503,9 +472,7 @@ int daemon_new(struct event_base *base, const struct daemon_setup *setup, struct
 		goto fail;
 	runs_begin_era(daemon->runs, daemon->now.era);
 	struct registry_setup registry = {
-		.era = daemon->now.era,
-		.settings = daemon->now.settings,
-		.images = daemon->now.images,
+		.config = { daemon->now.era, daemon->now.settings, daemon->now.images },
 		.host_fd = setup->host_fd,
 		.runs = daemon->runs,
 		.changed = daemon_on_change,
@@ -514,16 +481,19 @@ int daemon_new(struct event_base *base, const struct daemon_setup *setup, struct
 	};
 	if (!(daemon->registry = registry_new(base, &registry)))
 		goto fail;
-	if (make_triggers(daemon, &daemon->now, &daemon->triggers) < 0)
+	if (daemon_make_triggers(daemon, &daemon->now, &daemon->triggers) < 0)
 		goto fail;
 	if (!(daemon->emitter = emitter_new(daemon->runs, daemon->triggers)))
 		goto fail;
-	if ((error = daemon_recover(daemon)) || (error = daemon_start_auth(daemon)) ||
+	if ((error = daemon_recover(daemon)) ||
+	    (error = daemon_start_auth(daemon, daemon->now.auth)) ||
 	    (error = daemon_load_chats(daemon)) || (error = daemon_load_cron(daemon)))
 		goto fail;
 	daemon_sweep_spool(daemon); /* all that goes on is known */
 	error = EX_OSERR;
 	if (!(daemon->deadline = event_new(base, -1, 0, daemon_on_deadline, daemon)))
+		goto fail;
+	if (!(daemon->reload = reload_new(daemon)))
 		goto fail;
 	if ((error = daemon_open_dev(daemon)) || (error = daemon_open_http(daemon)))
 		goto fail;
@@ -547,6 +517,7 @@ void daemon_free(struct daemon *daemon)
 			event_free(daemon->signals[i]);
 	if (daemon->deadline)
 		event_free(daemon->deadline);
+	reload_free(daemon->reload);
 	upgrade_stop_check(daemon->upgrade);
 	if (daemon->runs)
 		runs_drain(daemon->runs, NULL, NULL); /* whoever waited for it is gone */
@@ -573,78 +544,6 @@ void daemon_free(struct daemon *daemon)
 
 /* Serving. */
 
-/* Who runs agentd beside what its agents write should know why that fails. */
-static void daemon_say_hidden(const struct settings *settings)
-{
-	if (settings->hidden.count == 0 ||
-	    syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION) < 1)
-		return;
-	const char *file = settings->hidden.items[0];
-	log_info("plugins cannot read %s, nor make or rename files beside it", file);
-}
-
-static void daemon_say_chats(const struct daemon *daemon)
-{
-	const struct interface *interface;
-	const struct hook *hook;
-	for (size_t i = 0; (interface = chats_interface_at(daemon->chats, i)); i++) {
-		const struct interface_settings *settings = interface_settings(interface);
-		const struct descriptor *plugin = interface_descriptor(interface);
-		log_info("%s: %s %s from %s, for agent %s%s", settings->instance.label,
-		    plugin->name, plugin->version, settings->instance.plugin_path, settings->agent,
-		    settings->open ? " (open to everybody)" : "");
-		for (size_t j = 0; j < settings->path_count; j++)
-			log_info("%s %s is answered by %s", settings->paths[j].method,
-			    settings->paths[j].path, settings->instance.label);
-	}
-	for (size_t i = 0; (hook = chats_hook_at(daemon->chats, i)); i++) {
-		const struct descriptor *plugin = hook_descriptor(hook);
-		log_info("%s: %s %s from %s", hook_settings(hook)->instance.label, plugin->name,
-		    plugin->version, hook_settings(hook)->instance.plugin_path);
-	}
-}
-
-static void daemon_say_triggers(const struct daemon *daemon)
-{
-	const struct trigger *trigger;
-	for (enum trigger_kind kind = 0; kind < TRIGGER_KINDS; kind++)
-		for (size_t i = 0; (trigger = triggers_at(daemon->triggers, kind, i)); i++)
-			log_info("%s runs %s", trigger->source,
-			    agent_settings(trigger->agent)->instance.label);
-}
-
-static void daemon_banner(const struct daemon *daemon)
-{
-	const struct provider_settings *auth = daemon->now.settings->http.auth;
-	const struct agent *agent;
-	const char *address;
-	log_info("agentd %s serves \"%s\" (pid %d)", AGENTD_VERSION, daemon->now.settings->name,
-	    getpid());
-	for (size_t i = 0; (agent = registry_at(daemon->registry, i)); i++) {
-		const struct descriptor *plugin = agent_descriptor(agent);
-		log_info("%s: %s %s from %s%s", agent_settings(agent)->instance.label, plugin->name,
-		    plugin->version, agent_settings(agent)->instance.plugin_path,
-		    agent == registry_default(daemon->registry) ? " (default)" : "");
-	}
-	daemon_say_chats(daemon);
-	daemon_say_triggers(daemon);
-	daemon_say_hidden(daemon->now.settings);
-	if (daemon->now.settings->store.enabled)
-		log_info("runs and sessions are kept in %s", daemon->now.settings->store.path);
-	else
-		log_info("sessions are kept in memory: they end with this process; runs are not "
-			 "kept, so no background runs and no Idempotency-Key");
-	for (size_t i = 0; (address = http_server_address(daemon->http, i)); i++)
-		log_info("listening on %s%s (%s%s)", strncmp(address, "unix:", 5) ? "http://" : "",
-		    address, auth ? "auth " : "no auth", auth ? auth->name : "");
-	if (!http_server_address(daemon->http, 0))
-		log_info("HTTP is off (http.enabled, http.listen)");
-	if (daemon->dev)
-		dev_say(daemon->dev);
-	if (daemon->has_control)
-		log_info("agentctl finds it at %s", daemon->now.settings->control.socket);
-}
-
 static void daemon_notify_ready(const struct daemon *daemon)
 {
 	char status[128], interfaces[64] = "";
@@ -660,7 +559,7 @@ int daemon_run(struct daemon *daemon)
 {
 	registry_start(daemon->registry);
 	chats_start(daemon->chats);
-	daemon_banner(daemon);
+	daemon_say_all(daemon);
 	daemon_notify_ready(daemon);
 	cron_start(daemon->cron);
 	event_base_dispatch(daemon->base);
@@ -670,45 +569,6 @@ int daemon_run(struct daemon *daemon)
 		notify_send(daemon->notify, "WATCHDOG=1"); /* until the next feeds it */
 	}
 	return 0;
-}
-
-static void daemon_dump_chats(const struct daemon *daemon)
-{
-	const struct interface *interface;
-	const struct hook *hook;
-	for (size_t i = 0; (interface = chats_interface_at(daemon->chats, i)); i++) {
-		struct interface_view view;
-		interface_look(interface, &view);
-		log_info("state: %s: %s, pid %d, generation %u, %u restarts, %" PRIu64
-			 " received, %" PRIu64 " answered, %" PRIu64 " failed, %zu waiting",
-		    interface_settings(interface)->instance.label, state_name(view.state), view.pid,
-		    view.generation, view.restarts, view.received, view.answered, view.failed,
-		    view.waiting);
-	}
-	for (size_t i = 0; (hook = chats_hook_at(daemon->chats, i)); i++) {
-		struct hook_view view;
-		hook_look(hook, &view);
-		log_info("state: %s: %s, pid %d, generation %u, %u restarts, %" PRIu64
-			 " calls, %zu waiting",
-		    hook_settings(hook)->instance.label, state_name(view.state), view.pid,
-		    view.generation, view.restarts, view.calls, view.waiting);
-	}
-}
-
-static void daemon_dump(const struct daemon *daemon)
-{
-	const struct agent *agent;
-	log_info("state: %zu runs have not ended", runs_live(daemon->runs));
-	for (size_t i = 0; (agent = registry_at(daemon->registry, i)); i++) {
-		struct agent_view view;
-		agent_look(agent, &view);
-		log_info(
-		    "state: %s: %s, pid %d, generation %u, %u restarts, %zu running, %zu queued",
-		    agent_settings(agent)->instance.label, state_name(view.state),
-		    view.pid_count ? view.pids[0] : 0, view.generation, view.restarts, view.running,
-		    view.queued);
-	}
-	daemon_dump_chats(daemon);
 }
 
 /* Stopping: drain, then processes and connections, then the loop. */
@@ -760,7 +620,7 @@ static void daemon_drain(struct daemon *daemon)
 	daemon->phase = PHASE_DRAINING;
 	cron_stop(daemon->cron);
 	chats_drain(daemon->chats);
-	daemon->api->draining = true;
+	daemon->draining = true;
 	daemon_arm(daemon, drain_ms);
 	http_server_drain(daemon->http, daemon_on_http_idle, daemon);
 	runs_drain(daemon->runs, daemon_on_runs_idle, daemon);
@@ -839,22 +699,16 @@ static void daemon_stop(struct daemon *daemon)
 	}
 }
 
-static void daemon_reload(struct daemon *daemon, const char *why)
-{
-	if (daemon->phase == PHASE_SERVING)
-		log_warn("%s; this build cannot reload: restart it to read the config again", why);
-}
-
 static void daemon_on_signal(evutil_socket_t signal, short what, void *arg)
 {
 	(void)what;
 	struct daemon *daemon = arg;
 	switch (signal) {
 	case SIGHUP:
-		daemon_reload(daemon, "told to by SIGHUP");
+		daemon_reload(daemon, "told to by SIGHUP", NULL, NULL);
 		return;
 	case SIGUSR1:
-		daemon_dump(daemon);
+		daemon_say_state(daemon);
 		return;
 	case SIGUSR2:
 		daemon_upgrade(daemon);

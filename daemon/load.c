@@ -41,14 +41,21 @@ static void auth_release(void *arg)
 	auth_free(arg);
 }
 
-static void load_end(struct load *load, const struct loaded *loaded)
+void load_stop(struct load *load)
 {
-	load->setup.done(load->setup.arg, loaded, load->errors, load->notes);
+	if (!load)
+		return;
 	settings_unref(load->settings); /* before the images, whose option tables it borrows */
 	trials_free(load->trials);
 	conf_errors_free(load->errors);
 	conf_errors_free(load->notes);
 	free(load);
+}
+
+static void load_end(struct load *load, const struct loaded *loaded)
+{
+	load->setup.done(load->setup.arg, loaded, load->errors, load->notes);
+	load_stop(load);
 }
 
 /* Gives something to the era, or releases it at once. */
@@ -132,9 +139,10 @@ static struct settings *read_settings(const struct load *load)
 	return settings;
 }
 
-int load_start(const struct load_setup *setup)
+int load_start(const struct load_setup *setup, struct load **ret)
 {
 	struct load *load = calloc(1, sizeof(*load));
+	*ret = NULL;
 	if (!load)
 		return -ENOMEM;
 	load->setup = *setup;
@@ -167,6 +175,7 @@ int load_start(const struct load_setup *setup)
 		.arg = load,
 	};
 	load->trials = trials_new(&trials);
+	*ret = load; /* before `done` may come, which may ask for another */
 	if (load->trials)
 		trials_start(load->trials);
 	else

@@ -51,7 +51,8 @@ struct load_setup {
 	void *arg;
 };
 
-/* 0, or -ENOMEM: `done` is not called. */
-int load_start(const struct load_setup *setup);
+/* 0, or -ENOMEM: `done` is not called. *ret is to be stopped with, until `done` has been called, or NULL. */
+int load_start(const struct load_setup *setup, struct load **ret);
+void load_stop(struct load *load); /* NULL is fine; `done` is not called */
 
 #endif

@@ -94,10 +94,8 @@ static struct arguments parse_arguments(int argc, char **argv)
 /* Where the log goes: what systemd reads, what a person reads, or what a machine reads. */
 static void open_log(const struct settings *settings)
 {
-	static const char *const levels[] = { "error", "warn", "info", "debug" };
 	const char *word = settings->log_format_word, *journal = getenv("JOURNAL_STREAM");
 	enum log_format format = LOG_FORMAT_JSON;
-	enum log_level level = LOG_LEVEL_INFO;
 	struct stat st;
 	char stream[64] = "";
 	if (fstat(STDERR_FILENO, &st) == 0)
@@ -108,10 +106,7 @@ static void open_log(const struct settings *settings)
 		format = LOG_FORMAT_JOURNAL;
 	else if (strcmp(word, "text") == 0 || (automatic && isatty(STDERR_FILENO)))
 		format = LOG_FORMAT_TEXT;
-	for (size_t i = 0; i < sizeof(levels) / sizeof(levels[0]); i++)
-		if (strcmp(levels[i], settings->log_level_word) == 0)
-			level = (enum log_level)i;
-	log_open(STDERR_FILENO, format, level);
+	log_open(STDERR_FILENO, format, settings_log_level(settings));
 	if (format == LOG_FORMAT_JOURNAL)
 		log_open_journal(
 		    JOURNAL_SOCKET); /* without it lines go to stderr, with their level */
@@ -237,7 +232,8 @@ static int serve(struct event_base *base, const struct arguments *arguments,
 	/* So early, since after an upgrade a watchdog goes on. */
 	if (serves && !(start.notify = notify_new(base)))
 		return EX_OSERR;
-	int code = load_start(&setup) < 0 ? EX_OSERR : 0;
+	struct load *load;
+	int code = load_start(&setup, &load) < 0 ? EX_OSERR : 0;
 	if (code == 0 && !start.is_over)
 		event_base_dispatch(base);
 	if (code == 0)

@@ -20,6 +20,7 @@ struct trial {
 	struct image *image; /* NULL: cannot even be read */
 	struct probe *probe;
 	char error[512]; /* "": it loads */
+	bool is_served;  /* what lay there before is */
 };
 
 struct trials {
@@ -50,6 +51,9 @@ static void trial_start(struct trial *trial, const struct supervision *supervisi
 {
 	const struct trials_setup *given = &trial->trials->setup;
 	char reason[256];
+	for (size_t i = 0; i < given->known_count; i++)
+		trial->is_served |=
+		    given->known[i] && strcmp(image_path(given->known[i]), trial->path) == 0;
 	for (size_t i = 0; i < given->known_count; i++)
 		if (given->known[i] && image_is_of(given->known[i], trial->path)) {
 			trial->image = image_ref(given->known[i]);
@@ -200,7 +204,8 @@ static void take_named(struct settings *settings, size_t i, const struct trial *
 		take(settings, i, image_descriptor(trial->image), errors, notes);
 }
 
-/* The drop-in folder. What is wrong with a file in it must not keep agentd from starting. */
+/* The drop-in folder. What is wrong with a file in it must not keep agentd from starting; but where a good one lay that
+ * is served, a reload is refused, since that goes on. */
 
 /* Whether it could be served, or else a note that says why not. */
 static bool can_serve(const struct trial *trial, struct conf_errors *notes)
@@ -262,8 +267,8 @@ static void sort_drop_in(
 }
 
 /* In the order of their names: of two that want the same path the first has it. */
-static void sort_drop_ins(
-    struct settings *settings, struct trial *trials, size_t count, struct conf_errors *notes)
+static void sort_drop_ins(struct settings *settings, struct trial *trials, size_t count,
+    struct conf_errors *errors, struct conf_errors *notes)
 {
 	for (size_t i = 0, before; i < settings->agent_count;
 	     i += settings->agent_count == before) {
@@ -271,7 +276,7 @@ static void sort_drop_ins(
 		const struct instance_settings *instance = &settings->agents[i].instance;
 		const struct trial *trial = find_trial(trials, count, instance->plugin_path);
 		if (instance->dropped_in && trial)
-			sort_drop_in(settings, i, trial, notes);
+			sort_drop_in(settings, i, trial, trial->is_served ? errors : notes);
 	}
 }
 
@@ -284,7 +289,7 @@ static void take_all(struct settings *settings, struct trial *trials, size_t cou
 		if (trial && !instance->dropped_in)
 			take_named(settings, i, trial, errors, notes);
 	}
-	sort_drop_ins(settings, trials, count, notes);
+	sort_drop_ins(settings, trials, count, errors, notes);
 }
 
 static struct image **collect(const struct settings *settings, struct trial *trials, size_t count)

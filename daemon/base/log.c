@@ -66,6 +66,11 @@ void log_close_journal(void)
 	log_state.journal = -1;
 }
 
+void log_set_level(enum log_level level)
+{
+	log_state.level = level;
+}
+
 bool log_enabled(enum log_level level)
 {
 	return level <= log_state.level;

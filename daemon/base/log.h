@@ -34,6 +34,7 @@ void log_close_journal(void);
 /* Called when lines wait in the buffer; NULL (the default): every line goes out at once. */
 void log_on_pending(void (*pending)(void *arg), void *arg);
 void log_flush(void);
+void log_set_level(enum log_level level);
 bool log_enabled(enum log_level level);
 
 void log_write(enum log_level level, const struct log_field *fields, size_t count,

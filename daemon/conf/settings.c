@@ -506,3 +506,12 @@ struct conf_node *settings_tree_for(
 	}
 	return tree;
 }
+
+enum log_level settings_log_level(const struct settings *settings)
+{
+	static const char *const words[] = { "error", "warn", "info", "debug" };
+	size_t level = 0;
+	while (strcmp(words[level], settings->log_level_word) != 0)
+		level++; /* the table takes no others */
+	return (enum log_level)level;
+}

@@ -18,6 +18,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "daemon/base/log.h"
 #include "daemon/conf/conf.h"
 #include "daemon/conf/schema.h"
 
@@ -255,6 +256,8 @@ int settings_place_sockets(
 void settings_turn_dev_on(struct settings *settings, struct conf_errors *errors);
 struct settings *settings_ref(struct settings *settings);
 void settings_unref(struct settings *settings);
+
+enum log_level settings_log_level(const struct settings *settings);
 
 /* Whatever has a plugin, in one order: agents, interfaces, hooks. Borrowed, and where it is only until one
  * is dropped. */

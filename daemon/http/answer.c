@@ -177,7 +177,7 @@ static void start_written(struct beginning *beginning)
 		    request, PROBLEM_SESSION_BUSY, "another run of this session is going on");
 	else if (request)
 		answer_with(request, run, beginning->answer, beginning->cancels);
-	if (!durable || !beginning->wait->api->draining)
+	if (!durable || !*beginning->wait->api->draining)
 		run_start(run);
 	else /* with the next start of agentd */
 		run_keep_spool(run);

@@ -15,7 +15,15 @@ struct trigger;
 struct triggers;
 struct route_params;
 
-/* All borrowed. */
+/* What came of reading the config again: mistakes, if it was not good, and what is worth a warning. Borrowed for the
+ * call. */
+struct api_reloaded {
+	bool is_good;
+	struct conf_errors *errors, *notes;
+};
+typedef void api_reloaded_fn(void *arg, const struct api_reloaded *result);
+
+/* All borrowed. Each config has its own; the last of it are agentd's. */
 struct api {
 	const struct settings *settings;
 	struct auth *auth;
@@ -26,7 +34,10 @@ struct api {
 	struct runs *runs;
 	struct store *store;
 	const struct build *build; /* in dev mode; else NULL */
-	bool draining;
+	const bool *draining;
+	/* Reads the config again; `done` is called once, maybe before this returns. */
+	void (*reload)(void *arg, api_reloaded_fn *done, void *done_arg);
+	void *arg;
 };
 
 typedef void api_handler(
@@ -60,6 +71,8 @@ void api_path(struct api *api, struct http_request *request, struct interface *i
 api_handler api_outbox_list, api_outbox_retry, api_outbox_delete;
 /* api_identities.c */
 api_handler api_identities_list, api_identities_get, api_identities_put, api_identities_delete;
+/* api_reload.c */
+api_handler api_reload;
 /* api_triggers.c */
 api_handler api_triggers_list;
 /* One as the list has it. */

@@ -59,11 +59,11 @@ void api_ready(struct api *api, struct http_request *request, const struct route
 	(void)params;
 	struct buf body = { 0 }, missing = { 0 };
 	add_all_missing(&missing, api);
-	bool ready = missing.length == 0 && !api->draining;
+	bool ready = missing.length == 0 && !*api->draining;
 	buf_addf(&body, "{\"status\":\"%s\",\"not_ready\":[%.*s]}\n",
-	    ready           ? "ready"
-	    : api->draining ? "draining"
-			    : "not ready",
+	    ready            ? "ready"
+	    : *api->draining ? "draining"
+			     : "not ready",
 	    (int)missing.length, missing.data ? missing.data : "");
 	buf_done(&missing);
 	http_reply(request, ready ? 200 : 503, "application/json", &body);

@@ -118,7 +118,7 @@ void api_path(struct api *api, struct http_request *request, struct interface *i
 	struct buf headers = { 0 };
 	if (caller_is_page(request))
 		return;
-	if (api->draining) {
+	if (*api->draining) {
 		http_add_header(request, "Retry-After", "1");
 		problem_reply(request, PROBLEM_DRAINING, "agentd is stopping");
 		return;

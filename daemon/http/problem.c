@@ -33,6 +33,9 @@ static const struct problem_view table[PROBLEM_COUNT] = {
 	    "the body is declared as something that is not text" },
 	[PROBLEM_IDEMPOTENCY_MISMATCH] = { 422, "idempotency_mismatch", "Idempotency Mismatch",
 	    "this `Idempotency-Key` came with another request before" },
+	[PROBLEM_CONFIG_INVALID] = { 422, "config_invalid", "Config Invalid",
+	    "the config has mistakes, or asks for what cannot be had; agentd goes on with the one before. `detail` "
+	    "has a line for each" },
 	[PROBLEM_RATE_LIMITED] = { 429, "rate_limited", "Rate Limited",
 	    "too many requests; `Retry-After` says when to come again" },
 	[PROBLEM_INTERNAL] = { 500, "internal", "Internal Server Error",

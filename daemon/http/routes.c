@@ -37,6 +37,12 @@ const struct route routes[] = {
 	  "What there is to measure, for Prometheus",
 	  "In the text format 0.0.4. Counters begin with the process.",
 	  .replies = { TEXT("text/plain", "the metrics") } },
+	{ HTTP_POST, "/reload", ROUTE_ADMIN, api_reload, "daemon", "reload",
+	  "Read the config again, and serve it",
+	  "As SIGHUP does. Answers when the new one is served. Only what has changed is touched: new processes take "
+	  "the place of an agent's once they are ready, and those that there were end what they have begun. A config "
+	  "with mistakes, or a plugin that cannot be loaded, changes nothing.",
+	  .replies = { JSON(200, "Reloaded", "the new config is served") }, .problems = P(CONFIG_INVALID) },
 	{ HTTP_POST, "/run", ROUTE_USER, api_run, "runs", "run",
 	  "Run the default agent, or the one that `agent` names",
 	  "Answers when the run has ended; with `stream` as it goes; with `background` at once. A client that "

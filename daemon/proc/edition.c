@@ -44,6 +44,12 @@ void edition_unref(struct edition *edition)
 	free(edition);
 }
 
+void edition_leave_era(struct edition *edition)
+{
+	era_unref(edition->setup.era);
+	edition->setup.era = NULL;
+}
+
 static bool is_same_list(const struct schema_list *a, const struct schema_list *b)
 {
 	bool same = a->count == b->count;

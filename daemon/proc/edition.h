@@ -24,6 +24,8 @@ struct edition_setup {
 struct edition *edition_new(const struct edition_setup *setup);
 struct edition *edition_ref(struct edition *edition);
 void edition_unref(struct edition *edition); /* NULL is fine */
+/* Lets its era go: from now on whoever has it sees to it that it is gone before that is over. */
+void edition_leave_era(struct edition *edition);
 /* Whether processes of the one are as good as those of the other. */
 bool edition_is_alike(const struct edition *a, const struct edition *b);
 struct image *edition_image(const struct edition *edition);

@@ -392,10 +392,10 @@ static struct watch_item *items_copy(const struct watch_item *items, size_t coun
 	return NULL;
 }
 
-static bool watch_covers(const struct watch *watch, const char *path)
+static bool items_cover(const struct watch_item *items, size_t count, const char *path)
 {
-	for (size_t i = 0; i < watch->item_count; i++) {
-		const struct watch_item *item = &watch->items[i];
+	for (size_t i = 0; i < count; i++) {
+		const struct watch_item *item = &items[i];
 		size_t n = strlen(item->path);
 		if (strcmp(item->path, path) == 0 ||
 		    (item->kind != WATCH_FILE && strncmp(item->path, path, n) == 0 &&
@@ -405,9 +405,10 @@ static bool watch_covers(const struct watch *watch, const char *path)
 	return false;
 }
 
-/* What is in both sets stays as it was seen last, so that a change of it, or its end, is not lost. Consumes
+/* What is in both sets stays as it was seen last, so that a change of it, its coming or its end, is not lost. Consumes
  * `now`. -ENOMEM, or whether there is such a change. */
-static int watch_keep_seen(struct watch *watch, struct snapshot *now)
+static int watch_keep_seen(
+    struct watch *watch, const struct watch_item *before, size_t count_before, struct snapshot *now)
 {
 	struct snapshot *seen = &watch->seen;
 	struct snapshot_file *files = calloc(seen->count + now->count + 1, sizeof(*files));
@@ -419,11 +420,14 @@ static int watch_keep_seen(struct watch *watch, struct snapshot *now)
 		struct snapshot_file *old = i < seen->count ? &seen->files[i] : NULL;
 		struct snapshot_file *new = j < now->count ? &now->files[j] : NULL;
 		int order = !old ? 1 : !new ? -1 : strcmp(old->path, new->path);
-		bool is_kept = order == 0 || (order < 0 && watch_covers(watch, old->path));
+		bool is_kept = order == 0 || (order < 0 && items_cover(watch->items,
+							       watch->item_count, old->path));
+		bool has_come = order > 0 && items_cover(before, count_before, new->path);
+		has_changed |= has_come;
 		has_changed |= is_kept && (order < 0 || !snapshot_is_same(old, new));
-		if (is_kept || order > 0)
+		if (is_kept || (order > 0 && !has_come))
 			files[count++] = is_kept ? *old : *new;
-		if (order == 0)
+		if (order == 0 || has_come)
 			free(new->path);
 		else if (order < 0 && !is_kept)
 			free(old->path);
@@ -446,7 +450,7 @@ int watch_set(struct watch *watch, const struct watch_item *items, size_t count)
 	watch->items = copies;
 	watch->item_count = count;
 	int error = watch_take(watch, &now);
-	if (error == 0 && (error = watch_keep_seen(watch, &now)) >= 0) {
+	if (error == 0 && (error = watch_keep_seen(watch, before, count_before, &now)) >= 0) {
 		items_free(before, count_before);
 		if (error)
 			watch_stir(watch);

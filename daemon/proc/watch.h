@@ -32,7 +32,7 @@ typedef void watch_changed_fn(void *arg, const char *const *paths, size_t count)
 int watch_new(struct event_base *base, watch_changed_fn *changed, void *arg, struct watch **ret);
 void watch_free(struct watch *watch);
 /* Puts this set in the place of the one before; copied. What has changed since it was seen last, and is in
- * both, is told of all the same; a file that is new in the set is taken as it is now. 0; -ENOMEM, and the set
+ * both, is told of all the same, also that it has come; a file of an item that was not in the set before is taken as it is now. 0; -ENOMEM, and the set
  * is as it was; or what is the matter although all that can be watched is: -E2BIG if it is too much, or
  * what inotify says, such as -ENOSPC. */
 int watch_set(struct watch *watch, const struct watch_item *items, size_t count);

@@ -73,14 +73,21 @@ void agent_stop(struct agent *agent)
 	}
 }
 
-/* Durable ones could wait for ever. */
-void agent_leave(struct agent *agent)
+/* Durable ones as well: they would wait for ever. */
+static void agent_turn_away(struct agent *agent)
 {
 	struct run *run;
-	agent_stop(agent);
 	while ((run = TAILQ_FIRST(&agent->queue)) || (run = TAILQ_FIRST(&agent->suspects)))
 		run_end(run, RUN_FAILED, run->durable ? RUN_INTERRUPTED : RUN_AGENT_UNAVAILABLE,
-		    "agentd has no such agent any more");
+		    "the config has no such agent any more");
+}
+
+void agent_leave(struct agent *agent)
+{
+	agent_stop(agent);
+	agent->left = true;
+	agent_turn_away(agent);
+	edition_leave_era(agent->edition);
 }
 
 bool agent_is_down(const struct agent *agent)
@@ -161,6 +168,8 @@ static uint64_t agent_retry_at_wall_ms(const struct agent *agent)
 enum run_code agent_admit(const struct agent *agent, bool durable)
 {
 	const struct agent_settings *settings = agent->setup.config.settings;
+	if (agent->left)
+		return RUN_AGENT_UNAVAILABLE;
 	if (durable) /* they are in the store, but here as well */
 		return agent->waiting_durable < DURABLE_MAX ? RUN_OK : RUN_OVERLOADED;
 	if (!agent_is_available(agent))
@@ -248,7 +257,9 @@ void agent_submit(struct agent *agent, struct run *run)
 {
 	run->waits_in = RUN_IN_QUEUE;
 	TAILQ_INSERT_TAIL(&agent->queue, run, queued);
-	if (agent_is_available(agent))
+	if (agent->left)
+		agent_turn_away(agent);
+	else if (agent_is_available(agent))
 		agent_pump(agent);
 	else
 		agent_refuse_queued(agent);
@@ -259,7 +270,10 @@ void agent_suspect(struct agent *agent, struct run *run)
 	agent_count(agent, run);
 	run->waits_in = RUN_IN_SUSPECTS;
 	TAILQ_INSERT_TAIL(&agent->suspects, run, queued);
-	agent_pump(agent);
+	if (agent->left)
+		agent_turn_away(agent);
+	else
+		agent_pump(agent);
 }
 
 void agent_withdraw(struct agent *agent, struct run *run)

@@ -6,13 +6,18 @@
 
 struct registry;
 
+/* What a config has of them: the era's, and borrowed from it. */
+struct registry_config {
+	struct era *era;
+	const struct settings *settings; /* options are checked */
+	struct image *const *images;     /* one for each agent, in order */
+};
+
 struct registry_setup {
-	struct era *era;             /* what the next two are borrowed from */
-	struct settings *settings;   /* options are checked */
-	struct image *const *images; /* one for each agent, in order; references are taken */
-	int host_fd;                 /* borrowed */
-	struct runs *runs;           /* borrowed */
-	void (*changed)(void *arg);  /* some agent's state changed */
+	struct registry_config config;
+	int host_fd;                /* borrowed */
+	struct runs *runs;          /* borrowed */
+	void (*changed)(void *arg); /* some agent's state changed */
 	/* A plugin emits an event: agent.h. */
 	void (*emit)(void *arg, struct agent *agent, struct frame_text event,
 	    struct frame_text json, void (*done)(void *arg), void *done_arg);
@@ -21,6 +26,11 @@ struct registry_setup {
 
 struct registry *registry_new(struct event_base *base, const struct registry_setup *setup);
 void registry_free(struct registry *registry);
+
+/* Goes by another config from now on: agents keep their names, and what has not changed of them goes on (agent.h); new
+ * ones are started; those that are gone are freed once nothing of the config before is left. 0 or -ENOMEM: then some of
+ * them may go by it already. */
+int registry_apply(struct registry *registry, const struct registry_config *config);
 
 void registry_start(struct registry *registry);
 void registry_stop(struct registry *registry);

@@ -255,6 +255,16 @@ static void agent_rebind(struct agent *agent, struct edition *before)
 			worker_rebind(worker, agent->edition, &child);
 }
 
+/* One that had failed for good may work now: what it needs need not be in its config. */
+static void agent_try_failed(struct agent *agent)
+{
+	struct worker *worker;
+	TAILQ_FOREACH (worker, &agent->workers, link)
+		if (!agent->stopping && worker->edition == agent->edition &&
+		    child_state(worker->child) == STATE_FAILED)
+			child_up(worker->child);
+}
+
 int agent_reconfigure(struct agent *agent, const struct agent_config *config)
 {
 	struct edition_setup setup = {
@@ -273,6 +283,7 @@ int agent_reconfigure(struct agent *agent, const struct agent_config *config)
 		agent_rebind(agent, before);
 	edition_unref(before);
 	agent_update(agent);
+	agent_try_failed(agent);
 	agent_pump(agent); /* there may be more places */
 	return 0;
 }

@@ -94,9 +94,7 @@ static int setup(void **state)
 	b->runs = runs_new(b->base, b->store, NULL);
 	b->era = era_new(b->base);
 	struct registry_setup registry = {
-		.era = b->era,
-		.settings = b->settings,
-		.images = b->images,
+		.config = { b->era, b->settings, b->images },
 		.host_fd = b->host_fd,
 		.runs = b->runs,
 	};

@@ -1,0 +1,73 @@
+/* internal: the daemon, as the files of this floor share it: daemon.c builds and stops it, reload.c gives it another
+ * config, say.c tells how it does. */
+#ifndef AGENTD_INTERNAL_H
+#define AGENTD_INTERNAL_H
+
+#include <event2/event.h>
+
+#include "daemon/chat/chats.h"
+#include "daemon/daemon.h"
+#include "daemon/http/api.h"
+#include "daemon/http/server.h"
+#include "daemon/proc/notify.h"
+#include "daemon/run/registry.h"
+#include "daemon/trigger/cron.h"
+#include "daemon/trigger/emit.h"
+#include "daemon/trigger/trigger.h"
+
+struct reload;
+
+enum phase {
+	PHASE_SERVING,
+	PHASE_SETTLING, /* an upgrade is due: nobody is accepted; who was before is still served */
+	PHASE_DRAINING, /* no new work; what is going on may end */
+	PHASE_STOPPING, /* no run is left; processes and connections end */
+};
+
+struct daemon {
+	struct event_base *base;          /* borrowed */
+	struct loaded now;                /* what is served: all of it is the era's */
+	const struct load_source *source; /* borrowed */
+	int host_fd;                      /* borrowed */
+	struct event *log_flush;
+	struct store *store;
+	struct spool *spool; /* NULL without a store that keeps runs */
+	struct runs *runs;
+	struct registry *registry;
+	struct triggers *triggers; /* the era's */
+	struct cron *cron;
+	struct emitter *emitter;
+	struct chats *chats;
+	struct dev *dev; /* NULL without dev mode */
+	struct api *api; /* the era's */
+	struct http_server *http;
+	struct reload *reload;
+	struct notify *notify;   /* borrowed */
+	struct upgrade *upgrade; /* borrowed */
+	struct event *signals[5];
+	struct event *deadline; /* of the drain, then of the stop */
+	enum phase phase;
+	bool http_idle, has_control;
+	bool draining; /* also for the endpoints */
+};
+
+/* daemon.c: what is made of what was loaded, given to its era. 0 or -ENOMEM. */
+int daemon_make_triggers(
+    const struct daemon *daemon, const struct loaded *loaded, struct triggers **ret);
+int daemon_make_api(const struct daemon *daemon, const struct loaded *loaded,
+    struct triggers *triggers, struct cron *cron, struct api **ret);
+void daemon_configure_http(struct daemon *daemon);
+struct cron *daemon_make_cron(struct daemon *daemon, const struct triggers *triggers);
+int daemon_start_auth(struct daemon *daemon, struct auth *auth);
+
+/* reload.c: NULL, memory is out. */
+struct reload *reload_new(struct daemon *daemon);
+void reload_free(struct reload *reload); /* whoever waits for it is gone */
+/* Reads the config again. `why` is for the log; `done`, which may be NULL, is called once, maybe before this returns. */
+void daemon_reload(struct daemon *daemon, const char *why, api_reloaded_fn *done, void *done_arg);
+
+/* say.c */
+void daemon_say_all(const struct daemon *daemon);   /* what is served, and where */
+void daemon_say_state(const struct daemon *daemon); /* how it does */
+
+#endif

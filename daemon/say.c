@@ -1,0 +1,122 @@
+/* say: what an operator is told in the log: what is served, and on request how it does. */
+#include <inttypes.h>
+#include <linux/landlock.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "daemon/base/log.h"
+#include "daemon/dev.h"
+#include "daemon/internal.h"
+#include "daemon/version.h"
+
+/* Who runs agentd beside what its agents write should know why that fails. */
+static void daemon_say_hidden(const struct settings *settings)
+{
+	if (settings->hidden.count == 0 ||
+	    syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION) < 1)
+		return;
+	const char *file = settings->hidden.items[0];
+	log_info("plugins cannot read %s, nor make or rename files beside it", file);
+}
+
+static void daemon_say_chats(const struct daemon *daemon)
+{
+	const struct interface *interface;
+	const struct hook *hook;
+	for (size_t i = 0; (interface = chats_interface_at(daemon->chats, i)); i++) {
+		const struct interface_settings *settings = interface_settings(interface);
+		const struct descriptor *plugin = interface_descriptor(interface);
+		log_info("%s: %s %s from %s, for agent %s%s", settings->instance.label,
+		    plugin->name, plugin->version, settings->instance.plugin_path, settings->agent,
+		    settings->open ? " (open to everybody)" : "");
+		for (size_t j = 0; j < settings->path_count; j++)
+			log_info("%s %s is answered by %s", settings->paths[j].method,
+			    settings->paths[j].path, settings->instance.label);
+	}
+	for (size_t i = 0; (hook = chats_hook_at(daemon->chats, i)); i++) {
+		const struct descriptor *plugin = hook_descriptor(hook);
+		log_info("%s: %s %s from %s", hook_settings(hook)->instance.label, plugin->name,
+		    plugin->version, hook_settings(hook)->instance.plugin_path);
+	}
+}
+
+static void daemon_say_triggers(const struct daemon *daemon)
+{
+	const struct trigger *trigger;
+	for (enum trigger_kind kind = 0; kind < TRIGGER_KINDS; kind++)
+		for (size_t i = 0; (trigger = triggers_at(daemon->triggers, kind, i)); i++)
+			log_info("%s runs %s", trigger->source,
+			    agent_settings(trigger->agent)->instance.label);
+}
+
+void daemon_say_all(const struct daemon *daemon)
+{
+	const struct provider_settings *auth = daemon->now.settings->http.auth;
+	const struct agent *agent;
+	const char *address;
+	log_info("agentd %s serves \"%s\" (pid %d)", AGENTD_VERSION, daemon->now.settings->name,
+	    getpid());
+	for (size_t i = 0; (agent = registry_at(daemon->registry, i)); i++) {
+		const struct descriptor *plugin = agent_descriptor(agent);
+		log_info("%s: %s %s from %s%s", agent_settings(agent)->instance.label, plugin->name,
+		    plugin->version, agent_settings(agent)->instance.plugin_path,
+		    agent == registry_default(daemon->registry) ? " (default)" : "");
+	}
+	daemon_say_chats(daemon);
+	daemon_say_triggers(daemon);
+	daemon_say_hidden(daemon->now.settings);
+	if (daemon->now.settings->store.enabled)
+		log_info("runs and sessions are kept in %s", daemon->now.settings->store.path);
+	else
+		log_info("sessions are kept in memory: they end with this process; runs are not "
+			 "kept, so no background runs and no Idempotency-Key");
+	for (size_t i = 0; (address = http_server_address(daemon->http, i)); i++)
+		log_info("listening on %s%s (%s%s)", strncmp(address, "unix:", 5) ? "http://" : "",
+		    address, auth ? "auth " : "no auth", auth ? auth->name : "");
+	if (!http_server_address(daemon->http, 0))
+		log_info("HTTP is off (http.enabled, http.listen)");
+	if (daemon->dev)
+		dev_say(daemon->dev);
+	if (daemon->has_control)
+		log_info("agentctl finds it at %s", daemon->now.settings->control.socket);
+}
+
+static void daemon_dump_chats(const struct daemon *daemon)
+{
+	const struct interface *interface;
+	const struct hook *hook;
+	for (size_t i = 0; (interface = chats_interface_at(daemon->chats, i)); i++) {
+		struct interface_view view;
+		interface_look(interface, &view);
+		log_info("state: %s: %s, pid %d, generation %u, %u restarts, %" PRIu64
+			 " received, %" PRIu64 " answered, %" PRIu64 " failed, %zu waiting",
+		    interface_settings(interface)->instance.label, state_name(view.state), view.pid,
+		    view.generation, view.restarts, view.received, view.answered, view.failed,
+		    view.waiting);
+	}
+	for (size_t i = 0; (hook = chats_hook_at(daemon->chats, i)); i++) {
+		struct hook_view view;
+		hook_look(hook, &view);
+		log_info("state: %s: %s, pid %d, generation %u, %u restarts, %" PRIu64
+			 " calls, %zu waiting",
+		    hook_settings(hook)->instance.label, state_name(view.state), view.pid,
+		    view.generation, view.restarts, view.calls, view.waiting);
+	}
+}
+
+void daemon_say_state(const struct daemon *daemon)
+{
+	const struct agent *agent;
+	log_info("state: %zu runs have not ended", runs_live(daemon->runs));
+	for (size_t i = 0; (agent = registry_at(daemon->registry, i)); i++) {
+		struct agent_view view;
+		agent_look(agent, &view);
+		log_info(
+		    "state: %s: %s, pid %d, generation %u, %u restarts, %zu running, %zu queued",
+		    agent_settings(agent)->instance.label, state_name(view.state),
+		    view.pid_count ? view.pids[0] : 0, view.generation, view.restarts, view.running,
+		    view.queued);
+	}
+	daemon_dump_chats(daemon);
+}
