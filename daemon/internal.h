@@ -1,5 +1,5 @@
-/* internal: the daemon, as the files of this floor share it: daemon.c builds and stops it, reload.c gives it another
- * config, say.c tells how it does. */
+/* internal: the daemon, as the files of this floor share it: daemon.c builds it, reload.c gives it another config,
+ * stop.c ends it, say.c tells how it does. */
 #ifndef AGENTD_INTERNAL_H
 #define AGENTD_INTERNAL_H
 
@@ -65,6 +65,11 @@ struct reload *reload_new(struct daemon *daemon);
 void reload_free(struct reload *reload); /* whoever waits for it is gone */
 /* Reads the config again. `why` is for the log; `done`, which may be NULL, is called once, maybe before this returns. */
 void daemon_reload(struct daemon *daemon, const char *why, api_reloaded_fn *done, void *done_arg);
+
+/* stop.c */
+void daemon_on_signal(evutil_socket_t signal, short what, void *arg);
+void daemon_on_deadline(evutil_socket_t fd, short what, void *arg); /* of the drain, or the stop */
+void daemon_on_change(void *arg); /* some process is gone or came */
 
 /* say.c */
 void daemon_say_all(const struct daemon *daemon);   /* what is served, and where */
