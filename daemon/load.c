@@ -104,7 +104,7 @@ static void on_tried(void *arg)
 	struct settings *settings = load->settings;
 	struct image **images = trials_take(load->trials, settings, load->errors, load->notes);
 	struct auth *auth = NULL;
-	if (images) {
+	if (images && !conf_errors_lost(load->errors)) {
 		settings_settle(settings, load->errors);
 		webhooks_check(settings, 0, route_is_taken, load->errors);
 		auth = auth_new(settings, load->errors);

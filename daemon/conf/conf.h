@@ -56,6 +56,8 @@ void conf_error(struct conf_errors *errors, const struct conf_node *node, const 
 void conf_error_at(struct conf_errors *errors, const char *file, unsigned line, unsigned column,
     const char *format, ...) __attribute__((format(printf, 5, 6)));
 size_t conf_errors_count(const struct conf_errors *errors);
+/* Whether memory was out for a message, or for what was read: then nothing can be made of it. */
+bool conf_errors_lost(const struct conf_errors *errors);
 /* Whether a file could not be read to its end, so that what it would have said is not known, and more
  * mistakes would only be guesses. */
 bool conf_errors_incomplete(const struct conf_errors *errors);

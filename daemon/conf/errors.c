@@ -223,6 +223,16 @@ void conf_errors_set_incomplete(struct conf_errors *errors)
 	errors->incomplete = true;
 }
 
+void conf_errors_set_lost(struct conf_errors *errors)
+{
+	errors->lost = true;
+}
+
+bool conf_errors_lost(const struct conf_errors *errors)
+{
+	return errors->lost;
+}
+
 bool conf_errors_incomplete(const struct conf_errors *errors)
 {
 	return errors->incomplete;

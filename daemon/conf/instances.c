@@ -1,4 +1,5 @@
 /* instances: the sections of plugins: agents, interfaces, hooks. */
+#include "daemon/conf/errors.h"
 #include "daemon/conf/instances.h"
 
 #include <stdlib.h>
@@ -64,10 +65,15 @@ static void read_instance(struct settings *settings, struct instance_settings *i
 	instance->kind = kind;
 	instance->section = section;
 	instance->name = strdup(section->key);
-	check_name(settings, instance, errors);
+	if (instance->name)
+		check_name(settings, instance, errors);
 	instance->label = buf_take(&label);
 	settings_read_part(of->schema, section, instance, errors);
 	settings_read_table(of->limits, conf_get(section, "limits"), &instance->limits, errors);
+	if (!instance->name || !instance->label)
+		conf_errors_set_lost(errors);
+	if (conf_errors_lost(errors))
+		return;
 	if (!instance->limits.event) /* interfaces and hooks have no runs, but emit events, too */
 		instance->limits.event = EVENT_MAX;
 	if (instance->plugin)
@@ -106,8 +112,10 @@ static void read_agent(
 {
 	struct agent_settings *agents =
 	    grow(settings->agents, settings->agent_count, sizeof(*agents));
-	if (!agents)
+	if (!agents) {
+		conf_errors_set_lost(errors);
 		return;
+	}
 	settings->agents = agents;
 	struct agent_settings *agent = &agents[settings->agent_count++];
 	read_instance(settings, &agent->instance, INSTANCE_AGENT, section, errors);
@@ -124,20 +132,25 @@ static void read_interface(
 {
 	struct interface_settings *interfaces =
 	    grow(settings->interfaces, settings->interface_count, sizeof(*interfaces));
-	if (!interfaces)
+	if (!interfaces) {
+		conf_errors_set_lost(errors);
 		return;
+	}
 	settings->interfaces = interfaces;
 	struct interface_settings *interface = &interfaces[settings->interface_count++];
 	read_instance(settings, &interface->instance, INSTANCE_INTERFACE, section, errors);
-	interface_read(settings, interface, errors);
+	if (!conf_errors_lost(errors))
+		interface_read(settings, interface, errors);
 }
 
 static void read_hook(
     struct settings *settings, const struct conf_node *section, struct conf_errors *errors)
 {
 	struct hook_settings *hooks = grow(settings->hooks, settings->hook_count, sizeof(*hooks));
-	if (!hooks)
+	if (!hooks) {
+		conf_errors_set_lost(errors);
 		return;
+	}
 	settings->hooks = hooks;
 	read_instance(
 	    settings, &hooks[settings->hook_count++].instance, INSTANCE_HOOK, section, errors);
@@ -249,9 +262,12 @@ static void read_drop_ins(
 	struct conf_node *sections = found.count ? conf_add_map(settings->tree, "") : NULL;
 	for (size_t i = 0; sections && i + 1 < found.count; i += 2) {
 		struct conf_node *section = conf_add_map(sections, found.items[i]);
-		if (!section || !conf_add_text(section, "plugin", found.items[i + 1]))
+		if (section && conf_add_text(section, "plugin", found.items[i + 1]))
+			read_agent(settings, section, errors);
+		else
+			conf_errors_set_lost(errors);
+		if (conf_errors_lost(errors))
 			break;
-		read_agent(settings, section, errors);
 		settings->agents[settings->agent_count - 1].instance.dropped_in = true;
 	}
 	list_done(&found);
@@ -294,6 +310,8 @@ void settings_read_options(
 	reject_claims(instance, schema, errors);
 	instance->option_schema = schema;
 	instance->options = schema_check(schema, instance->section, errors);
+	if (!instance->options)
+		conf_errors_set_lost(errors);
 	schema_reject_unknown(instance->section, known, 2, errors);
 }
 

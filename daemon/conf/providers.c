@@ -120,6 +120,8 @@ static void read_key(
 		return;
 	}
 	settings_read_table(&settings_auth_key, node, key, errors);
+	if (conf_errors_lost(errors))
+		return;
 	read_hash(provider, key, node_of(node, "hash"), errors);
 	read_rate(node, key->rate_word, &key->rate, errors);
 }
@@ -259,6 +261,8 @@ static void read_provider(
 	provider->type = type;
 	provider->section = section;
 	settings_read_table(types[type].schema, section, provider, errors);
+	if (conf_errors_lost(errors))
+		return;
 	read_rate(section, provider->rate_word, &provider->rate, errors);
 	if (type == AUTH_API_KEY) {
 		check_header(provider, errors);

@@ -15,6 +15,7 @@
 #include "daemon/conf/file.h"
 #include "daemon/conf/identity.h"
 #include "daemon/conf/instances.h"
+#include "daemon/conf/errors.h"
 #include "daemon/conf/list.h"
 #include "daemon/conf/providers.h"
 #include "daemon/conf/tables.h"
@@ -28,8 +29,10 @@ void settings_read_part(const struct schema *schema, const struct conf_node *sec
     struct conf_errors *errors)
 {
 	struct schema_value *values = schema_check(schema, section, errors);
-	if (!values)
+	if (!values) {
+		conf_errors_set_lost(errors);
 		return;
+	}
 	schema_store(schema, values, into);
 	schema_values_free(values, schema->count);
 }
@@ -303,9 +306,12 @@ static char *real_path(const char *path)
 static int hide(void *arg, const char *path)
 {
 	struct settings *settings = arg;
+	errno = 0;
 	char *real = real_path(path);
-	if (real) /* a pipe has no path, and needs no hiding */
-		list_add(&settings->hidden, real, strlen(real));
+	if (!real && errno == ENOMEM)
+		settings->is_short = true;
+	if (real && list_add(&settings->hidden, real, strlen(real)) < 0)
+		settings->is_short = true; /* a pipe has no path, and needs no hiding */
 	free(real);
 	return 0;
 }
@@ -421,6 +427,10 @@ struct settings *settings_read(
 		settings_read_table(settings_sections[i].schema,
 		    conf_get(tree, settings_sections[i].key),
 		    (char *)settings + settings_sections[i].at, errors);
+	if (conf_errors_lost(errors)) {
+		settings_unref(settings);
+		return NULL;
+	}
 	if (settings->supervision.backoff_max_ms < settings->supervision.backoff_min_ms)
 		conf_error(errors, conf_get(tree, "supervision"),
 		    "backoff_max is shorter than backoff_min");
@@ -436,7 +446,12 @@ struct settings *settings_read(
 	identity_read(settings, errors);
 	instances_read(settings, errors, notes);
 	providers_note_unused(settings, notes);
-	return settings;
+	if (settings->is_short)
+		conf_errors_set_lost(errors);
+	if (!conf_errors_lost(errors))
+		return settings;
+	settings_unref(settings);
+	return NULL;
 }
 
 struct settings *settings_ref(struct settings *settings)

@@ -217,6 +217,7 @@ struct settings {
 	struct schema_list plugin_path; /* empty: the usual places */
 	char *plugin_dir;               /* NULL: none */
 	struct schema_list hidden;      /* files that plugins must not see: absolute, no links */
+	bool is_short;                  /* memory was out for one of them */
 	char *default_agent_word;
 	struct provider_settings *providers;
 	size_t provider_count;

@@ -225,6 +225,8 @@ void conf_triggers_read_one(struct settings *settings, enum trigger_kind kind,
 		.brought = of != NULL,
 		.section = section };
 	settings_read_table(settings_triggers[kind].schema, section, trigger, errors);
+	if (conf_errors_lost(errors))
+		return;
 	if (of) {
 		free(trigger->input); /* it has a handler instead */
 		trigger->input = NULL;

@@ -16,7 +16,7 @@ struct triggers;
 struct route_params;
 
 /* What came of reading the config again: mistakes, if it was not good, and what is worth a warning. Borrowed for the
- * call. */
+ * call. NULL: memory is out. */
 struct api_reloaded {
 	bool is_good;
 	struct conf_errors *errors, *notes;

@@ -28,7 +28,7 @@ static void add_messages(struct buf *out, struct conf_errors *messages)
 static void reply_bad(struct http_request *request, struct conf_errors *errors)
 {
 	struct buf lines = { 0 };
-	for (size_t i = 0; i < conf_errors_count(errors); i++)
+	for (size_t i = 0; errors && i < conf_errors_count(errors); i++)
 		buf_addf(&lines, "%s%s", i ? "\n" : "", conf_errors_get(errors, i));
 	if (lines.length && !lines.failed)
 		problem_reply_run(request, PROBLEM_CONFIG_INVALID, NULL,

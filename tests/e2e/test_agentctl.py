@@ -167,7 +167,7 @@ def test_json_is_one_document(agentd, tmp_path):
     for arguments in (["status"], ["runs"], ["runs", "show", run["run_id"]], ["runs", "events", run["run_id"]], ["cancel", hangs],
                       ["sessions"], ["sessions", "show", "s"], ["sessions", "delete", "s", "--yes"], ["triggers"],
                       ["cron", "next", "@daily"], ["cron", "run", "c"], ["cron", "pause", "c"], ["cron", "resume", "c"],
-                      ["emit", "e"], ["restart", "actor"], ["key", "new"], ["new", "agent", "fresh"],
+                      ["emit", "e"], ["reload"], ["restart", "actor"], ["key", "new"], ["new", "agent", "fresh"],
                       ["new", "interface", "fresh_i"], ["new", "hook", "fresh_h"], ["outbox"], ["outbox", "retry", "1"],
                       ["outbox", "delete", "2", "--yes"], ["identities"], ["link", "ann", "line:1"], ["unlink", "line:1"],
                       ["try", plugin("echo"), "x"], ["doctor"], ["completion", "bash"], ["help", "run"]):

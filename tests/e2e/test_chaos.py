@@ -100,7 +100,7 @@ class Load:
             acts.append((f"history {mark}", None))
         input, content = chance.choice(acts)
         if way == "background" and chance.random() < 0.05:
-            input, content = f"attempt {mark}", None  # hangs, until something dies or its time is over
+            input, content = f"attempt request {mark}", None  # hangs, until something dies or its time is over
         self.histories[session] += input.startswith("history")
         request = Request(agent, session, mark, input, content, way, chance.random() < 0.4)
         self.requests.append(request)

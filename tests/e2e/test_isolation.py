@@ -45,6 +45,7 @@ TABLE = {
     ("GET", "/health"): (NOTHING, {200}),
     ("GET", "/ready"): (NOTHING, {200}),
     ("GET", "/metrics"): (NOTHING, {200}),
+    ("POST", "/reload"): (NOTHING, {403}),
     ("POST", "/run"): (bodies(), {403}),
     ("GET", "/agents"): (NOTHING, {200}),
     ("GET", "/agents/{name}"): (NOTHING, {200}),

@@ -389,6 +389,14 @@ def replaced(start, witness):
     daemon.stop()
 
 
+def reloads(start, witness):
+    daemon = start(CONFIG).wait_ready()
+    witness.ask(daemon, "POST", "/reload", expect=200)
+    (daemon.cwd / "agent.conf").write_text("agents: [")
+    witness.ask(daemon, "POST", "/reload", expect=422, code="config_invalid")
+    daemon.stop()
+
+
 def bad_requests(start, witness):
     daemon = start(CONFIG).wait_ready()
     daemon.run("say x", session_id="of a")
@@ -533,7 +541,7 @@ def test_every_answer_of_the_document_is_exercised(agentd, document):
     """Whatever can be provoked is answered as the document says, and it says nothing that never comes."""
     witness = Witness(document)
     for situation in (usual, whatever_is_asked, strangers, emitted, timed, chatted, rated, bad_requests, busy, full, cancelled, down, draining,
-                      restarted, replaced, unreadable, storeless):
+                      restarted, replaced, reloads, unreadable, storeless):
         situation(agentd, witness)
     missing = {answer for answer in document.answers() - witness.seen if answer[1:] not in NOT_EXERCISED}
     assert not missing

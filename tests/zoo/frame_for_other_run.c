@@ -7,8 +7,8 @@ static int bite(void *self, struct agentd_run *run, const struct agentd_request 
 	static const struct {
 		uint32_t status, content_length;
 		char content[4];
-		uint32_t error_length, usage_length, message_count;
-	} finish = { AGENTD_DONE, 4, { 'm', 'i', 'n', 'e' }, 0, 0, 0 };
+		uint32_t error_length, usage_length, message_count, attachment_count;
+	} finish = { AGENTD_DONE, 4, { 'm', 'i', 'n', 'e' }, 0, 0, 0, 0 };
 	for (uint64_t number = 0; number < 1000; number++)
 		raw_frame(MESSAGE_FINISH, number, &finish, sizeof(finish));
 	return 0;

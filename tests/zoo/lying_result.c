@@ -11,7 +11,7 @@ static int bite(void *self, struct agentd_run *run, const struct agentd_request 
 	char *pages = mmap(NULL, 2 * (size_t)page, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	if (pages == MAP_FAILED || mprotect(pages + page, (size_t)page, PROT_NONE) < 0)
 		return -errno;
-	struct agentd_result result = { .size = UINT32_MAX };
+	struct agentd_result result = { .size = sizeof(result) };
 	result.messages = (const struct agentd_message *)(const void *)pages;
 	result.message_count = SIZE_MAX;
 	result.message_size = sizeof(*result.messages);
