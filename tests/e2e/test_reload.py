@@ -404,8 +404,7 @@ def test_a_schedules_run_goes_on_over_a_reload(agentd):
         cron: {{ tick: {{ schedule: "@every 1s", agent: a, input: "after 2500 done", overlap: skip }} }}
     """
     daemon = agentd(config.format("one")).wait_ready()
-    wait_for("a run", lambda: daemon.load("a")[0] == 1)
-    first = daemon.get("/runs?status=running").json["runs"][0]["run_id"]
+    first = wait_for("a run", lambda: daemon.get("/runs?status=running").json["runs"])[0]["run_id"]
     reloaded(daemon, config.format("two"))
     wait_for("its end", lambda: daemon.get(f"/runs/{first}").json["status"] == "succeeded")
     runs = daemon.get("/runs?limit=100").json["runs"]
