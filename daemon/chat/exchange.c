@@ -342,6 +342,16 @@ static void exchange_conclude(struct exchange *exchange, enum run_status status,
 	exchange_hooks(exchange, STAGE_AFTER_RUN, exchange_send);
 }
 
+/* By name each time, since one may be gone with a config. If it is, its messages are for that which the interface
+ * has now. NULL: the interface is gone as well. */
+static struct agent *agent_of(const struct exchange *exchange)
+{
+	const struct interface *interface = exchange->interface;
+	const struct registry *registry = interface->chats->setup.registry;
+	struct agent *agent = registry_find(registry, exchange->terms->settings->agent);
+	return agent ? agent : registry_find(registry, interface->settings->agent);
+}
+
 /* The run. */
 
 static void on_type_timer(struct exchange *exchange)
@@ -408,16 +418,6 @@ static void run_refused(struct exchange *exchange, enum run_code code)
 		later(exchange, exchange_run, CHAT_AGAIN_MS);
 	else
 		exchange_fail(exchange, run_code_name(code));
-}
-
-/* By name each time, since one may be gone with a config. If it is, its messages are for that which the interface
- * has now. NULL: the interface is gone as well. */
-static struct agent *agent_of(const struct exchange *exchange)
-{
-	const struct interface *interface = exchange->interface;
-	const struct registry *registry = interface->chats->setup.registry;
-	struct agent *agent = registry_find(registry, exchange->terms->settings->agent);
-	return agent ? agent : registry_find(registry, interface->settings->agent);
 }
 
 /* Whether it may have a run. */
@@ -496,14 +496,24 @@ static void exchange_before_run(struct exchange *exchange)
 	exchange_hooks(exchange, STAGE_BEFORE_RUN, exchange_run);
 }
 
+/* Whether what they said last goes on: not after long, nor with another agent, which cannot have its session. */
+static bool goes_on(const struct exchange *exchange, const struct store_chat *chat, uint64_t now)
+{
+	uint64_t ttl = (uint64_t)exchange->terms->settings->session_ttl_ms;
+	const struct agent *agent = agent_of(exchange);
+	if (!chat || now >= chat->at_wall_ms + ttl || strlen(chat->session_id) >= ID_SIZE)
+		return false;
+	return !chat->agent || !agent ||
+	       strcmp(agent_settings(agent)->instance.name, chat->agent) == 0;
+}
+
 static void on_chat(void *arg, int error, const struct store_chat *chat)
 {
 	struct exchange *exchange = arg;
 	uint64_t now = clock_wall_ms();
-	uint64_t ttl = (uint64_t)exchange->terms->settings->session_ttl_ms;
 	if (!has_done(exchange, error, exchange_find_session))
 		return;
-	if (chat && now < chat->at_wall_ms + ttl && strlen(chat->session_id) < ID_SIZE)
+	if (goes_on(exchange, chat, now))
 		snprintf(
 		    exchange->session_id, sizeof(exchange->session_id), "%s", chat->session_id);
 	else

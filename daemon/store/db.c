@@ -154,7 +154,8 @@ static const char *const sql[DB_STATEMENTS] = {
 			    " run_id = NULL, body = NULL WHERE seq = ?1 AND state <> 2",
 	[DB_INCOMING_SWEEP] = "DELETE FROM incoming WHERE seq IN (SELECT seq FROM incoming"
 			      " WHERE state = 2 AND at < ?2 ORDER BY at LIMIT ?1)",
-	[DB_CHAT_GET] = "SELECT interface, user_id, chat_id, session_id, at FROM chats"
+	[DB_CHAT_GET] = "SELECT interface, user_id, chat_id, session_id, at,"
+			" (SELECT agent FROM sessions WHERE id = session_id) FROM chats"
 			" WHERE interface = ?1 AND user_id = ?2 AND chat_id = ?3",
 	[DB_CHAT_PUT] = "INSERT OR REPLACE INTO chats VALUES (?1, ?2, ?3, ?4, ?5)",
 	[DB_CHATS_SWEEP] = "DELETE FROM chats WHERE interface = ?1 AND at < ?2",

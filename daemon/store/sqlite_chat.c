@@ -33,6 +33,7 @@ static void take_chat(struct arena *arena, sqlite3_stmt *row, void *into)
 		.chat_id = arena_column_str(arena, row, 2),
 		.session_id = arena_column_str(arena, row, 3),
 		.at_wall_ms = (uint64_t)sqlite3_column_int64(row, 4),
+		.agent = arena_column_str(arena, row, 5),
 	};
 }
 

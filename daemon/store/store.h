@@ -131,6 +131,7 @@ struct store_chat {
 	const char *interface, *user_id, *chat_id; /* who, and where */
 	const char *session_id;
 	uint64_t at_wall_ms; /* of the last message */
+	const char *agent;   /* whose session it is; NULL: nobody's yet. Not for writing */
 };
 /* NULL: there is none yet. */
 typedef void (*store_chat_fn)(void *arg, int error, const struct store_chat *chat);

@@ -222,6 +222,19 @@ def test_sessions(agentd, line):
     assert len(set(sessions.values())) == 3 and sessions["history"] == sessions["say one"]
 
 
+def test_another_agent(agentd, line):
+    """Promise: when the config gives an interface another agent, people are answered by it: in a new session."""
+    daemon = agentd(config(line)).wait_ready()
+    line.wait("UP")
+    line.message("say one")
+    assert line.replies() == [("c1", "one")]
+    stop(daemon)
+    agentd("agents: { other: { plugin: PLUGIN(echo) } }\ninterfaces: { tel: " + line.config("agent: other", "open: true") + " }\n")
+    line.wait("UP", 2)
+    line.message("say two")
+    assert line.replies(2)[1] == ("c1", "say two")
+
+
 def test_sessions_end(agentd, line):
     """Promise: who has been silent for session_ttl begins a new session."""
     daemon = agentd(config(line, "session_ttl: 300ms")).wait_ready()
