@@ -5,10 +5,13 @@
  *	fail STAGE …        fails there
  *	later STAGE …       decides there 50 ms later, by a timer
  *	never STAGE …       never decides there
+ *	until STAGE FILE …  decides there once the file is there
  *	crash STAGE …       SIGSEGV there, each time
  *	once STAGE FILE …   SIGSEGV there, if the file is not there yet
  *	fatal STAGE …       gives up there, each time
  *	change …            before the run: "request", with metadata; after it: adds "!" to the reply
+ *
+ * With the option `tag` it adds that to each reply; with `needs` it does not get ready before that file is there.
  *
  * It logs each call: "STAGE platform=… user=… session=… reply=… error=…".
  */
@@ -24,24 +27,32 @@
 static const struct agentd_host *host;
 static int changed;
 static struct agentd_call *volatile forgotten; /* no leak: it might still be decided */
+static char *tag;
 
 struct pending {
 	struct agentd_call *call;
 	struct agentd_timer *timer;
+	char *path; /* that it waits for; NULL: only for the time */
 };
 
 static void on_timer(void *arg)
 {
 	struct pending *pending = arg;
+	if (pending->path && access(pending->path, F_OK) < 0) {
+		host->timer_set(pending->timer, 20);
+		return;
+	}
 	host->decide(pending->call, 0);
 	host->timer_free(pending->timer);
+	free(pending->path);
 	free(pending);
 }
 
-static int later(struct agentd_call *call)
+static int later(struct agentd_call *call, const char *path)
 {
 	struct pending *pending = calloc(1, sizeof(*pending));
 	pending->call = call;
+	pending->path = path ? strdup(path) : NULL;
 	pending->timer = host->timer_new(host, on_timer, pending);
 	host->timer_set(pending->timer, 50);
 	return AGENTD_PENDING;
@@ -76,7 +87,9 @@ static int at(const char *stage, struct agentd_call *call, const struct agentd_e
 		else if (strcmp(act, "fail") == 0)
 			verdict = -5;
 		else if (strcmp(act, "later") == 0)
-			verdict = later(call);
+			verdict = later(call, NULL);
+		else if (strcmp(act, "until") == 0)
+			verdict = later(call, rest ? strsep(&rest, " ") : "");
 		else if (strcmp(act, "never") == 0)
 			forgotten = call, verdict = AGENTD_PENDING;
 		else if (strcmp(act, "crash") == 0)
@@ -91,9 +104,10 @@ static int at(const char *stage, struct agentd_call *call, const struct agentd_e
 		host->edit(call, AGENTD_EDIT_TEXT, agentd_text("request", 7));
 		host->edit(call, AGENTD_EDIT_METADATA, agentd_text("{\"by\":\"gate\"}", 13));
 	}
-	if (changed && strcmp(stage, "after") == 0) {
+	if ((changed || tag) && strcmp(stage, "after") == 0) {
 		char *reply;
-		int n = asprintf(&reply, "%.*s!", SHOWN(exchange->reply));
+		int n = asprintf(
+		    &reply, "%.*s%s%s", SHOWN(exchange->reply), changed ? "!" : "", tag ? tag : "");
 		host->edit(call, AGENTD_EDIT_TEXT, agentd_text(reply, (size_t)n));
 		free(reply);
 	}
@@ -128,10 +142,14 @@ static int on_error(void *self, struct agentd_call *call, const struct agentd_ex
 static int gate_open(
     const struct agentd_host *given, const struct agentd_options *options, void **self)
 {
-	(void)options;
+	const char *needs = agentd_get_text(options, "needs");
 	(void)self;
 	host = given;
 	signal(SIGSEGV, SIG_DFL); /* a sanitizer's handler would make an exit of it */
+	if (agentd_get_text(options, "tag"))
+		tag = strdup(agentd_get_text(options, "tag"));
+	if (needs && access(needs, F_OK) < 0)
+		host->fail(host, "what it needs is not there");
 	return 0;
 }
 
@@ -144,11 +162,18 @@ static const struct agentd_hook_ops ops = {
 	.on_error = on_error,
 };
 
+static const struct agentd_option options[] = {
+	{ .key = "tag", .type = AGENTD_STRING },
+	{ .key = "needs", .type = AGENTD_STRING },
+};
+
 const struct agentd_plugin agentd_plugin = {
 	AGENTD_PLUGIN_HEAD,
 	.kind = AGENTD_HOOK,
 	.name = "gate",
 	.version = "1.0",
 	.summary = "a hook for tests",
+	.options = options,
+	.option_count = sizeof(options) / sizeof(options[0]),
 	.hook = &ops,
 };
