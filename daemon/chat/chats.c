@@ -127,8 +127,11 @@ struct chats *chats_new(const struct chats_setup *setup)
 	chats->rates = rates_new();
 	chats->sweep = event_new(setup->base, -1, EV_PERSIST, on_sweep, chats);
 	chats->reap = event_new(setup->base, -1, 0, on_reap, chats);
-	if (chats->identities && chats->rates && chats->sweep && chats->reap &&
-	    chats_apply(chats, &setup->config) == 0)
+	int error = chats->identities && chats->rates && chats->sweep && chats->reap
+			? chats_apply(chats, &setup->config)
+			: -ENOMEM;
+	chats->setup.config = (struct chats_config){ 0 }; /* it goes when another has come */
+	if (error == 0)
 		return chats;
 	chats_free(chats);
 	return NULL;

@@ -72,9 +72,8 @@ static void successor_on_down(struct hook_process *process)
 	if (process->is_late)
 		return;
 	process->is_late = true;
-	log_error("%s: what is to take its place is not ready (%s): pid %d goes on",
-	    hook_label(process->hook), child_last_exit(process->child)->reason,
-	    child_pid(process->hook->serving->child));
+	log_error("%s: what is to take its place is not ready (%s): the former goes on",
+	    hook_label(process->hook), child_last_exit(process->child)->reason);
 }
 
 /* May free it. */
