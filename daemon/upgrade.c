@@ -161,11 +161,11 @@ const char *upgrade_path(const struct upgrade *upgrade)
 
 /* The check. */
 
-static void upgrade_on_checked(void *arg, const char *error)
+static void upgrade_on_checked(void *arg, const struct command_end *end)
 {
 	struct upgrade *upgrade = arg;
 	upgrade->check = NULL;
-	upgrade->done(upgrade->arg, error);
+	upgrade->done(upgrade->arg, end->error);
 }
 
 void upgrade_check(struct upgrade *upgrade, struct event_base *base,
@@ -206,8 +206,7 @@ bool upgrade_is_checking(const struct upgrade *upgrade)
 
 void upgrade_stop_check(struct upgrade *upgrade)
 {
-	if (upgrade->check)
-		command_stop(upgrade->check);
+	command_stop(upgrade->check);
 	upgrade->check = NULL;
 }
 

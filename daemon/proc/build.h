@@ -1,11 +1,8 @@
 /*
- * build: runs a command of the config, and knows how its last run ended.
+ * build: runs a command of the config (command.h), and knows how its last run ended. Its lines in the log are from
+ * "build", and the last of them are kept. It ends after a while, or with build_free. Nothing waits for it.
  *
- * In a process group of its own, with agentd's environment and without any of its descriptors. What it prints
- * goes to the log line by line, from "build", and its end is kept. It ends with its command: what that leaves
- * behind in its group is ended too, and so is all of it after a while, or with build_free. Nothing waits for it.
- *
- * When to build, and how often, is not decided here. One thread: the main one (spawn.h).
+ * When to build, and how often, is not decided here. One thread.
  */
 #ifndef AGENTD_PROC_BUILD_H
 #define AGENTD_PROC_BUILD_H

@@ -351,6 +351,8 @@ static enum state_event child_end_event(const struct child *child)
 static void child_ended(struct child *child)
 {
 	uint64_t now = clock_monotonic_ms();
+	if (!child->last_exit.signal && child->last_exit.code == HOST_EXIT_NO_EXEC)
+		remember_reason(child, "agentd-host could not be started");
 	exit_describe(
 	    &child->last_exit, child->reason, child->output ? output_last_line(child->output) : "");
 	if (child->ready_at_ms &&

@@ -1,14 +1,17 @@
-/* command: posix_spawn, which says why a file cannot be executed, a pipe, and a pidfd. */
+/* command: posix_spawn, which says why a file cannot be executed, a pipe, and a pidfd. It has no death signal to
+ * give: if agentd is killed, a command goes on. */
 #include "daemon/proc/command.h"
 
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/pidfd.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -26,20 +29,30 @@ struct command {
 	struct own_process own;
 };
 
-static void command_free(struct command *command)
+static void command_end(struct command *command, siginfo_t *ret_info)
 {
+	if (!command->pid)
+		return;
+	/* It is not reaped yet, so its number is its own, and its group's. */
+	kill(-command->pid, SIGKILL);
+	waitid(P_PID, (id_t)command->pid, ret_info, WEXITED);
+	own_process_drop(&command->own);
+	orphans_end(&(unsigned){ 0 }); /* what its group had, and what has left that */
+	command->pid = 0;
+}
+
+void command_stop(struct command *command)
+{
+	if (!command)
+		return;
+	command_end(command, &(siginfo_t){ 0 });
 	if (command->ended)
 		event_free(command->ended);
 	if (command->patience)
 		event_free(command->patience);
-	if (command->pid) {
-		kill(-command->pid, SIGKILL);
-		waitpid(command->pid, NULL, 0);
-	}
 	if (command->pidfd >= 0)
 		close(command->pidfd);
 	output_free(command->output);
-	own_process_drop(&command->own);
 	free(command);
 }
 
@@ -48,20 +61,19 @@ static void command_on_ended(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	struct command *command = arg;
-	struct command_setup setup = command->setup;
 	siginfo_t info = { 0 };
-	kill(-command->pid,
-	    SIGKILL); /* what it started: not reaped yet, its number is still its own */
-	waitid(P_PIDFD, (id_t)command->pidfd, &info, WEXITED);
-	own_process_drop(&command->own);
-	command->pid = 0;
+	command_end(command, &info);
 	output_finish(command->output);
 	struct child_exit exit = { .signal = info.si_code == CLD_EXITED ? 0 : info.si_status,
 		.code = info.si_code == CLD_EXITED ? info.si_status : 0 };
-	bool good = !command->error[0] && exit.signal == 0 && exit.code == 0;
-	exit_describe(&exit, command->error, output_last_line(command->output));
-	command_free(command);
-	setup.done(setup.arg, good ? NULL : exit.reason);
+	exit_describe(
+	    &exit, command->error, command->setup.keep ? "" : output_last_line(command->output));
+	struct command_end end = { .is_late = command->error[0] };
+	if (end.is_late || exit.signal || exit.code)
+		end.error = exit.reason;
+	end.output = output_kept(command->output, &end.output_length);
+	command->setup.done(command->setup.arg, &end);
+	command_stop(command);
 }
 
 static void command_on_patience(evutil_socket_t fd, short what, void *arg)
@@ -96,9 +108,15 @@ static int spawn(const struct command_setup *setup, int output, pid_t *ret_pid)
 	if ((error = posix_spawn_file_actions_addopen(&files, 0, "/dev/null", O_RDONLY, 0)) == 0 &&
 	    (error = posix_spawn_file_actions_adddup2(&files, output, 1)) == 0 &&
 	    (error = posix_spawn_file_actions_adddup2(&files, output, 2)) == 0 &&
-	    (error = posix_spawn_file_actions_addclosefrom_np(&files, 3)) == 0)
+	    (error = posix_spawn_file_actions_addclosefrom_np(&files, 3)) == 0 &&
+	    (!setup->folder ||
+		(error = posix_spawn_file_actions_addchdir_np(&files, setup->folder)) == 0)) {
+		unshare(CLONE_FS); /* the mask of other threads stays, for agentd's own files */
+		mode_t before = umask(022);
 		error =
-		    posix_spawn(ret_pid, setup->path, &files, &attributes, setup->argv, environ);
+		    posix_spawnp(ret_pid, setup->path, &files, &attributes, setup->argv, environ);
+		umask(before);
+	}
 	posix_spawnattr_destroy(&attributes);
 	posix_spawn_file_actions_destroy(&files);
 	return -error;
@@ -121,6 +139,8 @@ static int command_spawn(struct command *command, struct event_base *base)
 	own_process_add(&command->own, command->pid);
 	command->pidfd = pidfd_open(command->pid, 0); /* cannot race: we alone reap it */
 	command->output = output_new(base, output[0], command->setup.label);
+	if (command->output)
+		output_keep(command->output, command->setup.keep);
 	return command->pidfd < 0 ? -errno : command->output ? 0 : -ENOMEM;
 }
 
@@ -136,6 +156,7 @@ int command_start(struct event_base *base, const struct command_setup *setup, st
 	int error = command_spawn(command, base);
 	command->setup.path = NULL;
 	command->setup.argv = NULL;
+	command->setup.folder = NULL;
 	if (error == 0) {
 		command->ended =
 		    event_new(base, command->pidfd, EV_READ, command_on_ended, command);
@@ -145,14 +166,9 @@ int command_start(struct event_base *base, const struct command_setup *setup, st
 			error = -ENOMEM;
 	}
 	if (error < 0) {
-		command_free(command);
+		command_stop(command);
 		return error;
 	}
 	*ret = command;
 	return 0;
-}
-
-void command_stop(struct command *command)
-{
-	command_free(command);
 }

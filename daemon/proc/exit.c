@@ -6,7 +6,6 @@
 
 #include "daemon/base/buf.h"
 #include "daemon/base/id.h"
-#include "daemon/base/message.h"
 
 /* The text as UTF-8, cut to its room: a plugin may have had a part in it, and people and JSON get to
  * see it. */
@@ -32,8 +31,6 @@ void exit_describe(struct child_exit *last, const char *said, const char *line)
 		snprintf(last->reason, sizeof(last->reason), "killed by SIG%s%s%.200s",
 		    sigabbrev_np(last->signal) ? sigabbrev_np(last->signal) : "?",
 		    line[0] ? ": " : "", line);
-	else if (last->code == HOST_EXIT_NO_EXEC)
-		snprintf(last->reason, sizeof(last->reason), "agentd-host could not be started");
 	else
 		snprintf(last->reason, sizeof(last->reason), "exited with code %d%s%.200s",
 		    last->code, line[0] ? ": " : "", line);

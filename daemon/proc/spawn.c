@@ -11,7 +11,6 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,7 +18,6 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "daemon/base/message.h"
@@ -92,43 +90,32 @@ static void child_signals(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
-/* Puts fds at their numbers, from 0 on, and closes all others. They are moved out of the way first, since one may stand on another's
+/* Puts fds at their numbers. They are moved out of the way first, since one may stand on another's
  * place. */
-static void child_fds(int *from, int count)
+static void child_fds(const struct spawn_request *request, int channel, int output)
 {
-	for (int i = 0; i < count; i++)
+	int null = open("/dev/null", O_RDWR);
+	int from[] = { null, output, output, channel, request->plugin_fd, request->host_fd };
+	enum { COUNT = sizeof(from) / sizeof(from[0]) };
+	for (int i = 0; i < COUNT; i++)
 		if ((from[i] = fcntl(from[i], F_DUPFD, 16)) < 0)
 			_exit(HOST_EXIT_NO_EXEC);
-	for (int i = 0; i < count; i++)
+	for (int i = 0; i < COUNT; i++)
 		if (dup2(from[i], i) < 0)
 			_exit(HOST_EXIT_NO_EXEC);
-	close_range((unsigned)count, ~0U, 0);
+	fcntl(HOST_FD_EXEC, F_SETFD, FD_CLOEXEC);
+	close_range(HOST_FD_EXEC + 1, ~0U, 0);
 }
 
-/* What is only there in the new process, before it is another program. */
-struct birth {
-	pid_t parent;
-	int channel, output; /* its ends */
-};
-
-static void child_begin(const struct birth *birth)
+static _Noreturn void child_main(const struct spawn_request *request, pid_t parent, int channel,
+    int output, char *const *environment)
 {
-	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != birth->parent)
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
 		_exit(HOST_EXIT_NO_EXEC); /* the parent may have died before the prctl */
 	setsid();
 	child_signals();
+	child_fds(request, channel, output);
 	child_limit(RLIMIT_CORE, 0);
-}
-
-static void host_main(const void *arg, const struct birth *birth)
-{
-	const struct spawn_request *request = arg;
-	int null = open("/dev/null", O_RDWR);
-	int fds[] = { null, birth->output, birth->output, birth->channel, request->plugin_fd,
-		request->host_fd };
-	child_begin(birth);
-	child_fds(fds, sizeof(fds) / sizeof(fds[0]));
-	fcntl(HOST_FD_EXEC, F_SETFD, FD_CLOEXEC);
 	if (request->files)
 		child_limit(RLIMIT_NOFILE, (rlim_t)request->files);
 #if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__) /* their shadow is data, too */
@@ -137,30 +124,8 @@ static void host_main(const void *arg, const struct birth *birth)
 #endif
 	char *const argv[] = { (char *)(uintptr_t)request->program,
 		(char *)(uintptr_t)request->name, NULL };
-	fexecve(HOST_FD_EXEC, argv, host_environment());
-}
-
-/* No stdio: its locks may be held by a thread that is not here. */
-static void complain(const char *what)
-{
-	const char *pieces[] = { "cannot run ", what, ": ", strerrordesc_np(errno), "\n" };
-	for (size_t i = 0; i < sizeof(pieces) / sizeof(pieces[0]); i++)
-		if (pieces[i] && write(STDERR_FILENO, pieces[i], strlen(pieces[i])) < 0)
-			return;
-}
-
-static void command_main(const void *arg, const struct birth *birth)
-{
-	const struct spawn_command *command = arg;
-	int fds[] = { open("/dev/null", O_RDWR), birth->output, birth->output };
-	child_begin(birth);
-	child_fds(fds, sizeof(fds) / sizeof(fds[0]));
-	umask(022); /* what it makes is no secret; agentd's own mask is for its files */
-	if (chdir(command->folder) < 0)
-		complain(command->folder);
-	else if (execvp(command->argv[0], command->argv) < 0)
-		complain(command->argv[0]);
-	_exit(SPAWN_EXIT_NO_COMMAND);
+	fexecve(HOST_FD_EXEC, argv, environment);
+	_exit(HOST_EXIT_NO_EXEC);
 }
 
 static void close_pair(int fds[2])
@@ -170,52 +135,42 @@ static void close_pair(int fds[2])
 			close(fds[i]);
 }
 
-/* `child_main` returns only if it cannot exec. The fds stay the caller's. */
-static int fork_process(void (*child_main)(const void *arg, const struct birth *birth),
-    const void *arg, int channel[2], int output[2], struct spawned *ret)
+int spawn_host(const struct spawn_request *request, struct spawned *ret)
 {
-	struct birth birth = { .parent = getpid(), .channel = channel[1], .output = output[1] };
+	int channel[2] = { -1, -1 }, output[2] = { -1, -1 }, error;
 	sigset_t all, before;
+	char *const *environment = host_environment();
+	pid_t parent = getpid();
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, channel) < 0 ||
+	    pipe2(output, O_CLOEXEC) < 0)
+		goto fail;
+	if (fcntl(channel[0], F_SETFL, O_NONBLOCK) < 0 || fcntl(output[0], F_SETFL, O_NONBLOCK) < 0)
+		goto fail;
 	sigfillset(&all);
 	sigprocmask(SIG_SETMASK, &all, &before); /* no handler of ours may run in the child */
 	pid_t pid = fork();
-	if (pid == 0) {
-		child_main(arg, &birth);
-		_exit(HOST_EXIT_NO_EXEC);
-	}
-	int error = -errno;
+	if (pid == 0)
+		child_main(request, parent, channel[1], output[1], environment);
+	int fork_error = errno;
 	sigprocmask(SIG_SETMASK, &before, NULL);
-	if (pid < 0)
-		return error;
+	if (pid < 0) {
+		errno = fork_error;
+		goto fail;
+	}
 	int pidfd = pidfd_open(pid, 0); /* cannot race: we alone reap it */
 	if (pidfd < 0) {
 		error = -errno;
 		kill(pid, SIGKILL);
+		close_pair(channel);
+		close_pair(output);
 		return error;
 	}
+	close(channel[1]);
+	close(output[1]);
 	*ret = (struct spawned){
 		.pid = pid, .pidfd = pidfd, .channel_fd = channel[0], .output_fd = output[0]
 	};
-	return 0;
-}
-
-static int spawn(void (*child_main)(const void *arg, const struct birth *birth), const void *arg,
-    bool has_channel, struct spawned *ret)
-{
-	int channel[2] = { -1, -1 }, output[2] = { -1, -1 }, error;
-	if ((has_channel && socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, channel) < 0) ||
-	    pipe2(output, O_CLOEXEC) < 0)
-		goto fail;
-	if ((has_channel && fcntl(channel[0], F_SETFL, O_NONBLOCK) < 0) ||
-	    fcntl(output[0], F_SETFL, O_NONBLOCK) < 0)
-		goto fail;
-	if ((error = fork_process(child_main, arg, channel, output, ret)) < 0) {
-		errno = -error;
-		goto fail;
-	}
-	if (has_channel)
-		close(channel[1]);
-	close(output[1]);
 	return 0;
 
 fail:
@@ -223,14 +178,4 @@ fail:
 	close_pair(channel);
 	close_pair(output);
 	return error;
-}
-
-int spawn_host(const struct spawn_request *request, struct spawned *ret)
-{
-	return spawn(host_main, request, true, ret);
-}
-
-int spawn_command(const struct spawn_command *command, struct spawned *ret)
-{
-	return spawn(command_main, command, false, ret);
 }

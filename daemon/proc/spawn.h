@@ -1,10 +1,9 @@
 /*
- * spawn: the birth of a process. The mechanism only; when to start one is child.c's business, or build.c's.
+ * spawn: the birth of a host process. The mechanism only; when to start one is child.c's business.
  *
- * A host has /dev/null as stdin, a pipe as stdout and stderr, one end of a socketpair as
+ * The new process has /dev/null as stdin, a pipe as stdout and stderr, one end of a socketpair as
  * fd 3, the plugin as fd 4, and nothing else: no other fd, an environment of its own, default
- * signals, its own session, and it dies with agentd (PR_SET_PDEATHSIG). A command of the config is not one of
- * ours: it has fds 0 to 2 only, agentd's environment, a folder, and else the same.
+ * signals, its own session, and it dies with agentd (PR_SET_PDEATHSIG).
  */
 #ifndef AGENTD_PROC_SPAWN_H
 #define AGENTD_PROC_SPAWN_H
@@ -21,15 +20,10 @@ struct spawn_request {
 	int64_t files;        /* RLIMIT_NOFILE; 0: as it is */
 };
 
-struct spawn_command {
-	char *const *argv; /* NULL at its end; the first is looked for in $PATH */
-	const char *folder;
-};
-
 struct spawned {
 	pid_t pid;
 	int pidfd;      /* readable once the process has ended */
-	int channel_fd; /* non-blocking; of a command, -1 */
+	int channel_fd; /* non-blocking */
 	int output_fd;  /* what it prints; non-blocking */
 };
 
@@ -40,9 +34,5 @@ int spawn_open(const char *program, char *path, size_t size);
 /* 0 and the fds (the caller's to close), or -errno. The caller's thread must be the main one: the
  * death signal is tied to it. */
 int spawn_host(const struct spawn_request *request, struct spawned *ret);
-/* The same. A command that cannot be run says so on its output, and exits with SPAWN_EXIT_NO_COMMAND. */
-int spawn_command(const struct spawn_command *command, struct spawned *ret);
-
-#define SPAWN_EXIT_NO_COMMAND 127 /* as a shell's */
 
 #endif

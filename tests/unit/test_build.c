@@ -167,14 +167,13 @@ static void a_command_that_is_not_there(void **state)
 	char *words[] = { "no-such-command" };
 	struct schema_list command = { words, 1 };
 	assert_int_equal(build_set(f->build, &command, "/tmp"), 0);
-	assert_true(build_start(f->build, "a test"));
-	wait_done(f);
-	assert_string_equal(build_failure(f->build)->reason, "exited with code 127");
+	assert_false(build_start(f->build, "a test"));
+	assert_false(build_is_running(f->build));
+	assert_string_equal(build_failure(f->build)->reason, "could not be started");
 	assert_string_equal(build_failure(f->build)->output,
 	    "cannot run no-such-command: No such file or directory\n");
 	assert_int_equal(build_set(f->build, &command, "/no/such/folder"), 0);
-	assert_true(build_start(f->build, "a test"));
-	wait_done(f);
+	assert_false(build_start(f->build, "a test"));
 	assert_string_equal(build_failure(f->build)->output,
 	    "cannot run /no/such/folder: No such file or directory\n");
 }
