@@ -693,8 +693,14 @@ static int actor_run(void *self, struct agentd_run *run, const struct agentd_req
 	if (*rest)
 		*rest++ = '\0';
 	const char *name = line;
-	if (strcmp(line, "attempt") == 0)
-		name = request->attempt == 1 ? "hang" : *rest ? rest : "request";
+	if (strcmp(line, "attempt") == 0) {
+		name = *rest ? rest : "request";
+		rest += strcspn(rest, " ");
+		if (*rest)
+			*rest++ = '\0';
+		if (request->attempt == 1)
+			name = "hang";
+	}
 	int done = act_now(run, request, name, rest);
 	if (done > 0)
 		done = act_and_finish(run, name, rest);

@@ -37,9 +37,9 @@ static void test_auth(void **state)
 		struct openapi_setup setup;
 		size_t runs, metrics;
 	} rows[] = {
-		{ { "x", false, false }, 3, 0 },
-		{ { "x", true, false }, 2, 0 },
-		{ { "x", true, true }, 2, 2 },
+		{ { "x", false, false, false, NULL }, 3, 0 },
+		{ { "x", true, false, false, NULL }, 2, 0 },
+		{ { "x", true, true, false, NULL }, 2, 2 },
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		json_t *document = openapi_make(&rows[i].setup);
