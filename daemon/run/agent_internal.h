@@ -21,7 +21,7 @@ struct agent {
 	TAILQ_HEAD(, run) queue;
 	TAILQ_HEAD(, run) suspects; /* were in flight when a process died; retried alone */
 	struct worker *quarantine;  /* borrowed: the worker that gets them; NULL: none needed */
-	bool pumping, stopping;
+	bool pumping, updating, stopping;
 	bool left;    /* the config has it no more */
 	bool is_late; /* processes are still to be replaced by those of its edition */
 	/* Started and not begun: in the queue, or before it in their session. */

@@ -204,23 +204,29 @@ static int worker_update(struct worker *worker)
 	return worker_succeed(worker, "its plugin, or its settings, have changed");
 }
 
-/* As many processes that serve as the settings say: those that are too many go, those that are missing come. */
+static struct worker *agent_find_serving(const struct agent *agent)
+{
+	struct worker *worker;
+	TAILQ_FOREACH (worker, &agent->workers, link)
+		if (worker->role == WORKER_SERVING)
+			break;
+	return worker;
+}
+
+/* As many processes that serve as the settings say: those that are too many go, and others of them at once, so that it
+ * is always the first that is looked for; those that are missing come. */
 static int agent_resize(struct agent *agent)
 {
-	struct worker *worker = TAILQ_FIRST(&agent->workers), *next;
+	struct worker *worker;
 	size_t wanted = (size_t)agent->setup.config.settings->workers;
-	size_t serving = agent_count_role(agent, WORKER_SERVING);
-	for (; worker && serving > wanted; worker = next) {
-		next = TAILQ_NEXT(worker, link);
-		if (worker->role != WORKER_SERVING)
-			continue;
+	while (agent_count_role(agent, WORKER_SERVING) > wanted) {
+		worker = agent_find_serving(agent);
 		if (worker->successor)
 			drop_successor(worker);
 		worker->reason = "there are to be fewer";
 		worker_retire(worker);
-		serving--;
 	}
-	for (; serving < wanted; serving++) {
+	while (agent_count_role(agent, WORKER_SERVING) < wanted) {
 		worker = agent_add_worker(agent, WORKER_SERVING);
 		if (!worker)
 			return -ENOMEM;
@@ -229,20 +235,21 @@ static int agent_resize(struct agent *agent)
 	return 0;
 }
 
-/* What cannot be done now is done when an older process has ended. */
+/* What cannot be done now is done when an older process has ended. A successor that is dropped may be gone at once:
+ * what comes after one is looked up when it is done with. */
 void agent_update(struct agent *agent)
 {
-	struct worker *worker = TAILQ_FIRST(&agent->workers), *next;
-	agent->is_late = false;
-	if (agent->stopping)
+	struct worker *worker;
+	if (agent->stopping || agent->updating)
 		return;
-	for (; worker; worker = next) {
-		next = TAILQ_NEXT(worker, link);
+	agent->is_late = false;
+	agent->updating = true;
+	TAILQ_FOREACH (worker, &agent->workers, link)
 		if (worker->role == WORKER_SERVING && worker_update(worker) < 0)
 			agent->is_late = true;
-	}
 	if (agent_resize(agent) < 0)
 		agent->is_late = true;
+	agent->updating = false;
 }
 
 /* Its processes are as good as new ones: they borrow from the new config, so that the old one can go. */
