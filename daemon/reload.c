@@ -152,22 +152,6 @@ static int prepare_former(struct era *era, struct former_cron **ret)
 	return -ENOMEM;
 }
 
-/* An era keeps the one after it: a run of the first may be in an agent, or of a schedule, that the second has and the third
- * does not, and that goes with the second. */
-
-static void next_release(void *arg)
-{
-	era_unref(arg);
-}
-
-static int chain(struct era *before, struct era *next)
-{
-	int error = era_give(before, next_release, era_ref(next));
-	if (error < 0)
-		era_unref(next);
-	return error;
-}
-
 /* What there is of the new config before it is the one that counts. */
 struct made {
 	struct triggers *triggers;
@@ -188,9 +172,7 @@ static int make(struct daemon *daemon, const struct loaded *next, struct made *m
 	auth_inherit(next->auth, daemon->now.auth);
 	if (daemon_start_auth(daemon, next->auth) != 0)
 		return -ENOMEM;
-	int error = chain(daemon->now.era, next->era);
-	if (error == 0)
-		error = registry_apply(daemon->registry, &registry);
+	int error = registry_apply(daemon->registry, &registry);
 	if (error == 0)
 		error = daemon_make_triggers(daemon, next, &made->triggers);
 	if (error == 0)

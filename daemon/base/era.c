@@ -16,9 +16,10 @@ struct era {
 	unsigned refs;
 	struct event *over;
 	SLIST_HEAD(, gift) gifts; /* the last first */
-	TAILQ_ENTRY(era) link;    /* once it is over */
+	TAILQ_ENTRY(era) link;    /* among those that go on, or that are over */
 };
 
+static TAILQ_HEAD(, era) going = TAILQ_HEAD_INITIALIZER(going); /* the oldest first */
 static TAILQ_HEAD(, era) over = TAILQ_HEAD_INITIALIZER(over);
 
 static void era_release(struct era *era)
@@ -56,10 +57,12 @@ struct era *era_new(struct event_base *base)
 	era->refs = 1;
 	SLIST_INIT(&era->gifts);
 	era->over = event_new(base, -1, 0, on_over, era);
-	if (era->over)
-		return era;
-	free(era);
-	return NULL;
+	if (!era->over) {
+		free(era);
+		return NULL;
+	}
+	TAILQ_INSERT_TAIL(&going, era, link);
+	return era;
 }
 
 struct era *era_ref(struct era *era)
@@ -72,6 +75,7 @@ void era_unref(struct era *era)
 {
 	if (!era || --era->refs)
 		return;
+	TAILQ_REMOVE(&going, era, link);
 	TAILQ_INSERT_TAIL(&over, era, link);
 	event_active(era->over, EV_TIMEOUT, 0);
 }
@@ -83,5 +87,21 @@ int era_give(struct era *era, void (*release)(void *arg), void *arg)
 		return -ENOMEM;
 	*gift = (struct gift){ .release = release, .arg = arg };
 	SLIST_INSERT_HEAD(&era->gifts, gift, link);
+	return 0;
+}
+
+static void let_go(void *arg)
+{
+	era_unref(arg);
+}
+
+int era_outlast_older(struct era *era)
+{
+	struct era *older;
+	for (older = TAILQ_FIRST(&going); older != era; older = TAILQ_NEXT(older, link)) {
+		if (era_give(older, let_go, era) < 0)
+			return -ENOMEM;
+		era_ref(era);
+	}
 	return 0;
 }

@@ -17,6 +17,9 @@ struct era *era_ref(struct era *era);
 void era_unref(struct era *era); /* NULL is fine */
 /* From now on it is the era's to release; what was given last goes first. 0; -ENOMEM: it is the caller's still. */
 int era_give(struct era *era, void (*release)(void *arg), void *arg);
+/* All that began before it hold it from now on: what is given to it may be known to them as well. 0; -ENOMEM: only some
+ * of them do. `era` is not over. */
+int era_outlast_older(struct era *era);
 /* Releases all eras that nobody refers to, now: the loop does not run any more. */
 void eras_release(void);
 

@@ -82,12 +82,19 @@ static void agent_turn_away(struct agent *agent)
 		    "the config has no such agent any more");
 }
 
+/* Its processes end in their own time, and its era, which it goes with, does not end before them. */
+void agent_check_left(struct agent *agent)
+{
+	if (agent->left && agent_is_down(agent))
+		edition_leave_era(agent->edition);
+}
+
 void agent_leave(struct agent *agent)
 {
 	agent_stop(agent);
 	agent->left = true;
 	agent_turn_away(agent);
-	edition_leave_era(agent->edition);
+	agent_check_left(agent);
 }
 
 bool agent_is_down(const struct agent *agent)

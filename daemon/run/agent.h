@@ -45,7 +45,7 @@ void agent_start(struct agent *agent);
  * there are go on. 0 or -ENOMEM: nothing has changed. */
 int agent_reconfigure(struct agent *agent, const struct agent_config *config);
 /* The config has it no more: what runs ends, and what waits will not run. It is the era's now, of which it keeps no
- * reference any more: to be freed once that is over. */
+ * reference once its processes are down: to be freed when that is over. */
 void agent_leave(struct agent *agent);
 /* New processes take the place of those that there are, once they are ready; the old ones end what they
  * have begun. 0; -EBUSY: several old ones are at that already; -ENOMEM. */

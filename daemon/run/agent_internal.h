@@ -31,6 +31,7 @@ struct agent {
 /* agent.c */
 bool agent_is_available(const struct agent *agent); /* it serves, or is about to */
 void agent_refuse_queued(struct agent *agent);
+void agent_check_left(struct agent *agent); /* one of its processes may be down */
 
 /* renew.c */
 struct worker *agent_add_worker(struct agent *agent, enum worker_role role);

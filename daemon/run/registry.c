@@ -1,6 +1,6 @@
 /*
  * registry: an array. There are few agents, and requests name them by exact match. Those that a reload has left behind
- * stay with what may still know them, the era they were of.
+ * stay with what may still know them, the last era they were of, and so all before it.
  */
 #include "daemon/run/registry.h"
 
@@ -183,6 +183,8 @@ int registry_apply(struct registry *registry, const struct registry_config *conf
 		if (!find_among(agents, count, name))
 			error = prepare_former(registry, registry->agents[i], &former[leaving++]);
 	}
+	if (error == 0 && leaving)
+		error = era_outlast_older(registry->setup.config.era);
 	for (size_t i = 0; error == 0 && i < count; i++) {
 		struct agent_config next = config_of(config, i);
 		if (!is_new(registry, agents[i]))
@@ -212,12 +214,19 @@ void registry_start(struct registry *registry)
 
 void registry_stop(struct registry *registry)
 {
+	struct former *former;
+	TAILQ_FOREACH (former, &registry->former, link)
+		agent_stop(former->agent);
 	for (size_t i = 0; i < registry->count; i++)
 		agent_stop(registry->agents[i]);
 }
 
 bool registry_is_down(const struct registry *registry)
 {
+	const struct former *former;
+	TAILQ_FOREACH (former, &registry->former, link)
+		if (!agent_is_down(former->agent))
+			return false;
 	for (size_t i = 0; i < registry->count; i++)
 		if (!agent_is_down(registry->agents[i]))
 			return false;

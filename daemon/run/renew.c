@@ -109,6 +109,7 @@ void agent_on_worker_changed(struct worker *worker)
 		agent_update(agent);
 	if (is_down && !agent_is_available(agent))
 		agent_refuse_queued(agent);
+	agent_check_left(agent);
 	if (agent->setup.changed)
 		agent->setup.changed(agent->setup.arg);
 }

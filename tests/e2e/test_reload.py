@@ -137,20 +137,6 @@ def test_agents_come_and_go(agentd):
     assert json.loads(going.getresponse().read())["content"] == "done"
 
 
-def test_a_run_outlives_two_reloads(agentd):
-    """Bug: an agent that the config before last had was freed with the last, under a run that had begun before both."""
-    daemon = agentd(TWO.format(a="one", b="one")).wait_ready()
-    going = daemon.start_run("after 1500 done", agent="b")
-    wait_for("it to run", lambda: daemon.load("b")[0] == 1)
-    reloaded(daemon, TWO.format(a="two", b="one"))
-    serving(daemon, "a", 2)
-    reloaded(daemon, "agents: { a: { plugin: PLUGIN(actor), text: two } }")
-    reloaded(daemon, "agents: { a: { plugin: PLUGIN(actor), text: three } }")
-    serving(daemon, "a", 3)
-    assert json.loads(going.getresponse().read())["content"] == "done"
-    assert daemon.run("say on").json["content"] == "on"
-
-
 def test_runs_that_wait_for_an_agent_that_is_gone_are_told(agentd):
     """Promise: nobody waits for ever for an agent that the config has no more."""
     daemon = agentd("""

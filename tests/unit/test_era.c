@@ -64,9 +64,29 @@ static void test_without_a_loop(void **state)
 	era_unref(NULL);
 }
 
+/* What an era is told to outlast is before it in time, not what comes after it, nor what is over. */
+static void test_outlasting(void **state)
+{
+	struct era *over = era_new(*state), *first = era_new(*state), *second = era_new(*state);
+	struct era *third = era_new(*state);
+	assert_int_equal(era_give(first, note, "f"), 0);
+	assert_int_equal(era_give(second, note, "s"), 0);
+	assert_int_equal(era_give(third, note, "t"), 0);
+	era_unref(over);
+	assert_int_equal(era_outlast_older(second), 0);
+	era_unref(second);
+	era_unref(third);
+	event_base_loop(*state, EVLOOP_NONBLOCK);
+	assert_string_equal(released, "t");
+	era_unref(first);
+	eras_release();
+	assert_string_equal(released, "tfs");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(test_outlasting, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_order, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_without_a_loop, set_up, tear_down),
 	};
