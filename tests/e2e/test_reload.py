@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import BUILD, HEAD, SLOW, assert_problem, plugin, wait_for
+from conftest import BUILD, HEAD, SANITIZED, assert_problem, plugin, wait_for
 from credentials import hash_of
 
 CTL = str(BUILD / "agentctl")
@@ -264,10 +264,14 @@ def test_a_bad_plugin_changes_nothing(agentd, tmp_path, animal):
     wait_for("the old build again", lambda: daemon.run("say again").status == 200, 20)
 
 
+# The death of a host that loads half a file is no finding of a sanitizer's.
+CUT = {"ASAN_OPTIONS": "handle_sigbus=0:" + os.environ.get("ASAN_OPTIONS", "")}
+
+
 def test_half_a_file(agentd, tmp_path):
     """Promise: half a plugin is refused; whole, it is served."""
     shutil.copy(plugin("actor"), tmp_path / "mine.so")
-    daemon = agentd("agents: { a: { plugin: ./mine.so } }").wait_ready()
+    daemon = agentd("agents: { a: { plugin: ./mine.so } }", env=CUT).wait_ready()
     whole = Path(plugin("echo")).read_bytes()
     (tmp_path / "mine.so").write_bytes(whole[:4096])
     refused(daemon)
@@ -532,7 +536,7 @@ def test_a_hundred_reloads_under_load(agentd, tmp_path):
     ]
     config = "agents: {{ a: {{ plugin: ./mine.so, chunk: 4, interval: {}ms, concurrency: 50, queue: 200 }} }}"
     put(good)
-    daemon = agentd(config.format(1)).wait_ready()
+    daemon = agentd(config.format(1), env=CUT).wait_ready()
     load = Load(daemon)
     sizes = []
     try:
@@ -555,7 +559,8 @@ def test_a_hundred_reloads_under_load(agentd, tmp_path):
     assert not load.failed, load.failed[:3]
     assert load.count > 100
     (early_fds, early_rss), (late_fds, late_rss) = sizes
-    assert late_fds <= early_fds + 4 and late_rss < early_rss * 1.2 + 2048, sizes
+    assert late_fds <= early_fds + 4, sizes
+    assert SANITIZED or late_rss < early_rss * 1.2 + 2048, sizes  # a sanitizer keeps what was freed
 
 
 # agentctl.

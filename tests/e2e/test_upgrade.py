@@ -13,7 +13,7 @@ import sys
 import textwrap
 import threading
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import pytest
@@ -91,8 +91,12 @@ def fds(pid):
 
 
 def kinds(pid):
-    """What its fds are, without numbers."""
-    return sorted(re.sub(r":.*|\d+", "", os.readlink(f"/proc/{pid}/fd/{fd}")) for fd in fds(pid))
+    """What its fds are, without numbers. One that is closed meanwhile is none."""
+    links = []
+    for fd in fds(pid):
+        with suppress(FileNotFoundError):
+            links.append(os.readlink(f"/proc/{pid}/fd/{fd}"))
+    return sorted(re.sub(r":.*|\d+", "", link) for link in links)
 
 
 def children(pid):
