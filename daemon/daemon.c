@@ -540,7 +540,7 @@ void daemon_free(struct daemon *daemon)
 
 /* Serving. */
 
-static void daemon_notify_ready(const struct daemon *daemon)
+void daemon_notify_ready(const struct daemon *daemon)
 {
 	char status[128], interfaces[64] = "";
 	if (daemon->now.settings->interface_count)

@@ -59,9 +59,12 @@ int daemon_make_api(const struct daemon *daemon, const struct loaded *loaded,
 void daemon_configure_http(struct daemon *daemon);
 struct cron *daemon_make_cron(struct daemon *daemon, const struct triggers *triggers);
 int daemon_start_auth(struct daemon *daemon, struct auth *auth);
+void daemon_notify_ready(const struct daemon *daemon);
 
 /* reload.c: NULL, memory is out. */
 struct reload *reload_new(struct daemon *daemon);
+/* agentd stops, or is upgraded: what goes on is given up, however long a plugin takes to load. */
+void reload_stop(struct reload *reload);
 void reload_free(struct reload *reload); /* whoever waits for it is gone */
 /* Reads the config again. `why` is for the log; `done`, which may be NULL, is called once, maybe before this returns. */
 void daemon_reload(struct daemon *daemon, const char *why, api_reloaded_fn *done, void *done_arg);

@@ -20,6 +20,8 @@
 #include "daemon/run/run.h"
 #include "daemon/upgrade.h"
 
+#define STOPPING "agentd is stopping"
+
 struct waiter {
 	api_reloaded_fn *done;
 	void *arg;
@@ -38,15 +40,20 @@ static void reload_begin(struct reload *reload, const char *why);
 
 /* Telling. */
 
+/* Whoever starts agentd hears of nothing else once it stops, or is upgraded. */
 static void say_state(const struct reload *reload, bool begins)
 {
+	const struct daemon *daemon = reload->daemon;
 	char state[96];
-	if (begins)
-		snprintf(state, sizeof(state), "RELOADING=1\nMONOTONIC_USEC=%" PRIu64,
-		    clock_monotonic_us());
-	else
-		snprintf(state, sizeof(state), "READY=1");
-	notify_send(reload->daemon->notify, state);
+	if (daemon->phase != PHASE_SERVING)
+		return;
+	if (!begins) {
+		daemon_notify_ready(daemon);
+		return;
+	}
+	snprintf(state, sizeof(state), "RELOADING=1\nMONOTONIC_USEC=%" PRIu64,
+	    clock_monotonic_us());
+	notify_send(daemon->notify, state);
 }
 
 static void log_result(const struct api_reloaded *result)
@@ -216,7 +223,7 @@ static void on_loaded(
 	struct api_reloaded result = { .errors = errors, .notes = notes };
 	reload->load = NULL;
 	if (loaded && daemon->phase != PHASE_SERVING)
-		conf_error_at(errors, NULL, 0, 0, "agentd is stopping");
+		conf_error_at(errors, NULL, 0, 0, STOPPING);
 	else if (loaded)
 		check_fixed(daemon->now.settings, loaded->settings, errors);
 	result.is_good = loaded && conf_errors_count(errors) == 0 &&
@@ -236,7 +243,7 @@ static void on_loaded(
 
 /* Asking for it. */
 
-static void refuse(struct reload *reload, const char *why)
+static void tell_refused(struct reload *reload, const char *why)
 {
 	struct conf_errors *errors = conf_errors_new(), *notes = conf_errors_new();
 	struct api_reloaded result = { .errors = errors, .notes = notes };
@@ -246,7 +253,24 @@ static void refuse(struct reload *reload, const char *why)
 		tell(reload, &result);
 	conf_errors_free(errors);
 	conf_errors_free(notes);
+}
+
+static void refuse(struct reload *reload, const char *why)
+{
+	tell_refused(reload, why);
 	reload_end(reload);
+}
+
+void reload_stop(struct reload *reload)
+{
+	if (!reload->is_going)
+		return;
+	load_stop(reload->load);
+	reload->load = NULL;
+	reload->is_wanted = false;
+	TAILQ_CONCAT(&reload->waiting, &reload->next, link);
+	tell_refused(reload, STOPPING);
+	reload->is_going = false;
 }
 
 /* A change while it is loaded is seen as well. */
@@ -276,7 +300,7 @@ static void reload_begin(struct reload *reload, const char *why)
 	say_state(reload, true);
 	log_info("%s; the config is read again", why);
 	if (daemon->phase != PHASE_SERVING)
-		refuse(reload, "agentd is stopping");
+		refuse(reload, STOPPING);
 	else if (load_start(&setup, &reload->load) < 0)
 		refuse(reload, "out of memory");
 }

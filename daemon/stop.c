@@ -57,6 +57,7 @@ static void daemon_drain(struct daemon *daemon)
 	if (!upgrade_is_due(daemon->upgrade))
 		notify_send(daemon->notify, "STOPPING=1\nSTATUS=stopping");
 	daemon->phase = PHASE_DRAINING;
+	reload_stop(daemon->reload);
 	cron_stop(daemon->cron);
 	chats_drain(daemon->chats);
 	daemon->draining = true;
@@ -106,6 +107,7 @@ static void daemon_on_checked(void *arg, const char *error)
 	    daemon->notify, "RELOADING=1\nSTATUS=upgrading"); /* READY=1 comes from the next */
 	upgrade_set_due(daemon->upgrade, true);
 	daemon->phase = PHASE_SETTLING;
+	reload_stop(daemon->reload); /* the next reads the config itself */
 	http_server_settle(daemon->http, daemon_on_settled, daemon);
 }
 

@@ -1,16 +1,13 @@
 """Reload: what lasts over more than one of them, and what is told of it."""
 import json
-import os
 import signal
 import socket
 import subprocess
-import time
-from pathlib import Path
 
 import pytest
 
-from conftest import ROOT, wait_for
-from test_reload import TWO, reloaded
+from conftest import ROOT, Reply, assert_problem, wait_for
+from test_reload import TWO, ZOO, reloaded, write
 
 
 def test_an_agent_outlasts_the_config_that_lost_it_for_older_runs(agentd):
@@ -57,3 +54,67 @@ def test_an_agent_that_is_gone_closes_in_its_own_time(agentd, tmp_path, stops):
         daemon.terminate()
         assert daemon.wait() == 0
     daemon.wait_log("^all is put away$", 3)
+
+
+HANGING = """
+    agents: { a: { plugin: PLUGIN(actor) }, b: { plugin: ANIMAL } }
+    default_agent: a
+    supervision: { ready: 60s, drain: 60s }
+""".replace("ANIMAL", str(ZOO / "hang_in_constructor.so"))
+
+
+def hang(daemon):
+    """A reload that takes long, of which somebody waits for the end."""
+    write(daemon, HANGING)
+    waiting = daemon.connect(timeout=5)
+    waiting.request("POST", "/reload")
+    daemon.wait_log("the config is read again")
+    return waiting
+
+
+def test_a_stop_does_not_wait_for_a_plugin_that_does_not_load(agentd):
+    """Bug: who waited for a reload kept agentd from stopping, for as long as a plugin took to load."""
+    daemon = agentd("agents: { a: { plugin: PLUGIN(actor) } }\nsupervision: { drain: 60s }").wait_ready()
+    waiting = hang(daemon)
+    daemon.terminate()
+    reply = Reply(waiting.getresponse())
+    assert "agentd is stopping" in assert_problem(reply, 422, "config_invalid")["detail"]
+    assert daemon.wait(5) == 0
+
+
+def test_neither_does_an_upgrade(agentd):
+    """Bug: an upgrade waited for it as well."""
+    daemon = agentd("agents: { a: { plugin: PLUGIN(actor) } }\nsupervision: { drain: 60s }").wait_ready()
+    waiting = hang(daemon)
+    write(daemon, "agents: { a: { plugin: PLUGIN(actor) } }")
+    daemon.terminate(signal.SIGUSR2)
+    assert_problem(Reply(waiting.getresponse()), 422, "config_invalid")
+    wait_for("the next", lambda: sum("serves" in line for line in daemon.messages()) == 2)
+    assert daemon.run("say on").json["content"] == "on"
+
+
+def test_systemd_is_told_of_reloads(agentd, tmp_path):
+    """Promise: RELOADING=1, then READY=1 with what is served now. Bug: the status stayed that of the start; and a
+    reload of an agentd that stops said that it was ready."""
+    path = str(tmp_path / "notify")
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    listener.bind(path)
+    listener.settimeout(10)
+    def said():
+        return listener.recv(4096).decode().splitlines()
+    daemon = agentd("agents: { a: { plugin: PLUGIN(actor) } }", env={"NOTIFY_SOCKET": path}).wait_ready()
+    assert said() == ["READY=1", "STATUS=serving 1 agents"]
+    reloaded(daemon, TWO.format(a="one", b="one"))
+    assert said()[0] == "RELOADING=1"
+    assert said() == ["READY=1", "STATUS=serving 2 agents"]
+    going = daemon.start_run("after 500 done")
+    wait_for("it to run", lambda: daemon.load("a")[0] == 1)
+    daemon.terminate()
+    assert said() == ["STOPPING=1", "STATUS=stopping"]
+    daemon.terminate(signal.SIGHUP)
+    daemon.wait_log("agentd is stopping")
+    assert json.loads(going.getresponse().read())["content"] == "done"
+    assert daemon.wait() == 0
+    listener.setblocking(False)
+    with pytest.raises(BlockingIOError):
+        said()
