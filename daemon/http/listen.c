@@ -256,6 +256,19 @@ static int want(struct http_server *server, const char *address, struct sockets 
 	return 0;
 }
 
+/* One of systemd's is not agentd's to close: a later config may have a use for it again, and so may the next agentd. */
+static void give_up(struct http_server *server, struct listener *listener, struct sockets *handed)
+{
+	int error = 0;
+	if (!listener->is_bound)
+		error = sockets_put(
+		    handed, evconnlistener_get_fd(listener->listener), listener->name);
+	if (error < 0)
+		log_warn("cannot keep the socket %s for a later config: %s", listener->address,
+		    strerror(-error));
+	listener_close(server, listener);
+}
+
 int http_server_relisten(struct http_server *server, const char *const *addresses, size_t count,
     struct sockets *handed, char *reason, size_t size)
 {
@@ -272,7 +285,7 @@ int http_server_relisten(struct http_server *server, const char *const *addresse
 	for (listener = TAILQ_FIRST(&server->listeners); listener; listener = next) {
 		next = TAILQ_NEXT(listener, link);
 		if (error ? listener->is_new : !listener->is_wanted)
-			listener_close(server, listener);
+			give_up(server, listener, handed);
 		else
 			listener->is_new = false;
 	}

@@ -569,6 +569,27 @@ def test_sockets_that_nobody_names(activate, tmp_path):
     assert waiting.getresponse().status == 200
 
 
+def test_sockets_that_a_reload_gives_up_and_takes_again(activate, tmp_path):
+    """Bug: a socket of systemd that a reload had no use for was closed: neither a later reload could listen there, where
+    systemd still does, nor had the next agentd got it. Nor if another address was what the reload failed for."""
+    port, listen = free_port(), f'"127.0.0.2:{free_port()}"'
+    daemon = activate([("stream", ["127.0.0.1", port])], f'"127.0.0.1:{port}", {listen}')
+    daemon.address = ("127.0.0.2", int(listen.strip('"').split(":")[1]))
+
+    def reload(addresses):
+        write_config(tmp_path, CONFIG.replace('"127.0.0.1:0"', addresses))
+        return daemon.request("POST", "/reload").status
+
+    assert reload(listen) == 200
+    waiting = http.client.HTTPConnection("127.0.0.1", port, timeout=10 * SLOW)
+    waiting.request("GET", "/health")
+    with closing(socket.create_server(("127.0.0.1", 0))) as taken:
+        assert reload(f'{listen}, "127.0.0.1:{port}", "127.0.0.1:{taken.getsockname()[1]}"') == 422
+    upgrade(daemon)
+    assert reload(f'{listen}, "127.0.0.1:{port}"') == 200
+    assert waiting.getresponse().status == 200
+
+
 def test_sockets_for_another_process(activate):
     """As sd_listen_fds(3) has it: $LISTEN_PID says for whom they are."""
     daemon = activate([("stream", ["127.0.0.1", 0])], "systemd", other_pid=1, listening=False)
