@@ -240,7 +240,7 @@ zoo: e2e
 chaos: export AGENTD_CHAOS_ROUNDS = $(ROUNDS)
 chaos: export AGENTD_CHAOS_MESSAGES = $(MESSAGES)
 chaos: AT_ONCE = 0
-chaos: TESTS = tests/e2e/test_chaos.py tests/e2e/test_chaos_chats.py
+chaos: TESTS = tests/e2e/test_chaos.py tests/e2e/test_chaos_chats.py tests/e2e/test_chaos_reload.py
 chaos: e2e
 
 SOURCES = $(wildcard include/agentd/*.h daemon/*.[ch] daemon/*/*.[ch] host/*.[ch] fetch/*.c ctl/*.[ch] manual/*.c plugins/*/*.[ch] \

@@ -265,7 +265,7 @@ def test_a_bad_plugin_changes_nothing(agentd, tmp_path, animal):
 
 
 # The death of a host that loads half a file is no finding of a sanitizer's.
-CUT = {"ASAN_OPTIONS": "handle_sigbus=0:" + os.environ.get("ASAN_OPTIONS", "")}
+CUT = {name: "handle_sigbus=0:" + os.environ.get(name, "") for name in ("ASAN_OPTIONS", "TSAN_OPTIONS")}
 
 
 def test_half_a_file(agentd, tmp_path):
