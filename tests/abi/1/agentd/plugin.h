@@ -427,7 +427,8 @@ struct agentd_host {
 	int (*respond)(const struct agentd_host *host, uint64_t request, uint32_t status,
 	    const char *content_type, struct agentd_text body);
 	/* Any thread. The path of a new file in this interface's spool folder, which is for the caller
-	 * to make, and agentd's once it is in a message: at most 32 MiB. -ENOSPC: `size` is too small. */
+	 * to make, and agentd's once it is in a message: at most 32 MiB. Files of other names that a plugin
+	 * makes in that folder are its own, and outlive it. -ENOSPC: `size` is too small. */
 	int (*spool)(const struct agentd_host *host, char *path, size_t size);
 	/* Nothing more will be submitted, when `stop` returned AGENTD_PENDING. */
 	void (*stopped)(const struct agentd_host *host);
@@ -438,6 +439,10 @@ struct agentd_host {
 	/* Any thread, when the function returned AGENTD_PENDING: 0, AGENTD_REFUSE, or negative. The
 	 * call is over, and its pointer no longer valid. */
 	void (*decide)(struct agentd_call *call, int verdict);
+
+	/* As fail; and agentd does not start it again before so many milliseconds, a day at most, have
+	 * passed: for a platform that says when to come back. */
+	void (*fail_for)(const struct agentd_host *host, const char *reason, uint64_t after_ms);
 };
 
 #define AGENTD_HAS(host, member) \
