@@ -5,7 +5,7 @@ counts is the median of the rounds. Throughput is requests per CPU-second of the
 children (utime + stime), which is steady where wall time is not.
 
     bench.py [--rounds N] [--build DIR] [PART…]
-    parts: throughput durable commit latency stream memory start restart cron
+    parts: throughput durable commit latency stream memory start restart reload cron
 
 The store is off but where a row says otherwise; bench/store_scale.py has the figures of a large one.
 """
@@ -374,6 +374,60 @@ def restart():
     server.stop()
 
 
+WORD = """
+#include <agentd/plugin.h>
+static const struct agentd_host *host;
+static int word_open(const struct agentd_host *given, const struct agentd_options *options, void **ret_self)
+{
+	(void)options, (void)ret_self;
+	host = given;
+	return 0;
+}
+static int word_run(void *self, struct agentd_run *run, const struct agentd_request *request)
+{
+	(void)self, (void)request;
+	host->delta(run, agentd_text(WORD, sizeof(WORD) - 1));
+	host->finish(run, &(struct agentd_result){ .size = sizeof(struct agentd_result) });
+	return 0;
+}
+static const struct agentd_agent_ops agent = { .size = sizeof(agent), .open = word_open, .run = word_run };
+const struct agentd_plugin agentd_plugin = {
+	AGENTD_PLUGIN_HEAD, .kind = AGENTD_AGENT, .name = "word", .version = "1", .agent = &agent
+};
+"""
+
+
+def built(word):
+    """A plugin that answers with the word."""
+    path = folder / f"{word}.so"
+    subprocess.run(["cc", "-shared", "-fPIC", "-fvisibility=hidden", f"-I{ROOT}/include", f'-DWORD="{word}"', "-x", "c", "-",
+                    "-o", str(path)], input=WORD, text=True, check=True)
+    return path.read_bytes()
+
+
+def reload():
+    """Dev mode: from the rename that puts another build in place to its first answer."""
+    builds, times, port = {word: built(word) for word in ("tick", "tock")}, [], free_port()
+    plugin = folder / "word.so"
+    plugin.write_bytes(builds["tick"])
+    server = Server("agentd --dev", [str(build / "agentd"), "--dev", "--listen", f"127.0.0.1:{port}", str(plugin)], port)
+    for i in range(max(options.rounds, 15)):
+        word = ("tock", "tick")[i % 2]
+        (folder / "next.so").write_bytes(builds[word])
+        begun = time.monotonic()
+        (folder / "next.so").rename(plugin)
+        answer = b""
+        while f'"{word}"'.encode() not in answer:
+            with socket.create_connection(("127.0.0.1", port)) as s:
+                s.sendall(f"{RUN_HEAD}Content-Length: {len(RUN_BODY)}\r\n\r\n{RUN_BODY}".encode())
+                answer = s.recv(4096)
+        times.append((time.monotonic() - begun) * 1e3)
+        time.sleep(0.3)
+    value = statistics.median(times)
+    show("from another build in place to its first answer", f"{value:.0f} ms", "500 ms", "150 ms", value <= 500)
+    server.stop()
+
+
 def lateness(count, schedule, seconds, moment):
     """The largest time from a due time to a moment of its run, and the counts of runs for each: from the store."""
     server = agentd("cron:\n" + "".join(f'  c{i}: {{ schedule: "{schedule}", input: hello }}\n' for i in range(count)), store=True)
@@ -393,6 +447,6 @@ def cron():
          late <= 1000 and set(counts) == {1000})
 
 
-parts = {f.__name__: f for f in (throughput, durable, commit, latency, stream, memory, start, restart, cron)}
+parts = {f.__name__: f for f in (throughput, durable, commit, latency, stream, memory, start, restart, reload, cron)}
 for part in options.parts or parts:
     parts[part]()
