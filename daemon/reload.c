@@ -51,8 +51,8 @@ static void say_state(const struct reload *reload, bool begins)
 		daemon_notify_ready(daemon);
 		return;
 	}
-	snprintf(state, sizeof(state), "RELOADING=1\nMONOTONIC_USEC=%" PRIu64,
-	    clock_monotonic_us());
+	snprintf(
+	    state, sizeof(state), "RELOADING=1\nMONOTONIC_USEC=%" PRIu64, clock_monotonic_us());
 	notify_send(daemon->notify, state);
 }
 

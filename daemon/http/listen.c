@@ -261,8 +261,8 @@ static void give_up(struct http_server *server, struct listener *listener, struc
 {
 	int error = 0;
 	if (!listener->is_bound)
-		error = sockets_put(
-		    handed, evconnlistener_get_fd(listener->listener), listener->name);
+		error =
+		    sockets_put(handed, evconnlistener_get_fd(listener->listener), listener->name);
 	if (error < 0)
 		log_warn("cannot keep the socket %s for a later config: %s", listener->address,
 		    strerror(-error));

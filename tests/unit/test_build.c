@@ -203,8 +203,8 @@ static void it_has_nothing_of_ours(void **state)
 	assert_non_null(strstr(output, " 0 -> /dev/null\n"));
 	assert_non_null(strstr(output, " 1 -> pipe:"));
 	assert_non_null(strstr(output, " 2 -> pipe:"));
-	assert_string_equal(strstr(output, "\n0022\n"),
-	    "\n0022\nno input\nits own\nSigBlk:\t0000000000000000\n");
+	assert_string_equal(
+	    strstr(output, "\n0022\n"), "\n0022\nno input\nits own\nSigBlk:\t0000000000000000\n");
 	unsigned count = 0;
 	for (const char *at = output; (at = strstr(at, " -> ")); at++)
 		count++;
