@@ -150,8 +150,10 @@ static void former_cron_release(void *arg)
 	free(former);
 }
 
-static int prepare_former(struct era *era, struct former_cron **ret)
+static int prepare_former(struct era *era, const struct cron *cron, struct former_cron **ret)
 {
+	if (cron_is_busy(cron) && era_outlast_older(era) < 0)
+		return -ENOMEM;
 	*ret = calloc(1, sizeof(**ret));
 	if (*ret && era_give(era, former_cron_release, *ret) == 0)
 		return 0;
@@ -183,7 +185,7 @@ static int make(struct daemon *daemon, const struct loaded *next, struct made *m
 	if (error == 0)
 		error = daemon_make_triggers(daemon, next, &made->triggers);
 	if (error == 0)
-		error = prepare_former(daemon->now.era, &made->former);
+		error = prepare_former(daemon->now.era, daemon->cron, &made->former);
 	if (error == 0 && !(made->cron = daemon_make_cron(daemon, made->triggers)))
 		error = -ENOMEM;
 	if (error == 0)

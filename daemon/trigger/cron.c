@@ -369,6 +369,14 @@ void cron_stop(struct cron *cron)
 	event_del(cron->timer);
 }
 
+bool cron_is_busy(const struct cron *cron)
+{
+	for (size_t i = 0; i < cron->count; i++)
+		if (!LIST_EMPTY(&cron->entries[i].firings))
+			return true;
+	return false;
+}
+
 /* What others ask for. */
 
 struct cron_entry *cron_at(struct cron *cron, size_t i)

@@ -59,6 +59,8 @@ void cron_stop(struct cron *cron);
  * free it. What is asked of its entries is done to those that go on with them.
  */
 void cron_inherit(struct cron *cron, struct cron *before);
+/* Whether runs of it go on, or are on their way. They may be older than its triggers. */
+bool cron_is_busy(const struct cron *cron);
 
 /* The i-th, in the order of triggers_at; NULL past the last. */
 struct cron_entry *cron_at(struct cron *cron, size_t i);
