@@ -290,6 +290,33 @@ int command_call(struct client *client, const struct command_call *call, const c
 	return 0;
 }
 
+int command_list(
+    struct client *client, const struct arguments *arguments, const struct command_list *list)
+{
+	struct buf path = { 0 };
+	struct reply reply;
+	const char *limit = arguments_get(arguments, "limit");
+	int code = command_check_number(list->path + 1, "limit", limit, 1000);
+	if (code)
+		return code;
+	buf_add_str(&path, list->path);
+	for (size_t i = 0; i < COMMAND_FILTERS_MAX && list->filters[i].query; i++)
+		client_add_query(&path, list->filters[i].query,
+		    arguments_get(arguments, list->filters[i].option));
+	client_add_query(&path, "limit", limit);
+	char *target = buf_take(&path);
+	code = client_call(client, "GET", target, NULL, &reply);
+	free(target);
+	if (code)
+		return code;
+	if (say_is_json())
+		say_json_text(reply.body.data, reply.body.length);
+	else
+		list->print(json_object_get(reply.json, list->items));
+	reply_done(&reply);
+	return 0;
+}
+
 int command_is_sure(const struct arguments *arguments, const char *command, const char *what)
 {
 	char answer[16] = "";

@@ -48,6 +48,22 @@ struct command_call {
 };
 int command_call(struct client *client, const struct command_call *call, const char *id);
 
+#define COMMAND_FILTERS_MAX 3
+
+/* A list: a page of what there is at a path, printed, or as JSON. */
+struct command_list {
+	const char *path;  /* "/runs" */
+	const char *items; /* the member of the answer that has them */
+	/* Words of the query, and the options that they come from. */
+	struct {
+		const char *query, *option;
+	} filters[COMMAND_FILTERS_MAX];
+	void (*print)(const json_t *items);
+};
+/* With --limit. Returns the exit code. */
+int command_list(
+    struct client *client, const struct arguments *arguments, const struct command_list *list);
+
 /* Asks whether `what` is to be deleted, unless --yes says so. Returns 0, or an exit code and has said why not. */
 int command_is_sure(const struct arguments *arguments, const char *command, const char *what);
 

@@ -63,25 +63,10 @@ static void print_list(const json_t *replies)
 
 int outbox_list(struct client *client, const struct arguments *arguments)
 {
-	struct buf path = { 0 };
-	struct reply reply;
-	const char *limit = arguments_get(arguments, "limit");
-	int code = command_check_number("outbox", "limit", limit, 1000);
-	if (code)
-		return code;
-	buf_add_str(&path, "/outbox");
-	client_add_query(&path, "limit", limit);
-	char *target = buf_take(&path);
-	code = client_call(client, "GET", target, NULL, &reply);
-	free(target);
-	if (code)
-		return code;
-	if (say_is_json())
-		say_json_text(reply.body.data, reply.body.length);
-	else
-		print_list(json_object_get(reply.json, "replies"));
-	reply_done(&reply);
-	return 0;
+	static const struct command_list list = {
+		.path = "/outbox", .items = "replies", .print = print_list
+	};
+	return command_list(client, arguments, &list);
 }
 
 int outbox_retry(struct client *client, const struct arguments *arguments)

@@ -72,28 +72,12 @@ static void print_list(const json_t *runs)
 
 int runs_list(struct client *client, const struct arguments *arguments)
 {
-	struct buf path = { 0 };
-	struct reply reply;
-	const char *limit = arguments_get(arguments, "limit");
-	int code = command_check_number("runs", "limit", limit, 1000);
-	if (code)
-		return code;
-	buf_add_str(&path, "/runs");
-	client_add_query(&path, "agent", arguments_get(arguments, "agent"));
-	client_add_query(&path, "session_id", arguments_get(arguments, "session"));
-	client_add_query(&path, "status", arguments_get(arguments, "status"));
-	client_add_query(&path, "limit", limit);
-	char *target = buf_take(&path);
-	code = client_call(client, "GET", target, NULL, &reply);
-	free(target);
-	if (code)
-		return code;
-	if (say_is_json())
-		say_json_text(reply.body.data, reply.body.length);
-	else
-		print_list(json_object_get(reply.json, "runs"));
-	reply_done(&reply);
-	return 0;
+	static const struct command_list list = { .path = "/runs",
+		.items = "runs",
+		.filters = { { "agent", "agent" }, { "session_id", "session" },
+		    { "status", "status" } },
+		.print = print_list };
+	return command_list(client, arguments, &list);
 }
 
 /* Each field of a run on its line; input and content below, as they are. */
