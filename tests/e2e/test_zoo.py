@@ -400,7 +400,7 @@ def test_an_animal_harms_nobody_else(zoo, tmp_path, name):
     wait_tidy(daemon)
     if "flood" not in name:
         wait_rest(daemon)
-    assert SANITIZED or status(daemon, "VmHWM") - memory < 16 << 10
+    assert SANITIZED or status(daemon, "VmHWM") - memory < 24 << 10
     stop(daemon, tmp_path)
     listener.close()
 
