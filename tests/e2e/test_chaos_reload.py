@@ -183,11 +183,13 @@ def test_random_reloads(agentd, tmp_path, round):
             time.sleep(dice.choice([0, 0.01, 0.05, 0.2, 0.6]))
         for number in dice.choice([[], [signal.SIGHUP], [signal.SIGUSR2], [signal.SIGHUP, signal.SIGUSR2],
                                    [signal.SIGUSR2, signal.SIGHUP]]):
+            upgraded = upgraded or number == signal.SIGUSR2
             daemon.terminate(number)
             time.sleep(dice.choice([0, 0, 0.01, 0.1]))
         daemon.terminate()
         code = daemon.wait(20)
-        assert code == 0 or (code == 78 and upgraded), (SEED, round)
+        # Between two programs nobody heeds a TERM: it ends what has been stopped already.
+        assert code == 0 or (code in (78, -signal.SIGTERM) and upgraded), (SEED, round)
     finally:
         clients.stop()
         for line in lines:
