@@ -185,7 +185,7 @@ static void answer_echo(int fd, const char *request, size_t n)
 
 static void answer_large(int fd, const char *request, size_t n)
 {
-	static char block[65536];
+	char block[65536]; /* each connection has a thread */
 	(void)request;
 	(void)n;
 	say_text(fd, "HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 4194304\r\n\r\n");
