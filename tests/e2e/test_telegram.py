@@ -110,6 +110,7 @@ def test_what_the_agent_is_told(bot, api):
     """Who wrote (by first name who has no other), where, which message, and what it answers."""
     bot(parse_mode="none")
     first = api.say("say x")
+    api.wait_sent()  # in another chat, so in no order with the next
     for n, user in ((2, ANN), (3, BOB)):
         update = api.say("request", user=user, chat={"id": -9, "type": "group"}, reply_to_message=first["message"])
         told = dict(line.split("=", 1) for line in api.wait_sent(n)[-1]["text"].split("\n") if "=" in line)
