@@ -118,9 +118,12 @@ def test_a_build_whose_plugin_is_served(dev, tmp_path):
     told = failure(daemon)
     assert told["reason"] == "exited with code 1" and told["command"] == "sh src/build.sh" and "hello.c" in told["output"]
     assert daemon.run("say on").json["content"] == "on" and not changed(daemon, "a.so")
-    write(source, good)
+    assert "unknown act" in daemon.run("other").json["detail"]
+    write(source, good.replace('"unknown act"', '"what the new build says"'))
     daemon.wait_log("^build: done")
     daemon.wait_log(r"plugins/a\.so has changed")
+    wait_for("the new build to answer", lambda: "what the new build says" in daemon.run("other").json["detail"])
+    assert daemon.agent("a")["generation"] == 2
     assert failure(daemon) is None and builds(daemon) == 2
 
 
