@@ -281,6 +281,7 @@ static void on_put(void *arg, int error)
 		arm(outlet, CHAT_AGAIN_MS);
 		return;
 	}
+	interface->answered += outgoing->is_taken;
 	if (outgoing->is_taken && outgoing->run_id[0])
 		spool_remove_run(interface->chats->setup.spool, outgoing->run_id);
 	if (outgoing->is_taken || outgoing->put.aside || outgoing->is_unwanted) {
@@ -440,7 +441,6 @@ int outbox_on_sent(struct outbox *outbox, const struct frame *frame)
 		return 0; /* it was given up */
 	outgoing->parts = parts;
 	outgoing->is_taken = status == AGENTD_SENT;
-	outbox->interface->answered += outgoing->is_taken;
 	if (outgoing->is_taken)
 		outgoing_write(outgoing);
 	else
