@@ -14,6 +14,23 @@ void buf_done(struct buf *buf)
 	*buf = (struct buf){ 0 };
 }
 
+static void resize(struct buf *buf, size_t capacity)
+{
+	char *data = realloc(buf->data, capacity);
+	if (!data) {
+		buf->failed = true;
+		return;
+	}
+	buf->data = data;
+	buf->capacity = (uint32_t)capacity & 0x7fffffff;
+}
+
+void buf_reserve(struct buf *buf, size_t n)
+{
+	if (!buf->failed && !buf->data && n > 0 && n <= BUF_MAX)
+		resize(buf, n);
+}
+
 char *buf_room(struct buf *buf, size_t n)
 {
 	if (buf->failed)
@@ -27,19 +44,13 @@ char *buf_room(struct buf *buf, size_t n)
 	size_t capacity = buf->capacity ? buf->capacity : FIRST;
 	while (capacity < buf->length + n)
 		capacity *= 2;
-	char *data = realloc(buf->data, capacity);
-	if (!data) {
-		buf->failed = true;
-		return NULL;
-	}
-	buf->data = data;
-	buf->capacity = capacity;
-	return buf->data + buf->length;
+	resize(buf, capacity < BUF_MAX ? capacity : BUF_MAX);
+	return buf->failed ? NULL : buf->data + buf->length;
 }
 
 void buf_grew(struct buf *buf, size_t n)
 {
-	buf->length += n;
+	buf->length += (uint32_t)n;
 }
 
 void buf_add(struct buf *buf, const void *bytes, size_t n)
@@ -50,7 +61,7 @@ void buf_add(struct buf *buf, const void *bytes, size_t n)
 	if (!room)
 		return;
 	memcpy(room, bytes, n);
-	buf->length += n;
+	buf_grew(buf, n);
 }
 
 void buf_add_str(struct buf *buf, const char *text)
@@ -75,7 +86,7 @@ void buf_addf(struct buf *buf, const char *format, ...)
 		va_end(args);
 	}
 	if (room && n > 0)
-		buf->length += (size_t)n;
+		buf_grew(buf, (size_t)n);
 }
 
 void buf_add_uint(struct buf *buf, uint64_t value)
@@ -90,9 +101,14 @@ void buf_add_uint(struct buf *buf, uint64_t value)
 
 void buf_drop(struct buf *buf, size_t n)
 {
-	buf->length -= n;
+	buf->length -= (uint32_t)n;
 	if (buf->length)
 		memmove(buf->data, buf->data + n, buf->length);
+}
+
+void buf_cut(struct buf *buf, size_t n)
+{
+	buf->length = (uint32_t)n;
 }
 
 char *buf_take(struct buf *buf)
@@ -252,7 +268,7 @@ void buf_add_utf8(struct buf *buf, struct utf8_tail *tail, const char *text, siz
 		bool cut = i + span == n && utf8_lead((unsigned char)text[i], &low, &high) > span;
 		if (cut && tail) {
 			memcpy(tail->bytes, text + i, span);
-			tail->n = span;
+			tail->n = (uint8_t)span;
 		} else {
 			utf8_add_wrong(buf);
 		}

@@ -15,13 +15,16 @@
 
 #define BUF_MAX ((size_t)1 << 30)
 
+/* Small: a run has eight of them, and there are thousands of runs. */
 struct buf {
 	char *data; /* not terminated */
-	size_t length, capacity;
-	bool failed;
+	uint32_t length, capacity : 31;
+	bool failed : 1;
 };
 
 void buf_done(struct buf *buf);
+/* Just so much room for one that is empty and stays for long, where as much as most texts need is too much. */
+void buf_reserve(struct buf *buf, size_t n);
 /* Room for n more bytes; NULL if there is none. What is written there counts after buf_grew. */
 char *buf_room(struct buf *buf, size_t n);
 void buf_grew(struct buf *buf, size_t n);
@@ -32,6 +35,8 @@ void buf_addf(struct buf *buf, const char *format, ...) __attribute__((format(pr
 void buf_add_uint(struct buf *buf, uint64_t value);
 /* Drops the first n bytes. */
 void buf_drop(struct buf *buf, size_t n);
+/* Drops all behind the first n bytes. */
+void buf_cut(struct buf *buf, size_t n);
 /* The text as a C string on the heap, and the buf emptied; NULL if it had failed. */
 char *buf_take(struct buf *buf);
 
@@ -44,7 +49,7 @@ void buf_add_json_str(struct buf *buf, const char *text);
 /* The end of a sequence that the next piece of text may complete. */
 struct utf8_tail {
 	char bytes[4];
-	size_t n;
+	uint8_t n;
 };
 
 /*

@@ -70,7 +70,7 @@ int frame_end(struct frame_writer *writer)
 	size_t length = out->length - writer->start - FRAME_HEAD;
 	if (out->failed || length > FRAME_MAX) {
 		int error = out->failed ? -ENOMEM : -EMSGSIZE;
-		out->length = writer->start;
+		buf_cut(out, writer->start);
 		out->failed = false; /* the frames before this one are whole */
 		return error;
 	}

@@ -210,7 +210,7 @@ int template_render(const struct template *template, const struct template_value
 		template->pieces[i].put(&r, &template->pieces[i]);
 	if (!r.full && !out->failed)
 		return 0;
-	out->length = before;
+	buf_cut(out, before);
 	return r.full ? -EMSGSIZE : -ENOMEM;
 }
 

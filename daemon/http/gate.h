@@ -38,16 +38,16 @@ struct gate_limits {
 
 struct gate {
 	struct gate_limits limits;
-	enum gate_state state;
 	uint64_t left;
+	enum gate_state state;
+	int status;  /* 400, 413, 500: the request was refused, and `reason` says why */
 	bool moving; /* bytes are being put back: the evbuffer's callback must not come here */
+	bool
+	    wants_continue; /* the client waits for "100 Continue"; the owner sends it, and resets this */
 	struct evbuffer *aside;        /* not let through yet; NULL: none */
 	struct evbuffer *front, *body; /* of a chunked request: its head, and what is decoded */
 	struct head head;              /* of the same; its length grows by that of the trailers */
-	int status; /* 400, 413, 500: the request was refused, and `reason` says why */
 	const char *reason;
-	bool
-	    wants_continue; /* the client waits for "100 Continue"; the owner sends it, and resets this */
 };
 
 void gate_init(struct gate *gate, const struct gate_limits *limits);

@@ -26,11 +26,10 @@ struct head_limits {
 };
 
 struct head {
-	size_t length; /* of the head, with the empty line that ends it */
-	bool chunked;  /* the body is */
-	bool has_length;
+	size_t length;           /* of the head, with the empty line that ends it */
 	uint64_t content_length; /* 0 without a body, and for a chunked one */
-	bool expects_continue;
+	bool chunked;            /* the body is */
+	bool has_length, expects_continue;
 	/* Where the Transfer-Encoding and Expect lines are, with their line ends; 0, 0: none. */
 	size_t coding_at, coding_length, expect_at, expect_length;
 };

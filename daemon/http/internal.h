@@ -41,19 +41,19 @@ struct conn {
 	struct evhttp_connection *evcon; /* borrowed; NULL until adopted */
 	bool is_local;                   /* over a unix socket */
 	bool is_control;                 /* over that of agentctl */
-	struct principal *peer;          /* who is at its other end; NULL: nobody who is let in */
+	bool soon,
+	    closing;    /* soon: in the server's list of that name; closing: to be freed there */
+	bool has_asked; /* it is not the first request */
+	bool reading;   /* the first byte of a request is here */
+	bool replying;  /* an answer is on its way out */
+	bool has_read;  /* bytes, since conn_on_readable was last called */
+	struct principal *peer; /* who is at its other end; NULL: nobody who is let in */
 	const char *peer_why;
 	uint64_t deadline_ms; /* monotonic; for the next request to be whole. 0: none */
-	bool soon,
-	    closing; /* soon: in the server's list of that name; closing: to be freed there */
 	TAILQ_ENTRY(conn) soon_link;
 	struct http_request *request; /* the one that is held */
-	bool has_asked;               /* it is not the first */
-	bool reading;                 /* the first byte of a request is here */
-	bool replying;                /* an answer is on its way out */
 	struct gate gate;
 	struct event watch; /* see conn_on_readable */
-	bool has_read;      /* bytes, since it was last called */
 	TAILQ_ENTRY(conn) link;
 	UT_hash_handle hh; /* by bev: evhttp has no place for a pointer of ours */
 };
@@ -68,11 +68,12 @@ struct http_request {
 	const char *refusal; /* why its sender was not let in; NULL: it was */
 	uint64_t started_us;
 	size_t bytes;
-	bool has_chunk; /* of a stream: the first has been handed to evhttp */
 	void (*gone)(void *arg);
 	void *gone_arg;
-	void (*drained)(void *arg);
-	void *drained_arg;
+	const struct http_stream_ops *stream; /* NULL: it is none */
+	void *stream_arg;
+	bool has_chunk; /* of a stream: the first has been handed to evhttp */
+	bool is_due;    /* of a stream: it is called at the end of this turn */
 	TAILQ_ENTRY(http_request) held;
 };
 

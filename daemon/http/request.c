@@ -4,6 +4,7 @@
  * Nothing computed is ever passed as a reason phrase: evhttp does not look for line ends in it.
  */
 #include <event2/keyvalq_struct.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -395,10 +396,9 @@ void request_refuse(struct evhttp_request *evreq)
 	evhttp_send_reply(evreq, 500, NULL, NULL);
 }
 
-/* What a stream's request said is of no more use, and may hold a key. evhttp looks for Connection yet. */
-static void drop_headers(struct http_request *request)
+/* evhttp looks for Connection yet. */
+static void drop_headers(struct evkeyvalq *fields)
 {
-	struct evkeyvalq *fields = evhttp_request_get_input_headers(request->evreq);
 	struct evkeyval *field = TAILQ_FIRST(fields);
 	while (field) {
 		bool is_kept = strcasecmp(field->key, "Connection") == 0;
@@ -408,29 +408,34 @@ static void drop_headers(struct http_request *request)
 	}
 }
 
-void http_stream_begin(struct http_request *request, const char *type)
+void http_stream_begin(
+    struct http_request *request, const char *type, const struct http_stream_ops *ops, void *arg)
 {
+	request->stream = ops;
+	request->stream_arg = arg;
 	add_common_headers(request, type);
 	http_add_header(request, "Cache-Control", "no-cache");
 	http_add_header(request, "X-Accel-Buffering", "no"); /* nginx: pass it on as it comes */
 	/* evhttp reads during a stream, and keeps all that it reads; conn_on_input cuts who sends more. */
 	bufferevent_setwatermark(request->conn->bev, EV_READ, 0, STREAM_READ_MAX);
 	evhttp_send_reply_start(request->evreq, 200, NULL);
-	drop_headers(request);
+	/* What was said is of no more use, and may hold a key. */
+	drop_headers(evhttp_request_get_input_headers(request->evreq));
+	drop_headers(evhttp_request_get_output_headers(request->evreq));
 }
 
-void http_on_drained(struct http_request *request, void (*drained)(void *arg), void *arg)
+void http_stream_soon(struct http_request *request)
 {
-	request->drained = drained;
-	request->drained_arg = arg;
+	request->is_due = true;
+	conn_soon(request->conn);
 }
 
 static void stream_on_drained(struct evhttp_connection *evcon, void *arg)
 {
 	(void)evcon;
 	struct conn *conn = arg;
-	if (conn->request && conn->request->drained)
-		conn->request->drained(conn->request->drained_arg);
+	if (conn->request)
+		conn->request->stream->drained(conn->request->stream_arg);
 }
 
 /*
@@ -445,7 +450,7 @@ static bool send_chunk(struct http_request *request, const struct buf *text)
 	if (!request->evreq->chunked || !request->has_chunk || evbuffer_get_length(output))
 		return false;
 	char head[24], end[] = "\r\n";
-	size_t n = (size_t)snprintf(head, sizeof(head), "%zx\r\n", text->length);
+	size_t n = (size_t)snprintf(head, sizeof(head), "%" PRIx32 "\r\n", text->length);
 	struct iovec parts[] = { { head, n }, { text->data, text->length }, { end, 2 } };
 	struct msghdr message = { .msg_iov = parts, .msg_iovlen = 3 };
 	ssize_t sent = sendmsg(bufferevent_getfd(conn->bev), &message, MSG_DONTWAIT | MSG_NOSIGNAL);

@@ -188,10 +188,16 @@ static void conn_tell_written(struct conn *conn)
 	bufferevent_trigger(conn->bev, EV_WRITE, BEV_TRIG_IGNORE_WATERMARKS);
 }
 
+static void conn_tell_stream(struct http_request *request)
+{
+	request->is_due = false;
+	request->stream->soon(request->stream_arg);
+}
+
 /*
- * What could not be done where it was found out: a new connection is adopted, one that is over is
- * freed, and evhttp is told of what write_now has written. By now more may have been put into the
- * output; then its own event goes on.
+ * What is done at the end of a turn: a new connection is adopted, one that is over is freed, a stream
+ * writes what the turn has brought, and evhttp is told of what write_now has written. By now more may
+ * have been put into the output; then its own event goes on.
  */
 static void conn_on_soon(struct conn *conn)
 {
@@ -199,6 +205,8 @@ static void conn_on_soon(struct conn *conn)
 		conn_adopt(conn);
 	else if (conn->closing)
 		evhttp_connection_free(conn->evcon);
+	else if (conn->request && conn->request->is_due)
+		conn_tell_stream(conn->request);
 	else if (evbuffer_get_length(bufferevent_get_output(conn->bev)) == 0)
 		conn_tell_written(conn);
 }

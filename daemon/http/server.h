@@ -129,10 +129,14 @@ void http_on_gone(struct http_request *request, void (*gone)(void *arg), void *a
  * `body` is emptied, and freed. */
 void http_add_header(struct http_request *request, const char *name, const char *value);
 void http_reply(struct http_request *request, int status, const char *type, struct buf *body);
-void http_stream_begin(struct http_request *request, const char *type);
-/* `drained` (may be NULL) is called when all that was written has left for the network, if it could not at
- * once. */
-void http_on_drained(struct http_request *request, void (*drained)(void *arg), void *arg);
+/* What a stream's maker hears. */
+struct http_stream_ops {
+	void (*soon)(void *arg);    /* http_stream_soon asked for it: this turn of the loop ends */
+	void (*drained)(void *arg); /* what could not leave at once has left for the network */
+};
+void http_stream_begin(
+    struct http_request *request, const char *type, const struct http_stream_ops *ops, void *arg);
+void http_stream_soon(struct http_request *request);
 /* `text` is emptied; its memory stays for the next. */
 void http_stream_write(struct http_request *request, struct buf *text);
 size_t http_stream_backlog(const struct http_request *request); /* bytes the client has not taken */

@@ -32,10 +32,10 @@ struct sse {
 	bool listening; /* it has */
 	bool cancels;
 	struct run_subscriber subscriber;
-	struct buf out;            /* of this turn */
-	struct event flush, timer; /* timer: the next comment, or the end of a slow client */
-	uint64_t wrote_ms;         /* when the client was last sent something, monotonic */
-	size_t backlog;            /* of a paused stream, when its timer was set */
+	struct buf out;     /* of this turn */
+	struct event timer; /* the next comment, or the end of a slow client */
+	uint64_t wrote_ms;  /* when the client was last sent something, monotonic */
+	size_t backlog;     /* of a paused stream, when its timer was set */
 	bool paused;
 };
 
@@ -72,7 +72,6 @@ static void sse_free(struct sse *sse)
 {
 	if (sse->paused && sse->listening)
 		run_resume(sse->run);
-	event_del(&sse->flush);
 	event_del(&sse->timer);
 	buf_done(&sse->out);
 	run_unref(sse->run);
@@ -116,10 +115,8 @@ static void sse_flush(struct sse *sse)
 		sse_pause(sse);
 }
 
-static void sse_on_flush(evutil_socket_t fd, short what, void *arg)
+static void sse_on_soon(void *arg)
 {
-	(void)fd;
-	(void)what;
 	sse_flush(arg);
 }
 
@@ -211,7 +208,7 @@ static void sse_on_event(void *arg, struct run *run, const struct run_event *eve
 	if (event->type >= RUN_EVENT_LEFT)
 		sse_end(sse); /* one that is left has no end yet: the client may come again */
 	else
-		event_active(&sse->flush, EV_TIMEOUT, 0);
+		http_stream_soon(sse->request);
 }
 
 /* Takes the next event that was said before. False: that was all. */
@@ -271,16 +268,16 @@ static struct sse *sse_new(struct http_request *request, uint64_t after)
 	sse->wrote_ms = clock_monotonic_ms();
 	sse->subscriber.event = sse_on_event;
 	sse->subscriber.arg = sse;
-	event_assign(&sse->flush, http_base(request), -1, 0, sse_on_flush, sse);
 	event_assign(&sse->timer, http_base(request), -1, 0, sse_on_timer, sse);
 	return sse;
 }
 
 static void sse_open(struct sse *sse)
 {
+	static const struct http_stream_ops ops = { .soon = sse_on_soon,
+		.drained = sse_on_drained };
 	http_on_gone(sse->request, sse_on_gone, sse);
-	http_on_drained(sse->request, sse_on_drained, sse);
-	http_stream_begin(sse->request, "text/event-stream");
+	http_stream_begin(sse->request, "text/event-stream", &ops, sse);
 	sse_arm(sse, http_settings(sse->request)->heartbeat_ms);
 	sse_catch_up(sse);
 }

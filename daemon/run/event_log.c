@@ -18,6 +18,7 @@ void event_log_add(struct buf *log, const struct run_event *event)
 	bool is_end = event->type == RUN_EVENT_ENDED;
 	if (!is_end && log->length + sizeof(head) + head.name + head.text > EVENT_LOG_MAX)
 		return;
+	buf_reserve(log, 2 * sizeof(head)); /* most runs say little before their answer */
 	buf_add(log, &head, sizeof(head));
 	buf_add(log, event->name.p, event->name.n);
 	buf_add(log, event->text.p, event->text.n);
@@ -92,5 +93,5 @@ void event_log_compact(struct buf *log, struct frame_text content)
 		memmove(log->data + to + sizeof(head), event.name.p, here);
 		to += sizeof(head) + here;
 	}
-	log->length = to;
+	buf_cut(log, to);
 }

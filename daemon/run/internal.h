@@ -30,59 +30,56 @@ enum run_place { RUN_NOWHERE, RUN_IN_QUEUE, RUN_IN_SUSPECTS };
 struct run {
 	struct runs *runs; /* borrowed */
 	struct era *era;   /* a reference; NULL: there is none */
+	uint64_t number;   /* its name in frames */
 	unsigned refs;
-	uint64_t number; /* its name in frames */
 	char id[ID_SIZE];
+	bool session_is_new, any_session;
+	bool durable;        /* tried again when its process dies, and waits as long as it must */
+	bool keeps_spool;    /* somebody else removes what is in its folder */
+	bool is_said;        /* its handler has spoken: of `said`, or of the metadata */
 	struct agent *agent; /* borrowed; agents outlive runs */
 	const char *session_id, *user_id, *source, *claims, *traceparent,
 	    *trigger; /* the last three may be NULL; behind the struct, in the same piece of memory */
-	bool session_is_new, any_session;
-	enum run_owner owner;
 	struct buf input, metadata, attachments;
 	struct buf files;  /* of its answer */
 	size_t file_count; /* that came with its input, and are removed when it is over */
-	bool keeps_spool;  /* somebody else removes what is in its folder */
 	int64_t history;   /* 0: as its agent has it */
 	struct buf said;   /* with a trigger: what its handler says that the agent is told */
-	bool is_said;      /* its handler has spoken: of that, or of the metadata */
 	int64_t timeout_ms;
 	uint64_t created_wall_ms, started_wall_ms, finished_wall_ms;
 	uint64_t begun_us, ended_us; /* monotonic: of the last attempt; 0: there was none */
 
+	enum run_owner owner;
 	enum run_status status;
 	enum run_code code;
-	char *error;
-	bool ended;       /* its end has come */
-	bool told;        /* and whoever listened has heard of it */
-	bool is_known;    /* it can be found by its id */
-	bool durable;     /* tried again when its process dies, and waits as long as it must */
 	unsigned attempt; /* from 1: the one that goes, or is the next */
-	bool begun;       /* it has been counted */
-	bool asking;      /* the store is to answer before it goes out to its process */
 	unsigned deaths;  /* of processes with it in them, in this life of agentd */
-	struct buf content;
-	struct utf8_tail tail;
-	char *usage;
-	uint64_t last_event;
-	bool has_deltas;
-	struct buf log; /* event_log.h */
-
-	bool is_recorded, is_unrecorded; /* record.c: written down; live, and not written down */
-	struct run_memory memory;
-	TAILQ_ENTRY(run) unrecorded;
-
 	unsigned paused;
 	uint32_t debt; /* credit not given back to the host yet */
+	bool ended;    /* its end has come */
+	bool told;     /* and whoever listened has heard of it */
+	bool is_known; /* it can be found by its id */
+	bool begun;    /* it has been counted */
+	bool asking;   /* the store is to answer before it goes out to its process */
+	bool has_deltas;
+	bool is_recorded, is_unrecorded; /* record.c: written down; live, and not written down */
+	bool is_ready, counted;          /* counted: among its agent's waiting ones */
+	enum run_place waits_in;
+	struct utf8_tail tail;
+	struct buf content;
+	char *error, *usage;
+	uint64_t last_event;
+	struct buf log; /* event_log.h */
+	struct run_memory memory;
 
 	struct event timer; /* the wait, then the deadline, then the patience with one that ended */
 	TAILQ_HEAD(, run_subscriber) subscribers;
 	struct session_turn turn;
 	TAILQ_ENTRY(run) ready;  /* runs.c: has just got its session's turn */
 	TAILQ_ENTRY(run) queued; /* agent.c: waits for a place, see waits_in */
-	bool is_ready, counted;  /* counted: among its agent's waiting ones */
-	enum run_place waits_in;
-	struct worker *worker; /* where it is in flight; stays set after its end until FINISH */
+	struct worker *worker;   /* where it is in flight; stays set after its end until FINISH */
 	TAILQ_ENTRY(run) in_flight;
+	TAILQ_ENTRY(run) unrecorded;
 	UT_hash_handle by_number; /* while it is in flight */
 	UT_hash_handle by_id;     /* while it is live */
 	TAILQ_ENTRY(run) live;

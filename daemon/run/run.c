@@ -136,6 +136,13 @@ static const char *keep(char **room, const char *text)
 	return kept;
 }
 
+/* As it came, for as long as the run lives. */
+static void keep_text(struct buf *buf, struct frame_text text)
+{
+	buf_reserve(buf, text.n);
+	buf_add(buf, text.p, text.n);
+}
+
 static struct run *run_new(struct runs *runs, const struct run_request *request)
 {
 	const struct agent_settings *settings = agent_settings(request->agent);
@@ -178,9 +185,9 @@ static struct run *run_new(struct runs *runs, const struct run_request *request)
 	run->trigger = keep(&room, request->trigger);
 	run->any_session = request->any_session;
 	run->owner = request->owner;
-	buf_add(&run->input, request->input.p, request->input.n);
-	buf_add(&run->metadata, request->metadata.p, request->metadata.n);
-	buf_add(&run->attachments, request->attachments.p, request->attachments.n);
+	keep_text(&run->input, request->input);
+	keep_text(&run->metadata, request->metadata);
+	keep_text(&run->attachments, request->attachments);
 	runs->input_bytes += run->input.length + run->attachments.length;
 	run->history = request->history;
 	run->timeout_ms = settings->timeout_ms;

@@ -51,6 +51,10 @@ def crashes(reason, log="", **more):
     return Animal(502, f"agent_crashed: .*{reason}", reason=reason, log=log or f"{reason}.*; restart 1 in ", **more)
 
 
+def gets_stuck():
+    return crashes(PINGS, supervision=QUICK_PINGS)
+
+
 def times_out(log="run failed: no answer within", **more):
     return Animal(504, "timeout: no answer within", log=log, options=f"timeout: {200 * SLOW}ms", **more)
 
@@ -70,6 +74,7 @@ def is_refused(*calls, **more):
 
 REPLACED = "replaced, since a run in it did not end"
 PINGS = "did not answer three pings"
+QUICK_PINGS = f"ping: {100 * SLOW}ms"
 NONSENSE = "sent a frame that makes no sense"
 CLOSED = "closed its socket to agentd"
 
@@ -92,7 +97,7 @@ ZOO = {
     "exit_0": crashes("exited with code 0"),
     "exit_78": crashes("exited with code 78", state="failed", log="exited with code 78; not started again"),
     "exit_in_atexit": crashes("exited with code 5"),
-    "hang_in_atexit": crashes(PINGS),
+    "hang_in_atexit": gets_stuck(),
     "finish_then_die": answers("my last words", reason="killed by SIGABRT", log="SIGABRT; restart 1 in"),
     "last_words": crashes("killed by SIGABRT: caf\ufffd \x1b\\[2J \ufffd$", log="^caf\ufffd \x1b\\[2J \ufffd$"),
     "exec_other": crashes(CLOSED),
@@ -102,9 +107,9 @@ ZOO = {
     "restless_timer": outstays(),
     "hang_in_thread": outstays(),
     "end_pool_thread": outstays(),
-    "block_loop": crashes(PINGS),
-    "stop_itself": crashes(PINGS),
-    "leader_exits": crashes(PINGS),
+    "block_loop": gets_stuck(),
+    "stop_itself": gets_stuck(),
+    "leader_exits": gets_stuck(),
     "hang_in_close": answers("tame"),
     "fork_in_close": answers("tame"),
     "signal_mask": answers("tame"),
@@ -124,7 +129,7 @@ ZOO = {
     # Floods.
     "delta_flood": fails("longer than limits.content", options="limits: { content: 64K }", reason=REPLACED),
     "delta_flood_in_thread": fails("longer than limits.content", options="limits: { content: 64K }", reason=REPLACED),
-    "delta_flood_in_loop": crashes(PINGS),
+    "delta_flood_in_loop": gets_stuck(),
     "event_flood": outstays(),
     "heavy_events": outstays(),
     "log_flood": outstays(r"^\d{3,} lines of output left out"),
@@ -140,13 +145,13 @@ ZOO = {
     "unknown_frame": crashes(NONSENSE),
     "ready_again": crashes(NONSENSE),
     "second_hello": crashes(NONSENSE),
-    "half_frame": crashes(PINGS),
+    "half_frame": gets_stuck(),
     "frame_for_other_run": answers("mine"),
     "forged_input": crashes(NONSENSE),
     "forged_emit": crashes(NONSENSE),
     "agent_as_others": crashes(NONSENSE),
     "spend_more_credit": fails("longer than limits.content", options="limits: { content: 64K }",
-                               reason=f"{PINGS}|{REPLACED}"),
+                               reason=f"{PINGS}|{REPLACED}", supervision=QUICK_PINGS),
     "leaving_lie": crashes(re.escape('"\\ \n\x1b[2J \ufffd {"state":"ready"} xxx')),
     "send_fds": answers("sent"),
     "out_of_band": answers("urgent"),
@@ -318,7 +323,7 @@ def stop(daemon, folder):
 
 # One at a time.
 
-TIMES = {"backoff_min": "50ms", "backoff_max": "100ms", "ready": f"{20 * SLOW}s", "ping": f"{100 * SLOW}ms",
+TIMES = {"backoff_min": "50ms", "backoff_max": "100ms", "ready": f"{20 * SLOW}s", "ping": f"{2 * SLOW}s",
          "drain": f"{300 * SLOW}ms", "kill": f"{200 * SLOW}ms"}
 CONFIG = """
 http: {{ listen: [ "127.0.0.1:0" ] }}

@@ -30,6 +30,36 @@ static void test_grow(void **state)
 	assert_buf(&buf, "999,");
 }
 
+/* What is reserved is just that, once, and grows like any; what is cut off is gone. */
+static void test_reserve(void **state)
+{
+	(void)state;
+	struct buf buf = { 0 };
+	buf_reserve(&buf, 0);
+	assert_null(buf.data);
+	buf_reserve(&buf, 5);
+	buf_reserve(&buf, 50);
+	assert_int_equal(buf.capacity, 5);
+	buf_add_str(&buf, "hello");
+	assert_int_equal(buf.capacity, 5);
+	buf_add_str(&buf, ", you");
+	assert_int_equal(buf.length, 10);
+	buf_cut(&buf, 7);
+	assert_buf(&buf, "hello, ");
+}
+
+/* A size that is no power of two may double up to the bound, and no further. */
+static void test_bound_of_reserved(void **state)
+{
+	(void)state;
+	struct buf buf = { 0 };
+	buf_reserve(&buf, BUF_MAX - 1);
+	assert_non_null(buf_room(&buf, BUF_MAX));
+	assert_int_equal(buf.capacity, BUF_MAX);
+	assert_null(buf_room(&buf, BUF_MAX + 1));
+	buf_done(&buf);
+}
+
 /* Past its bound a buf fails, keeps what it had, and takes no more. */
 static void test_bound(void **state)
 {
@@ -126,6 +156,8 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_grow),
+		cmocka_unit_test(test_reserve),
+		cmocka_unit_test(test_bound_of_reserved),
 		cmocka_unit_test(test_bound),
 		cmocka_unit_test(test_json),
 		cmocka_unit_test(test_utf8),
