@@ -6,6 +6,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "files.h"
+
 struct field {
 	const char *name;
 	size_t offset; /* of a struct agentd_text */
@@ -16,7 +18,11 @@ static const struct field request_fields[] = {
 	{ "run_id", offsetof(struct agentd_request, run_id), false },
 	{ "session_id", offsetof(struct agentd_request, session_id), false },
 	{ "user_id", offsetof(struct agentd_request, user_id), false },
+	{ "claims", offsetof(struct agentd_request, claims), true },
+	{ "source", offsetof(struct agentd_request, source), false },
 	{ "metadata", offsetof(struct agentd_request, metadata), true },
+	{ "traceparent", offsetof(struct agentd_request, traceparent), false },
+	{ "spool", offsetof(struct agentd_request, spool), false },
 };
 
 static const struct field message_fields[] = {
@@ -98,6 +104,8 @@ json_t *request_to_json(const struct agentd_host *host, const struct agentd_requ
 		error = put(object, "timeout", json_real(seconds_left(host, request)));
 	if (error == 0)
 		error = put_history(object, request);
+	if (error == 0 && request->attachment_count)
+		error = put(object, "attachments", files_to_json(request));
 	if (error < 0) {
 		json_decref(object);
 		return NULL;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "chatter.h"
+#include "files.h"
 #include "job.h"
 #include "say.h"
 
@@ -109,18 +110,24 @@ static int take_finish(struct job *job, const json_t *words, size_t *said)
 		return 0;
 	}
 	char *usage = get_json(words, "usage");
-	size_t count;
+	size_t count, file_count;
 	struct agentd_message *messages = get_messages(words, &count);
+	struct agentd_attachment *files =
+	    files_of_json(json_object_get(words, "attachments"), &file_count);
 	struct agentd_result result = { .size = sizeof(result),
 		.content = get_text(words, "content"),
 		.error = get_text(words, "error"),
 		.usage = text_of(usage),
 		.messages = messages,
 		.message_count = count,
-		.message_size = sizeof(*messages) };
+		.message_size = sizeof(*messages),
+		.attachments = files,
+		.attachment_count = file_count,
+		.attachment_size = sizeof(*files) };
 	result.status = finish_status(words, result.error);
 	job_finish(job, &result);
 	free_messages(messages, count);
+	free(files);
 	free(usage);
 	return 0;
 }

@@ -4,7 +4,8 @@
  *	{"type":"delta", "id", "text"}
  *	{"type":"event", "id", "name", "data": {…}}
  *	{"type":"finish", "id", "content"?, "error"?, "status": "cancelled"?, "usage"?: {…},
- *	 "messages"?: [{"role", "content", "tool_calls"?, "tool_call_id"?}, …]}
+ *	 "messages"?: [{"role", "content", "tool_calls"?, "tool_call_id"?}, …],
+ *	 "attachments"?: [{"type", …}, …]}
  *
  * What makes no sense is logged and left out; it costs nobody else anything.
  */

@@ -3,6 +3,8 @@
     say TEXT         finishes with TEXT
     deltas A B C     says each word as a delta, and finishes without content
     request          finishes with what it was sent
+    read             finishes with the texts of the files that came along
+    file NAME TEXT   finishes with a file of that text, and a picture by its URL
     finish JSON      finishes with those fields
     line TEXT        writes TEXT as a line, with ID replaced by the run's id, then finishes
     hold             waits for a "release", which says a delta for each, and then finishes each
@@ -69,6 +71,13 @@ def run(id, act, rest, request):
         say("finish", id)
     elif act == "finish":
         say("finish", id, **json.loads(rest))
+    elif act == "file":
+        name, text = rest.split(" ", 1)
+        path = os.path.join(request["spool"], name)
+        with open(path, "w") as file:
+            file.write(text)
+        say("finish", id, content="here", attachments=[{"path": path, "name": name, "mime_type": "text/plain"},
+                                                       {"type": "image", "url": "https://example.com/a.png"}])
     elif act == "hold":
         held.append(id)
     elif act == "ignore":
@@ -103,6 +112,8 @@ def answer(id, act, rest, request):
         return rest
     if act == "request":
         return json.dumps(request)
+    if act == "read":
+        return "".join(open(file["path"]).read() for file in request["attachments"])
     if act == "line":
         write(rest.replace("ID", id) + "\n")
     elif act == "release":

@@ -1,4 +1,5 @@
 """exec, the plugin that makes any program an agent: a process for each run, or one that speaks JSON lines."""
+import base64
 import concurrent.futures
 import contextlib
 import json
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from conftest import ROOT, SANITIZED, Reply, assert_problem, wait_for
+from line import Line
 from test_stream import deltas, names, slow_stream
 from test_supervision import alive, answer, wait_dead, wait_restarts, wait_running, wait_state
 
@@ -140,7 +142,8 @@ def test_json_input(program):
     first = daemon.run("helloü", session_id="s")
     given = json.loads(first.json["content"])
     assert 10 < given.pop("timeout") <= 20
-    assert given == {"run_id": first.json["run_id"], "session_id": "s", "input": "helloü", "attempt": 1}
+    assert given == {"run_id": first.json["run_id"], "session_id": "s", "input": "helloü", "attempt": 1,
+                     "source": "http"}
     second = daemon.run("again", session_id="s", user_id="u", metadata={"a": [1, None, {"b": "ü"}]}).json
     given = json.loads(second["content"])
     assert given["history"] == [{"role": "user", "content": "helloü"},
@@ -512,7 +515,7 @@ def test_worker_request(worker):
     given = json.loads(body["content"])
     assert 100 < given.pop("timeout") <= 120
     assert given == {"type": "run", "id": body["run_id"], "run_id": body["run_id"], "input": "request",
-                     "session_id": "s", "user_id": "u", "metadata": {"a": 1}, "attempt": 1,
+                     "session_id": "s", "user_id": "u", "metadata": {"a": 1}, "attempt": 1, "source": "http",
                      "history": [{"role": "user", "content": "say hello"}, {"role": "assistant", "content": "hello"}]}
 
 
@@ -558,6 +561,34 @@ def test_worker_messages(worker):
     daemon.run("finish " + json.dumps({"content": "42", "messages": messages}), session_id="s")
     given = json.loads(daemon.run("request", session_id="s").json["content"])
     assert given["history"][1:] == messages
+
+
+def test_attachments_of_a_request(program, worker):
+    """Promise: a program gets what came along: its path or URL, and what is known of it."""
+    picture = {"type": "image", "url": "https://example.com/a.png", "name": "a.png", "mime_type": "image/png"}
+    note = {"data": base64.b64encode(b"a note").decode(), "name": "note.txt"}
+    daemon = worker()
+    given = json.loads(daemon.run("request", attachments=[picture, note]).json["content"])["attachments"]
+    path = given[1].pop("path")
+    assert given == [picture, {"type": "file", "name": "note.txt", "bytes": 6}] and os.path.isabs(path)
+    assert daemon.run("read", attachments=[note, note]).json["content"] == "a notea note"
+
+
+def test_attachments_of_an_answer(worker):
+    """Promise: files and URLs of a finish go along with the answer; what is neither, or lies elsewhere, is left out."""
+    line = Line()
+    daemon = worker(more=f"interfaces: {{ tel: {line.config('agent: a', 'open: true', 'auto: false')} }}")
+    line.wait("UP")
+    line.message("file note.txt some words")
+    note, picture, _ = line.wait("SEND")[0][6].split(";")
+    kind, name, path = note.split(":")
+    assert (kind, name, open(path).read(), picture) == ("0", "note.txt", "some words", "1::https://example.com/a.png")
+    line.close()
+    odd = [{"path": "/etc/passwd"}, {}, 1, {"type": 7, "url": 8}, {"type": "novel", "url": "https://example.com/b"}]
+    shown = daemon.run("finish " + json.dumps({"content": "x", "attachments": odd})).json["attachments"]
+    assert shown == [{"type": "file", "url": "https://example.com/b"}]
+    daemon.wait_log("attachments? .*left out")
+    assert daemon.run("finish " + json.dumps({"content": "x", "attachments": 1})).json["content"] == "x"
 
 
 def test_worker_event(worker):
