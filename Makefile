@@ -80,7 +80,7 @@ FUZZED_OF_websocket = plugins/common/websocket_handshake.c
 # What is what. A file in a folder is part of its program: there is no list to keep.
 DAEMON_SOURCES := $(wildcard daemon/*.c daemon/*/*.c)
 # What agentd-host has in common with the daemon.
-HOST_SOURCES   := $(wildcard host/*.c) daemon/base/buf.c daemon/base/frame.c daemon/base/id.c \
+HOST_SOURCES   := $(wildcard host/*.c) daemon/base/buf.c daemon/base/frame.c daemon/base/id.c daemon/base/sync.c \
                   daemon/proc/channel.c
 FETCH_SOURCES  := $(wildcard fetch/*.c) host/landlock.c host/pipe.c host/sandbox.c host/seccomp.c \
                   daemon/base/buf.c daemon/base/frame.c

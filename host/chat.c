@@ -2,8 +2,11 @@
 #include "host/chat.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "daemon/base/sync.h"
 
 #define ATTACHMENT_LEAST 28 /* bytes of one in a frame, without its texts */
 
@@ -56,6 +59,20 @@ void chat_put_attachments(struct frame_writer *writer, const struct agentd_attac
 		chat_put_text(writer, one.path);
 		chat_put_text(writer, one.url);
 	}
+}
+
+int chat_sync_files(const struct agentd_attachment *rows, size_t count, size_t row_size)
+{
+	int error = 0;
+	for (size_t i = 0; rows && i < count && error == 0; i++) {
+		struct agentd_text path = chat_attachment_at(rows, i, row_size).path;
+		char *name = path.n ? strndup(path.p, path.n) : NULL;
+		if (path.n)
+			error = name ? sync_file(name) : -ENOMEM;
+		free(name);
+	}
+	bool is_none = error == -ENOENT || error == -ENOTDIR || error == -ELOOP;
+	return is_none ? -EINVAL : error;
 }
 
 int chat_get_incoming(struct frame_cursor *cursor, struct agentd_incoming *ret)

@@ -19,6 +19,10 @@ void chat_put_attachments(struct frame_writer *writer, const struct agentd_attac
 struct agentd_attachment chat_attachment_at(
     const struct agentd_attachment *rows, size_t i, size_t row_size);
 
+/* Waits until their files are on the disk: agentd will say that it has them. 0 or -errno; -EINVAL: one is no
+ * file. */
+int chat_sync_files(const struct agentd_attachment *rows, size_t count, size_t row_size);
+
 /* Its attachments are on the heap, the caller's: ret->attachments. 0 or -ENOMEM. */
 int chat_get_incoming(struct frame_cursor *cursor, struct agentd_incoming *ret);
 void chat_put_incoming(struct frame_writer *writer, const struct agentd_incoming *message);

@@ -98,7 +98,10 @@ static int check_incoming(struct agentd_incoming *message)
 		return error;
 	if (bytes + message->raw.n > MESSAGE_SUBMIT_MAX)
 		message->raw = agentd_text(NULL, 0);
-	return bytes > MESSAGE_SUBMIT_MAX ? -EMSGSIZE : 0;
+	if (bytes > MESSAGE_SUBMIT_MAX)
+		return -EMSGSIZE;
+	return chat_sync_files(
+	    message->attachments, message->attachment_count, message->attachment_size);
 }
 
 int interface_submit(const struct agentd_host *self, const struct agentd_incoming *theirs,

@@ -11,7 +11,9 @@
 #include <string.h>
 
 #include "daemon/base/log.h"
+#include "daemon/base/sync.h"
 #include "daemon/run/agent.h"
+#include "daemon/run/attachment.h"
 #include "daemon/run/internal.h"
 
 #define SHORT_MS 100  /* a run that is over sooner is written down by its end alone */
@@ -128,6 +130,21 @@ void records_begin(struct records *records, struct run *run)
 	records_arm(records);
 }
 
+static void secure_file(void *arg, const char *path, uint64_t bytes)
+{
+	bool *secured = arg;
+	(void)bytes;
+	*secured = *secured && sync_file(path) == 0;
+}
+
+/* Who is told that a run is accepted relies on it, and on what came along. */
+static int secure_files(const struct store_run *run)
+{
+	bool secured = true;
+	attachments_paths(run->attachments, secure_file, &secured);
+	return secured ? 0 : -EIO;
+}
+
 void run_write_down(struct run *run, const struct run_writing *with, store_add_fn done, void *arg)
 {
 	struct store_run record;
@@ -138,6 +155,8 @@ void run_write_down(struct run *run, const struct run_writing *with, store_add_f
 		.cron = with->cron,
 		.incoming = with->incoming,
 		.chat = with->chat };
+	if (run->durable && run->file_count)
+		add.secure = secure_files;
 	run_describe(run, &record);
 	run->is_recorded = true;
 	store_run_add(records_store(run_records(run)), &add, done, arg);

@@ -44,7 +44,7 @@ static void look_at(void *arg, const char *path, uint64_t bytes)
 		looking->found_all = false;
 }
 
-/* Nobody waits until the files of a request are on the disk: a power cut may have taken what is in them. */
+/* They were on the disk before the run was accepted; but files can be removed, or changed, by others. */
 static bool has_its_files(struct recovery *recovery, const struct store_run *record)
 {
 	const struct spool *spool = recovery->runs->spool;

@@ -27,6 +27,7 @@ struct add_job {
 	struct store_cron cron;
 	bool has_cron;
 	int64_t incoming; /* 0: none */
+	int (*secure)(const struct store_run *run);
 	struct store_chat chat;
 	bool has_chat;
 	store_add_fn done;
@@ -114,6 +115,8 @@ static int add_work(struct job *job, struct db *db)
 	int error = add->key.p ? find_key(add, db) : 0;
 	if (error == 0 && !run->any_session)
 		error = check_owner(db, run->session_id, run->user, &found);
+	if (error == 0 && add->secure)
+		error = add->secure(run);
 	if (error < 0)
 		return error;
 	sqlite3_stmt *put = db_prepare(db, DB_RUN_ADD);
@@ -185,6 +188,7 @@ void sqlite_run_add(
 	if (given->chat)
 		copy_chat_into(&add->room, &add->chat, given->chat);
 	add->incoming = given->incoming;
+	add->secure = given->secure;
 	add->request = given->request;
 	add->again_if_failed = given->again_if_failed;
 	sqlite_write((struct sqlite_store *)store, &add->job);

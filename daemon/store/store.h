@@ -173,6 +173,9 @@ struct store_add {
 	const struct store_cron *cron; /* what is written with it; NULL: nothing */
 	int64_t incoming;              /* the message whose run it is: it is RUNNING now; 0: none */
 	const struct store_chat *chat; /* the session of that, written with it; NULL: none */
+	/* What must be on the disk before it, on a thread of the store's; NULL: nothing. If it fails the run is
+	 * not written down. */
+	int (*secure)(const struct store_run *run);
 };
 /* -EEXIST: the key is taken, and nothing was written; `taken` is who has it. -EPERM: its session belongs
  * to another user. */

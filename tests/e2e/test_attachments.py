@@ -8,7 +8,7 @@ from contextlib import closing
 
 import pytest
 
-from conftest import assert_problem, wait_for
+from conftest import BUILD, assert_problem, wait_for
 from stored import (ACTOR, background, database, events, execute, kill, record, runs, stop, wait_over, wait_running,
                     with_key)
 from test_store import as_root, at, disk  # noqa: F401
@@ -366,6 +366,20 @@ def test_a_full_disk(agentd, disk):
     disk.free()
     assert attached(daemon, data("x")) == ["0:::x"]
     assert list((disk.path / "runs.db-spool").iterdir()) == []
+
+
+@pytest.mark.skipif("thread" in BUILD.name, reason="its runtime is before what is loaded before it")
+def test_files_are_on_the_disk_before_a_run_is_accepted(agentd):
+    """Promise: 202 is said when a power cut takes neither the run nor its files; else 503, and there is none."""
+    daemon = agentd(ACTOR, env={"LD_PRELOAD": str(BUILD / "tests" / "preload" / "sync.so"),
+                                "AGENTD_TEST_SYNC": "agentd.db-spool/",
+                                "ASAN_OPTIONS": "verify_asan_link_order=0:" + os.environ.get("ASAN_OPTIONS", "")}).wait_ready()
+    reply = daemon.run("attached", attachments=[data("x")], background=True)
+    assert "Input/output error" in assert_problem(reply, 503, "store_unavailable")["detail"]
+    assert runs(daemon) == []
+    wait_gone(daemon)
+    background(daemon, "attached", attachments=[{"url": URL}])
+    assert attached(daemon, data("x")) == ["0:::x"]  # which waits itself, and is not begun again
 
 
 def test_the_folder_is_gone(daemon):

@@ -519,11 +519,14 @@ def test_attachments(agentd, line):
 
 
 def test_attachments_of_others(agentd, line):
-    """Promise: an interface hands on its own files only."""
-    agentd(config(line)).wait_ready()
+    """Promise: an interface hands on its own files only, and such as there are."""
+    daemon = agentd(config(line)).wait_ready()
     line.wait("UP")
-    key = line.message("attached", file="/etc/hostname")
-    assert line.wait("ACK")[0] == ["ACK", key, "22"]
+    folder = next((daemon.cwd / "state").rglob("in-tel"))
+    (folder / "link").symlink_to("/etc/hostname")
+    for path in ("/etc/hostname", folder / "none", folder / "link"):
+        line.message("attached", file=str(path))
+    assert [ack[2] for ack in line.wait("ACK", 3)] == ["22"] * 3
 
 
 def test_attachments_of_answers(agentd, line):

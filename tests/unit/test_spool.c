@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "daemon/base/sync.h"
 #include "daemon/run/spool.h"
 
 #define OLD_S 1000
@@ -47,6 +49,23 @@ static void age(const char *name)
 {
 	struct timespec times[2] = { { .tv_sec = OLD_S }, { .tv_sec = OLD_S } };
 	assert_int_equal(utimensat(AT_FDCWD, at(name), times, AT_SYMLINK_NOFOLLOW), 0);
+}
+
+/* sync: what is written, upwards. The C library's is not called by what is linked with this. */
+
+static char synced[4][256];
+static size_t synced_count;
+static int sync_error;
+
+int fsync(int fd)
+{
+	char link[64];
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	ssize_t n = readlink(link, synced[synced_count % 4], sizeof(synced[0]) - 1);
+	assert_true(n > 0);
+	synced[synced_count++ % 4][n] = '\0';
+	errno = sync_error;
+	return sync_error ? -1 : 0;
 }
 
 static int setup(void **state)
@@ -152,6 +171,42 @@ static void test_the_sweep(void **state)
 	assert_true(is_there("other/precious"));
 }
 
+/* A file is on the disk when its name is, and that of its folder. */
+static void test_sync(void **state)
+{
+	(void)state;
+	char *path;
+	synced_count = 0;
+	sync_error = 0;
+	assert_int_equal(spool_add(spool, "run", "input-1", "x", 1, &path), 0);
+	assert_int_equal(synced_count, 0); /* whoever makes files does not wait */
+	assert_int_equal(sync_file(path), 0);
+	assert_int_equal(synced_count, 3);
+	assert_string_equal(synced[0], path);
+	assert_string_equal(synced[1], at("spool/run"));
+	assert_string_equal(synced[2], at("spool"));
+	sync_error = EIO;
+	assert_int_equal(sync_file(path), -EIO);
+	free(path);
+}
+
+/* Nothing that could be waited for for ever, and nothing outside. */
+static void test_sync_of_what_is_no_file(void **state)
+{
+	(void)state;
+	synced_count = 0;
+	sync_error = 0;
+	assert_int_equal(mkdir(at("spool/run"), 0700), 0);
+	assert_int_equal(sync_file(at("spool/run/none")), -ENOENT);
+	assert_int_equal(symlink(at("other/precious"), at("spool/run/link")), 0);
+	assert_int_equal(sync_file(at("spool/run/link")), -ELOOP);
+	assert_int_equal(symlink(at("other"), at("spool/linked")), 0);
+	assert_int_equal(sync_file(at("spool/linked/precious")), -ENOTDIR);
+	assert_int_equal(mkfifo(at("spool/run/fifo"), 0600), 0);
+	sync_file(at("spool/run/fifo"));
+	assert_int_equal(sync_file("relative"), -EINVAL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -159,6 +214,8 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_files_are_removed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_runs_are_removed, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_the_sweep, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_sync, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_sync_of_what_is_no_file, setup, teardown),
 	};
 	return cmocka_run_group_tests_name("spool", tests, NULL, NULL);
 }
