@@ -24,11 +24,19 @@ static void run_leave_flight(struct run *run)
 		HASH_DELETE(by_number, run->runs->in_flight, run);
 }
 
+/* A process that heard late of a run that is over may have made its folder anew. */
+static void run_leave_folder(struct run *run)
+{
+	if (run->told)
+		run_remove_files(run);
+}
+
 void run_leave_worker(struct run *run)
 {
 	if (!run->worker)
 		return;
 	run_leave_flight(run);
+	run_leave_folder(run);
 	event_del(&run->timer);
 	agent_release(run);
 	run_unref(run);
@@ -158,6 +166,7 @@ void run_lost(struct run *run, const char *reason)
 {
 	char why[320];
 	run_leave_flight(run);
+	run_leave_folder(run);
 	event_del(&run->timer);
 	if (run->asking && run->durable && !run->ended) {
 		run_unref(run); /* run_is_answered goes on */

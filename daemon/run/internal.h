@@ -147,6 +147,7 @@ void run_lost(struct run *run, const char *reason);     /* its process died */
 void run_leave_worker(struct run *run);                 /* FINISH came, or it never went out */
 
 /* run.c, called by the others. */
+void run_remove_files(struct run *run); /* of its input and of its answer, with its folder */
 void run_arm(struct run *run, int64_t after_ms); /* its timer */
 void run_end(struct run *run, enum run_status status, enum run_code code, const char *error);
 void run_leave_for_later(struct run *run); /* agentd stops; its next start goes on with it */

@@ -49,8 +49,7 @@ const char *run_status_name(enum run_status status)
 
 /* Making. */
 
-/* All that is in its folder, of its input and of its answer. */
-static void run_remove_files(struct run *run)
+void run_remove_files(struct run *run)
 {
 	const struct spool *spool = run->runs->spool;
 	if (spool && (run->durable || run->file_count) && !run->keeps_spool)

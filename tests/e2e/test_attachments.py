@@ -2,6 +2,7 @@
 import base64
 import json
 import os
+import signal
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -366,6 +367,20 @@ def test_a_full_disk(agentd, disk):
     disk.free()
     assert attached(daemon, data("x")) == ["0:::x"]
     assert list((disk.path / "runs.db-spool").iterdir()) == []
+
+
+def test_a_process_that_hears_late_of_a_run(agentd):
+    """Bug: a process that was slow made the folder of a run that had been cancelled, and there it stayed."""
+    daemon = agentd(ACTOR.replace("kill: 200ms", "kill: 30s")).wait_ready()
+    pid = daemon.pid_of("a")
+    os.kill(pid, signal.SIGSTOP)
+    run_id = background(daemon, "hang", attachments=[data("x")])
+    wait_running(daemon)
+    daemon.request("POST", f"/runs/{run_id}/cancel")
+    wait_gone(daemon)
+    os.kill(pid, signal.SIGCONT)
+    wait_for("the process to hear of it", lambda: daemon.load("a") == (0, 0))
+    wait_gone(daemon)
 
 
 @pytest.mark.skipif("thread" in BUILD.name, reason="its runtime is before what is loaded before it")
