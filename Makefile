@@ -104,7 +104,8 @@ Q    = $(if $(V),,@)
 
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 
-.PHONY: all deps test-deps lint-deps bench-deps run test unit e2e zoo chaos lint format fuzz bench install clean
+.PHONY: all deps test-deps lint-deps bench-deps run test unit e2e zoo chaos lint format fuzz bench install clean \
+        always
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -122,6 +123,13 @@ $(BUILD)/agentd-fetch: $(call objects,$(FETCH_SOURCES))
 
 $(BUILD)/agentctl: $(call objects,$(CTL_SOURCES))
 	$(call show,LINK)$(CC) $(ALL_LDFLAGS) $^ $(CTL_LIBS) -o $@
+
+# The folders of PREFIX are compiled into these: `make install PREFIX=/usr` may come after a make without it.
+$(call objects,daemon/proc/spawn.c daemon/conf/plugin_path.c ctl/doctor_system.c manual/main.c): $(BUILD)/prefix
+
+$(BUILD)/prefix: always
+	@mkdir -p $(@D)
+	@echo '$(PREFIX)' | cmp -s - $@ || { rm -f $@; echo '$(PREFIX)' > $@; }
 
 # The assembler takes them in (.incbin), which the compiler does not know.
 $(BUILD)/obj/ctl/new.o: $(wildcard ctl/template/*)

@@ -198,6 +198,9 @@ def test_install(tmp_path):
     flags = subprocess.run(["pkg-config", "--cflags", "agentd"], capture_output=True, text=True, check=True,
                            env={**os.environ, "PKG_CONFIG_PATH": str(tmp_path / "usr/lib/pkgconfig")})
     assert "-I" in flags.stdout or flags.stdout.strip() == ""  # /usr/include needs no -I
+    subprocess.run(["make", f"{tmp_path}/build/agentd", "PREFIX=/opt/other", f"BUILD={tmp_path}/build"], cwd=ROOT,
+                   check=True, capture_output=True, env=environment)
+    assert b"/opt/other/libexec/agentd" in (tmp_path / "build/agentd").read_bytes()  # not that of the make before
 
 
 def test_the_readme_commands_exist():
