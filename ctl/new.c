@@ -3,6 +3,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,7 +34,7 @@ EMBED(template_hook_readme, "ctl/template/hook.md.in");
 #define FILES_MAX 4
 
 struct file {
-	const char *name; /* @NAME@ in it as in the text */
+	const char *name; /* @NAME@ in it as in the text, which may say @AGENTD@ as well */
 	const char *text;
 };
 
@@ -97,6 +98,24 @@ static void make_identifier(const char *name, char id[NAME_MAX_BYTES + 8])
 			*c = '_';
 }
 
+/* Where the header is that this program came with: beside the folder that the program is in, be it build/ of
+ * a source folder or PREFIX/bin. */
+static void add_agentd(struct buf *out)
+{
+	char self[PATH_MAX], header[PATH_MAX + 32];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	self[n > 0 ? n : 0] = '\0';
+	for (int i = 0; i < 2; i++) {
+		char *slash = strrchr(self, '/');
+		if (slash)
+			*slash = '\0';
+	}
+	snprintf(header, sizeof(header), "%s/include/agentd/plugin.h", self);
+	bool is_there = self[0] && access(header, R_OK) == 0;
+	bool is_plain = !strpbrk(self, " \t$#\\'\"`;&|()"); /* to make, and to the shell */
+	buf_add_str(out, is_there && is_plain ? self : "/usr/local");
+}
+
 static char *fill_in(const char *text, const char *name, const char *id, const char *path)
 {
 	struct buf out = { 0 };
@@ -113,6 +132,9 @@ static char *fill_in(const char *text, const char *name, const char *id, const c
 		} else if (strncmp(text, "@PATH@", 6) == 0) {
 			buf_add_str(&out, path);
 			text += 6;
+		} else if (strncmp(text, "@AGENTD@", 8) == 0) {
+			add_agentd(&out);
+			text += 8;
 		} else if (*text) {
 			buf_add(&out, text++, 1);
 		}

@@ -697,6 +697,10 @@ def test_new_agent(local, tmp_path):
                            env={**quiet, "PKG_CONFIG_PATH": str(tmp_path)})
     assert built.returncode == 0, built.stderr
     assert local("try", "my-agent/my-agent.so", "hello world").stdout == "You said: hello world\n"
+    if BUILD.parent == ROOT:  # what is not installed finds the header of its source folder
+        built = subprocess.run(["make", "-B", "-C", "my-agent"], cwd=tmp_path, capture_output=True, text=True,
+                               env={**quiet, "PKG_CONFIG_LIBDIR": str(tmp_path / "none")})
+        assert built.returncode == 0, built.stderr
     again = local("new", "agent", "my-agent")
     assert again.returncode == 73 and "nothing was changed" in again.stderr
     assert local("new", "agent", "3po", "--dir", "my-agent").returncode == OK
