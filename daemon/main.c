@@ -21,6 +21,7 @@
 #include "daemon/base/era.h"
 #include "daemon/base/journal.h"
 #include "daemon/base/log.h"
+#include "daemon/conf/plugin_path.h"
 #include "daemon/conf/settings.h"
 #include "daemon/daemon.h"
 #include "daemon/load.h"
@@ -243,6 +244,14 @@ static int serve(struct event_base *base, const struct arguments *arguments,
 	return code;
 }
 
+static int show_plugin(struct event_base *base, const char *word, int host_fd)
+{
+	char *path = plugin_path_of(word);
+	int code = path ? plugins_show(base, path, host_fd) : EX_OSERR;
+	free(path);
+	return code;
+}
+
 static struct upgrade *prepare_upgrade(char **argv)
 {
 	struct upgrade *upgrade;
@@ -270,7 +279,7 @@ int main(int argc, char **argv)
 		fprintf(stderr, "agentd: cannot make an event loop\n");
 		return EX_OSERR;
 	}
-	int code = arguments.probe ? plugins_show(base, arguments.probe, host_fd)
+	int code = arguments.probe ? show_plugin(base, arguments.probe, host_fd)
 				   : serve(base, &arguments, upgrade, host_fd);
 	event_base_free(base);
 	close(host_fd);

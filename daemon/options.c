@@ -11,7 +11,7 @@ const struct option_row options_rows[] = {
 	{ "test", OPTION_TEST, FORM_CONFIG, NULL, "check the config, plugins' options too: exit with 0, or 78" },
 	{ "print-config", OPTION_PRINT_CONFIG, FORM_CONFIG, NULL, "show the effective settings, defaults too" },
 	{ "listen", OPTION_LISTEN, FORM_PLUGINS, "ADDR", "with plugins: host:port or unix:/path (default: 127.0.0.1:8000)" },
-	{ "probe", OPTION_PROBE, FORM_PROBE, "FILE.so", "show what a plugin is, its options and its triggers" },
+	{ "probe", OPTION_PROBE, FORM_PROBE, "PLUGIN", "show what a plugin is, its options and its triggers" },
 	{ "dev", OPTION_DEV, FORM_SERVE, NULL, "heed changes of plugins and config, build sources, and serve /docs" },
 	{ "version", OPTION_VERSION, FORM_NONE, NULL, "show the version" },
 	{ "help", OPTION_HELP, FORM_NONE, NULL, "show a short help" },

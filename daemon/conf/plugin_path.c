@@ -1,12 +1,14 @@
 /* plugin_path: where a plugin's file is. */
 #include "daemon/conf/plugin_path.h"
 
+#include <dirent.h>
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "daemon/base/buf.h"
+#include "daemon/conf/list.h"
 
 #ifndef AGENTD_PLUGINDIR
 #define AGENTD_PLUGINDIR "/usr/lib/agentd/plugins"
@@ -44,7 +46,27 @@ static char *beside_program(void)
 	return buf_take(&out);
 }
 
-static char *search(const struct settings *settings, const char *name, struct buf *tried)
+static bool is_file_name(const char *name)
+{
+	size_t n = strlen(name);
+	return n > 3 && strcmp(name + n - 3, ".so") == 0;
+}
+
+/* The names of the plugins that are there. */
+static void list_names(const char *folder, struct schema_list *names)
+{
+	const struct dirent *entry;
+	DIR *dir = opendir(folder);
+	while (dir && (entry = readdir(dir)))
+		if (is_file_name(entry->d_name))
+			list_add(names, entry->d_name, strlen(entry->d_name) - 3);
+	if (dir)
+		closedir(dir);
+}
+
+/* `tried` gets the folders, and `names` what is in those that do not have it. */
+static char *search(
+    const struct settings *settings, const char *name, struct buf *tried, struct schema_list *names)
 {
 	const struct schema_list *path = &settings->plugin_path;
 	const struct conf_node *node = conf_get(conf_get(settings->tree, "plugins"), "path");
@@ -61,6 +83,8 @@ static char *search(const struct settings *settings, const char *name, struct bu
 			found = file;
 		else
 			free(file);
+		if (folder && !found)
+			list_names(folder, names);
 		buf_addf(tried, "%s%s", i ? ", " : "", folder ? folder : "?");
 		free(folder);
 	}
@@ -72,10 +96,7 @@ void plugin_path_find(
     const struct settings *settings, struct instance_settings *instance, struct conf_errors *errors)
 {
 	const struct conf_node *at = conf_get(instance->section, "plugin");
-	size_t n = strlen(instance->plugin);
-	bool is_path = strchr(instance->plugin, '/') ||
-		       (n > 3 && strcmp(instance->plugin + n - 3, ".so") == 0);
-	if (is_path) {
+	if (strchr(instance->plugin, '/') || is_file_name(instance->plugin)) {
 		char *path = resolve(at, instance->plugin);
 		if (!path || access(path, F_OK) < 0) {
 			conf_error(
@@ -89,10 +110,29 @@ void plugin_path_find(
 		return;
 	}
 	struct buf tried = { 0 };
-	instance->plugin_path = search(settings, instance->plugin, &tried);
+	struct schema_list names = { 0 };
+	instance->plugin_path = search(settings, instance->plugin, &tried, &names);
 	char *where = buf_take(&tried);
+	const char *near = schema_nearest(instance->plugin, list_next, &names);
 	if (!instance->plugin_path)
-		conf_error(
-		    errors, at, "there is no %s.so in %s", instance->plugin, where ? where : "?");
+		conf_error(errors, at, "there is no %s.so in %s%s%s%s", instance->plugin,
+		    where ? where : "?", near ? "; did you mean \"" : "", near ? near : "",
+		    near ? "\"?" : "");
+	list_done(&names);
 	free(where);
+}
+
+char *plugin_path_of(const char *word)
+{
+	const struct settings none = { 0 };
+	struct buf tried = { 0 };
+	struct schema_list names = { 0 };
+	size_t n = strlen(word) - (is_file_name(word) ? 3 : 0);
+	char *name = strndup(word, n), *found = NULL;
+	if (name && !strchr(word, '/') && access(word, F_OK) < 0)
+		found = search(&none, name, &tried, &names);
+	list_done(&names);
+	buf_done(&tried);
+	free(name);
+	return found ? found : strdup(word);
 }

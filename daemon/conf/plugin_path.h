@@ -12,4 +12,8 @@
 void plugin_path_find(const struct settings *settings, struct instance_settings *instance,
     struct conf_errors *errors);
 
+/* For `agentd --probe WORD`, without a config: the file of that name, or else what is searched as a name, with or
+ * without its .so; the word itself if nothing is found. To be freed; NULL: memory is out. */
+char *plugin_path_of(const char *word);
+
 #endif

@@ -252,6 +252,7 @@ def test_plugin_files_serve_without_a_config_and_the_first_is_the_default(agentd
     (["echo", "echo"], 78, 'two plugins are called "echo"'),
     (["./away.so"], 78, "there is no file ./away.so"),
     (["away"], 78, "there is no away.so in "),
+    (["ehco"], 78, '/plugins; did you mean "echo"?'),
     (["--listen", "0.0.0.0:0", "echo"], 78, "reached from other machines"),
     (["--listen", "nonsense", "echo"], 78, "not an address"),
 ])
@@ -288,6 +289,15 @@ def test_probe_shows_what_a_plugin_is_and_its_options(tmp_path):
     assert "what open does" in lines
     assert "number whole number, default 7, from -10 to 100" in lines
     assert "password secret" in lines
+
+
+@pytest.mark.parametrize("word", ["echo", "echo.so"])
+def test_a_probe_finds_what_ships_by_its_name(tmp_path, word):
+    """Promise: --probe takes a name as `plugin:` does, unless there is such a file."""
+    result = run_agentd("--probe", word, cwd=tmp_path)
+    assert (result.returncode, result.stderr) == (0, "") and result.stdout.startswith("echo ")
+    (tmp_path / word).write_text("no plugin\n")
+    assert run_agentd("--probe", word, cwd=tmp_path).returncode == 78
 
 
 @pytest.mark.parametrize("name, why", [("text.so", "cannot be loaded"), ("away.so", "No such file")])
