@@ -100,7 +100,10 @@ static int daemon_listen(struct daemon *daemon)
 		    http_server_listen(daemon->http, address, upgrade_sockets(daemon->upgrade));
 		if (error == 0)
 			continue;
-		log_error("cannot listen on %s: %s", address, strerror(-error));
+		log_error("cannot listen on %s: %s%s", address, strerror(-error),
+		    error == -EADDRINUSE
+			? "; stop what has it, or name another address (http.listen, --listen)"
+			: "");
 		return EX_UNAVAILABLE;
 	}
 	return 0;

@@ -225,6 +225,12 @@ static void read_allowlist(struct provider_settings *provider, struct conf_error
 		    "expected users, chats, or both: an empty list lets nobody in");
 }
 
+static const char *type_name_at(const void *arg, size_t i)
+{
+	(void)arg;
+	return i < TYPES ? types[i].name : NULL;
+}
+
 static bool read_type(
     const struct conf_node *section, enum auth_type *ret, struct conf_errors *errors)
 {
@@ -234,8 +240,12 @@ static bool read_type(
 			*ret = types[i].type;
 			return true;
 		}
+	const char *found = node && node->kind == CONF_SCALAR ? node->text : NULL;
+	const char *near = found ? schema_nearest(found, type_name_at, NULL) : NULL;
 	conf_error(errors, node ? node : section,
-	    "expected %stype api_key, jwt, allowlist or composite", node ? "" : "a ");
+	    "expected %stype api_key, jwt, allowlist or composite%s%s%s%s%s%s", node ? "" : "a ",
+	    found ? ", found \"" : "", found ? found : "", found ? "\"" : "",
+	    near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");
 	return false;
 }
 
@@ -296,6 +306,9 @@ static const struct provider_settings *resolve(const struct settings *settings, 
 	const struct provider_settings *found = settings_find_provider(settings, name);
 	if (found)
 		return found;
+	/* What is wrong with one that is there is said already. */
+	if (conf_get(conf_get(settings->tree, "auth"), name))
+		return NULL;
 	const char *near = schema_nearest(name, name_at, settings);
 	conf_error(errors, at, "there is no auth \"%s\"%s%s%s", name,
 	    near ? "; did you mean \"" : "", near ? near : "", near ? "\"?" : "");

@@ -315,7 +315,7 @@ def test_a_port_in_use_is_said_and_exits_with_69(tmp_path):
         port = taken.getsockname()[1]
         result = run_agentd("--listen", f"127.0.0.1:{port}", "echo", cwd=tmp_path)
     assert result.returncode == 69
-    assert f"cannot listen on 127.0.0.1:{port}: Address already in use" in result.stderr
+    assert f"cannot listen on 127.0.0.1:{port}: Address already in use; stop what has it, or name" in result.stderr
 
 
 @pytest.mark.parametrize("listen", ['"0.0.0.0:0"', '"[::]:0"'])
