@@ -284,6 +284,11 @@ int http_server_relisten(struct http_server *server, const char *const *addresse
 	}
 	for (listener = TAILQ_FIRST(&server->listeners); listener; listener = next) {
 		next = TAILQ_NEXT(listener, link);
+		if (!error && (listener->is_new || !listener->is_wanted))
+			log_info("%s %s%s",
+			    listener->is_new ? "listening on" : "no longer listening on",
+			    strncmp(listener->address, "unix:", 5) ? "http://" : "",
+			    listener->address);
 		if (error ? listener->is_new : !listener->is_wanted)
 			give_up(server, listener, handed);
 		else

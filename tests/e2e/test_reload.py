@@ -307,7 +307,7 @@ def test_listeners_move_and_drop_nobody(agentd):
     write(daemon, config.format(f"'unix:{moved}', '127.0.0.1:0'"))
     daemon.terminate(signal.SIGHUP)
     daemon.wait_log("^reloaded$")
-    assert moved.exists()
+    assert moved.exists() and f"listening on unix:{moved}" in daemon.messages()
     assert list(stream)[-1].name == "run.finished"
     held.request("POST", "/run", json.dumps({"input": "say two"}))
     assert json.loads(held.getresponse().read())["content"] == "two"
@@ -317,6 +317,7 @@ def test_listeners_move_and_drop_nobody(agentd):
     seen = len(daemon.messages())
     daemon.terminate(signal.SIGHUP)
     wait_for("another reload", lambda: "reloaded" in daemon.messages()[seen:])
+    assert "no longer listening on http://{}:{}".format(*old) in daemon.messages()
     with pytest.raises(ConnectionRefusedError):
         daemon.socket()
 
