@@ -136,6 +136,26 @@ static void add_line_json(struct buf *out, enum log_level level, const struct lo
 	buf_add(out, "}\n", 2);
 }
 
+/* In quotes if it is more than a word, so that it is seen where it ends, and that it is one field. */
+static void add_value(struct buf *out, const char *text)
+{
+	if (*text && !strpbrk(text, " \"=")) {
+		add_escaped(out, text, strlen(text));
+		return;
+	}
+	buf_add(out, "\"", 1);
+	for (;;) {
+		size_t n = strcspn(text, "\"");
+		add_escaped(out, text, n);
+		text += n;
+		if (!*text)
+			break;
+		buf_add(out, "\\\"", 2);
+		text++;
+	}
+	buf_add(out, "\"", 1);
+}
+
 /* The message, and the fields behind it. */
 static void add_words(
     struct buf *out, const struct log_field *fields, size_t count, const char *message, size_t n)
@@ -145,7 +165,7 @@ static void add_words(
 		if (!fields[i].text)
 			continue;
 		buf_addf(out, " %s=", fields[i].name);
-		add_escaped(out, fields[i].text, strlen(fields[i].text));
+		add_value(out, fields[i].text);
 	}
 }
 

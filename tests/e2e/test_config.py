@@ -352,7 +352,7 @@ def test_the_log_may_be_json_or_text(agentd):
             assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", line["time"])
     daemon = agentd("log: { format: text }\nagents: { a: { plugin: PLUGIN(actor) } }").wait_ready()
     daemon.run("print two\u001b[31m words\u0007")
-    daemon.wait_log(r"^\S+Z info  two\\x1b\[31m words\\x07 from=agent a$")
+    daemon.wait_log(r'^\S+Z info  two\\x1b\[31m words\\x07 from="agent a"$')
     assert all(re.match(r"\d{4}-\d\d-\d\dT\S+Z (info |warn |error) \S", line) for line in list(daemon.raw))
 
 
