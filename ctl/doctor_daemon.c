@@ -117,8 +117,8 @@ static void check_process(const char *what, const json_t *process)
 		    reason ? "; its last end: " : "", reason ? reason : "");
 	else if (restarts)
 		doctor_say(VERDICT_WARN, what, "agentd's log has what it said before",
-		    "%s is ready, after %lld restarts; its last end: %s", name, restarts,
-		    reason ? reason : "not known");
+		    "%s is ready, after %lld restart%s; its last end: %s", name, restarts,
+		    restarts == 1 ? "" : "s", reason ? reason : "not known");
 	else
 		doctor_say(VERDICT_OK, what, NULL, "%s is ready", name);
 }

@@ -53,6 +53,7 @@ static void daemon_say_triggers(const struct daemon *daemon)
 void daemon_say_all(const struct daemon *daemon)
 {
 	const struct provider_settings *auth = daemon->now.settings->http.auth;
+	const struct control_settings *control = &daemon->now.settings->control;
 	const struct agent *agent;
 	const char *address;
 	log_info("agentd %s serves \"%s\" (pid %d)", AGENTD_VERSION, daemon->now.settings->name,
@@ -79,7 +80,10 @@ void daemon_say_all(const struct daemon *daemon)
 	if (daemon->dev)
 		dev_say(daemon->dev);
 	if (daemon->has_control)
-		log_info("agentctl finds it at %s", daemon->now.settings->control.socket);
+		log_info("agentctl finds it at %s", control->socket);
+	else if (!control->socket && !control->is_given)
+		log_info("there is no socket for agentctl: XDG_RUNTIME_DIR is not set, and "
+			 "control.socket names none");
 }
 
 static void daemon_dump_chats(const struct daemon *daemon)

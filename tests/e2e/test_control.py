@@ -268,6 +268,20 @@ def test_an_ordinary_user_is_admin_of_their_own(elsewhere):
         assert ask_as("nobody", path)[0] == 403
 
 
+def test_no_place_for_a_socket(elsewhere):
+    """A user without XDG_RUNTIME_DIR has no socket, and is told so."""
+    user = pwd.getpwnam("daemon")
+    for file in (BUILD / "agentd", BUILD / "agentd-host", BUILD / "tests" / "plugins" / "actor.so"):
+        shutil.copy(file, elsewhere)
+    process = subprocess.Popen(
+        [elsewhere / "agentd", "--listen", "127.0.0.1:0", elsewhere / "actor.so"], cwd="/", user=user.pw_uid,
+        group=user.pw_gid, extra_groups=[], stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True,
+        env={"HOME": str(elsewhere), "PATH": os.environ["PATH"]})
+    assert any("no socket for agentctl: XDG_RUNTIME_DIR is not set" in line for line in process.stderr)
+    process.terminate()
+    process.communicate(timeout=20 * SLOW)
+
+
 @pytest.mark.parametrize("options, status", [((), 403), (("--dev",), 200)])
 def test_the_user_of_a_service_in_dev_mode(elsewhere, options, status):
     """A service's own user is nobody, since its plugins have it too; with --dev it is an admin. Others are not."""
