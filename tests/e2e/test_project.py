@@ -89,7 +89,7 @@ def test_the_interface_and_the_hook_of_the_docs_build_and_run(tmp_path, agentd):
     """docs/interfaces.md alone is enough to write an interface and a hook."""
     for name in ("mailbox", "sign"):
         (tmp_path / f"{name}.c").write_text(code_of("docs/interfaces.md", f"{name}.c"))
-        subprocess.run(["cc", "-D_GNU_SOURCE", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-fvisibility=hidden",
+        subprocess.run(["cc", "-Wall", "-Wextra", "-Werror", "-shared", "-fPIC", "-fvisibility=hidden",
                         f"-I{ROOT}/include", "-o", f"{name}.so", f"{name}.c"], cwd=tmp_path, check=True)
     letters = tmp_path / "letters"
     letters.mkdir()
