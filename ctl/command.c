@@ -87,7 +87,7 @@ static const struct command commands[] = {
 	{ .name = "status", .arguments = "", .summary = "how agentd, its agents, interfaces and hooks do",
 	  .needs_server = true, .run = status_run },
 	{ .name = "run", .arguments = "[AGENT] [TEXT]", .summary = "say TEXT to an agent, and print its answer",
-	  .more = "TEXT is - or missing: it is read from stdin. Without AGENT the default agent gets it. "
+	  .more = "One word is TEXT, for the default agent. TEXT is -, or there is none: it is read from stdin. "
 		  "Ctrl-C cancels the run.",
 	  .options = run_options, .words = { WORD_AGENT }, .most = 2, .needs_server = true, .run = run_run },
 	{ .name = "chat", .arguments = "[AGENT]", .summary = "talk with an agent",
