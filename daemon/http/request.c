@@ -362,6 +362,19 @@ static size_t put_body(struct evhttp_request *evreq, bool sends, struct buf *bod
 	return n;
 }
 
+/* Of the statuses that evhttp has no words for; NULL: it has, or says what class it is. */
+static const char *phrase_of(int status)
+{
+	switch (status) {
+	case 422:
+		return "Unprocessable Content";
+	case 429:
+		return "Too Many Requests";
+	default:
+		return NULL;
+	}
+}
+
 void http_reply(struct http_request *request, int status, const char *type, struct buf *body)
 {
 	struct evhttp_request *evreq = request->evreq;
@@ -382,7 +395,7 @@ void http_reply(struct http_request *request, int status, const char *type, stru
 	struct conn *conn = request->conn;
 	conn->replying = true;
 	request_free(request);
-	evhttp_send_reply(evreq, status, NULL, NULL);
+	evhttp_send_reply(evreq, status, phrase_of(status), NULL);
 	write_now(conn);
 }
 

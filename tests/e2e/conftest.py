@@ -36,7 +36,7 @@ def wait_for(what, probe, seconds=10):
 
 class Reply:
     def __init__(self, response):
-        self.status = response.status
+        self.status, self.reason = response.status, response.reason
         self.headers = response.headers
         self.body = response.read()
 

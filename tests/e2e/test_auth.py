@@ -236,7 +236,7 @@ def test_a_rate(agentd):
     assert [alice.get("/agents").status for _ in range(3)] == [200] * 3
     refused = alice.get("/agents")
     assert "3 requests in 60 s" in assert_problem(refused, 429, "rate_limited")["detail"]
-    assert 15 <= int(refused.headers["Retry-After"]) <= 20
+    assert 15 <= int(refused.headers["Retry-After"]) <= 20 and refused.reason == "Too Many Requests"
     for reply in (alice.run("say x"), alice.get("/nothing"), alice.request("DELETE", "/run"), alice.get("/metrics"),
                   bearer(daemon, KEYS["alice"]).get("/agents")):
         assert reply.status == 429
