@@ -103,7 +103,7 @@ static const char *advice_for(const struct client *client, int error)
 	} table[] = {
 		{ ENOENT,
 		    "; is agentd running? name its socket with --socket or its address with --url" },
-		{ EACCES, "; are you in the control.admins of the config?" },
+		{ EACCES, "; you must be in its group, and in the control.admins of the config" },
 		{ ECONNREFUSED, "; agentd is not running: it left its socket behind" },
 	};
 	if (!client->socket)

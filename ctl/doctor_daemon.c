@@ -210,11 +210,15 @@ void doctor_check_server(struct doctor *doctor)
 		    "start it: systemctl start agentd, or agentd -c FILE", "%s",
 		    client_failure(client));
 	} else {
+		char *problem = client_problem(&reply);
+		bool is_agentd = json_object_get(reply.json, "code") != NULL;
 		if (reply.status == 200)
 			check_ready(client);
 		else
-			doctor_say(VERDICT_FAIL, "server", "is it agentd that listens there?",
-			    "%s answers with status %ld", client_address(client), reply.status);
+			doctor_say(VERDICT_FAIL, "server",
+			    is_agentd ? NULL : "is it agentd that listens there?", "%s: %s",
+			    client_address(client), problem);
+		free(problem);
 		reply_done(&reply);
 	}
 	client_free(client);

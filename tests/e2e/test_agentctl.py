@@ -821,6 +821,27 @@ def test_doctor(ctl, local, tmp_path):
     assert done.stdout.endswith("Something is wrong.\n")
 
 
+@pytest.mark.parametrize("body, says, advises", [
+    (b'{"title":"Forbidden","code":"forbidden","detail":"not among control.admins"}', "not among control.admins", False),
+    (b"<html>", "it answered with status 403", True)])
+def test_doctor_who_is_refused(local, body, says, advises):
+    """A server that lets nobody in says why; only of what is no agentd the doctor asks what it is."""
+    class Refuses(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(403)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Refuses) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        done = local("doctor", "-u", "127.0.0.1:%d" % server.server_port)
+        server.shutdown()
+    assert done.returncode == REFUSED and re.search(f"fail +server +http://.*: .*{says}", done.stdout), done.stdout
+    assert ("is it agentd that listens there?" in done.stdout) == advises
+
+
 def test_doctor_minds_the_plugins_folder(local, tmp_path):
     """A plugin, or a folder of plugins, that others may write is a failure: it runs what they like."""
     (tmp_path / "drop").mkdir()
