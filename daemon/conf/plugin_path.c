@@ -92,6 +92,22 @@ static char *search(
 	return found;
 }
 
+/* `plugin: echo.so` is a file, and who writes it may mean the one that ships. */
+static void report_missing(const struct settings *settings, const struct conf_node *at,
+    const char *path, const char *word, struct conf_errors *errors)
+{
+	struct buf tried = { 0 };
+	struct schema_list names = { 0 };
+	char *name = strchr(word, '/') ? NULL : strndup(word, strlen(word) - 3);
+	char *found = name ? search(settings, name, &tried, &names) : NULL;
+	conf_error(errors, at, "there is no file %s%s%s%s", path,
+	    found ? "; did you mean the plugin \"" : "", found ? name : "", found ? "\"?" : "");
+	list_done(&names);
+	buf_done(&tried);
+	free(found);
+	free(name);
+}
+
 void plugin_path_find(
     const struct settings *settings, struct instance_settings *instance, struct conf_errors *errors)
 {
@@ -99,8 +115,8 @@ void plugin_path_find(
 	if (strchr(instance->plugin, '/') || is_file_name(instance->plugin)) {
 		char *path = resolve(at, instance->plugin);
 		if (!path || access(path, F_OK) < 0) {
-			conf_error(
-			    errors, at, "there is no file %s", path ? path : instance->plugin);
+			report_missing(
+			    settings, at, path ? path : instance->plugin, instance->plugin, errors);
 			free(path);
 			return;
 		}

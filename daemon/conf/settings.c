@@ -227,6 +227,21 @@ static void check_origins(const struct settings *settings, struct conf_errors *e
 			    origins->items[i]);
 }
 
+/* As a Host says it. What is no name would fit no request, and nobody would know why. */
+static void check_hosts(const struct settings *settings, struct conf_errors *errors)
+{
+	const struct schema_list *hosts = &settings->http.hosts;
+	for (size_t i = 0; i < hosts->count; i++) {
+		const char *host = hosts->items[i];
+		if (!*host || *host == ':' || strpbrk(host, "/*?#@ \t"))
+			conf_error(errors,
+			    settings_place(conf_get(settings->tree, "http"), "hosts", i),
+			    "\"%s\" is not the name of a host, such as agents.example: without https:// "
+			    "and a path; each is named, there is no wildcard",
+			    host);
+	}
+}
+
 bool settings_name_is_good(const char *name)
 {
 	return name_is_good(name, strlen(name));
@@ -437,6 +452,7 @@ struct settings *settings_read(
 	providers_read(settings, errors);
 	check_listen(settings, errors);
 	check_origins(settings, errors);
+	check_hosts(settings, errors);
 	conf_files(tree, hide, settings);
 	hide_keys(settings);
 	find_store(settings, errors);

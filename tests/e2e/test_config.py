@@ -81,6 +81,10 @@ def test_all_mistakes_are_said_at_once_each_at_its_place(check, argument):
     ("agents: { \"a b\": { plugin: echo } }\n", r"agent\.conf:1: agents\.a b: a name may have"),
     ("agents: { a: { plugin: nope } }\n",
      r"agent\.conf:1: agents\.a\.plugin: there is no nope\.so in \S+/plugins, \S+"),
+    ("agents: { a: { plugin: echo.so } }\n",
+     r'agent\.conf:1: agents\.a\.plugin: there is no file \S*echo\.so; did you mean the plugin "echo"\?$'),
+    *[(GOOD + f'http: {{ hosts: [ ok.example, "{host}" ] }}\n', r"agent\.conf:2: http\.hosts\[1\]: .*is not the name of a host")
+      for host in ("https://agents.example", "*.example", "::1", "", "a b")],
     ("plugins: { path: [ here, /there ] }\nagents: { a: { plugin: nope } }\n", r"agent\.conf:2: .* in here, /there$"),
     (GOOD + 'http: { listen: [ "0.0.0.0:0" ] }\n', r"agent\.conf:2: http\.listen\[0\]: .*allow_unauthenticated: true"),
     (GOOD + 'http: { listen: [ "[::]:0" ] }\n', r"agent\.conf:2: http\.listen\[0\]: .*allow_unauthenticated: true"),
