@@ -746,6 +746,8 @@ def test_try_what_is_broken(trial, tmp_path):
     done = trial("./text.so", "x")
     assert done.returncode == REFUSED and "cannot be loaded" in done.stderr
     assert trial("./none.so", "x").returncode == 66
+    done = trial("exec", "x")
+    assert done.returncode == REFUSED and "exec needs options" in done.stderr and '"command" is missing' in done.stderr
     (tmp_path / "bad.c").write_text('''
         #include <agentd/plugin.h>
         static int bad_open(const struct agentd_host *host, const struct agentd_options *options, void **self)
