@@ -77,8 +77,8 @@ static void test_an_entry(void **state)
 	assert_true(n > 0);
 	assert_field(entry, (size_t)n, "SYSLOG_IDENTIFIER", "agentd");
 	assert_field(entry, (size_t)n, "PRIORITY", "4");
-	assert_field(
-	    entry, (size_t)n, "MESSAGE", "two\\nlines run_id=01a2 status=200 path=/x\\nPRIORITY=0");
+	assert_field(entry, (size_t)n, "MESSAGE",
+	    "two\\nlines run_id=01a2 status=200 path=\"/x\\nPRIORITY=0\"");
 	assert_field(entry, (size_t)n, "AGENTD_RUN_ID", "01a2");
 	assert_field(entry, (size_t)n, "AGENTD_STATUS", "200");
 	assert_field(entry, (size_t)n, "AGENTD_PATH", "/x\nPRIORITY=0");
