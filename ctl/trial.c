@@ -160,7 +160,8 @@ static int say_not_taken(const struct trial *trial)
 			    "an agent.conf and start that with agentd -c (agentctl new interface "
 			    "writes one; agentd --probe shows its options)",
 			    trial->plugin, others[i].a_word, others[i].why, others[i].section);
-	if (code == 0 && strstr(out.data, ", required\n"))
+	if (code == 0 &&
+	    (strstr(out.data, ", required\n") || strstr(out.data, ", required, from ")))
 		code = say_error(EXIT_REFUSED,
 		    "%s needs options, and there is no config here to give them: name it in the section "
 		    "agents of an agent.conf and start that with agentd -c",

@@ -3,6 +3,21 @@
 
 #include <stdio.h>
 
+#include "daemon/conf/value.h"
+
+/* As it is written in a config. */
+static void show_bound(const struct schema_row *row, const char *before, int64_t bound)
+{
+	char text[64];
+	if (row->type == AGENTD_DURATION)
+		value_format_duration(bound, text, sizeof(text));
+	else if (row->type == AGENTD_SIZE)
+		value_format_size(bound, text, sizeof(text));
+	else
+		snprintf(text, sizeof(text), "%lld", (long long)bound);
+	printf("%s%s", before, text);
+}
+
 static void show_option(const struct schema_row *row)
 {
 	printf("  %-20s %s", row->key, schema_type_name(row->type));
@@ -12,8 +27,10 @@ static void show_option(const struct schema_row *row)
 		printf(", required");
 	else if (row->fallback && row->type != AGENTD_SECRET)
 		printf(", default %s", row->fallback[0] ? row->fallback : "\"\"");
-	if (row->min || row->max)
-		printf(", from %lld to %lld", (long long)row->min, (long long)row->max);
+	if (row->min || row->max) {
+		show_bound(row, ", from ", row->min);
+		show_bound(row, " to ", row->max);
+	}
 	printf("\n%s%s%s", row->help && row->help[0] ? "      " : "", row->help ? row->help : "",
 	    row->help && row->help[0] ? "\n" : "");
 }

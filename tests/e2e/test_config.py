@@ -293,6 +293,7 @@ def test_probe_shows_what_a_plugin_is_and_its_options(tmp_path):
     assert "what open does" in lines
     assert "number whole number, default 7, from -10 to 100" in lines
     assert "password secret" in lines
+    assert ", default 30s, from 1s to 50s\n" in run_agentd("--probe", "telegram", cwd=tmp_path).stdout
 
 
 @pytest.mark.parametrize("word", ["echo", "echo.so"])
