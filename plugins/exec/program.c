@@ -94,22 +94,33 @@ static int search_path(const char *path, const char *name, char **ret_path)
 	}
 }
 
+/* A whole command line as one item is what a shell would take. */
+static const char *hint_at_words(const struct program *program)
+{
+	return !program->argv[1] && strchr(program->argv[0], ' ')
+		   ? "; arguments are items of their own, as in [ ls, -l ]"
+		   : "";
+}
+
 static int program_find(struct program *program, char *why, size_t size)
 {
 	const char *name = program->argv[0];
 	if (strchr(name, '/')) {
 		program->path = strdup(name);
 		int error = program->path ? check_executable(name) : -ENOMEM;
+		char *folder = error < 0 && name[0] != '/' ? getcwd(NULL, 0) : NULL;
 		if (error < 0)
-			snprintf(why, size, "command: cannot execute \"%s\": %s", name,
-			    strerror(-error));
+			snprintf(why, size, "command: cannot execute \"%s\"%s%s: %s%s", name,
+			    folder ? " in " : "", folder ? folder : "", strerror(-error),
+			    hint_at_words(program));
+		free(folder);
 		return error;
 	}
 	const char *path = environment_get(program->environment, "PATH");
 	int error = path ? search_path(path, name, &program->path) : -ENOENT;
 	if (error < 0)
-		snprintf(why, size, "command: cannot execute \"%s\" from PATH (%s): %s", name,
-		    path ? path : "not set", strerror(-error));
+		snprintf(why, size, "command: cannot execute \"%s\" from PATH (%s): %s%s", name,
+		    path ? path : "not set", strerror(-error), hint_at_words(program));
 	return error;
 }
 
