@@ -34,6 +34,7 @@ struct run {
 	unsigned refs;
 	char id[ID_SIZE];
 	bool session_is_new, any_session;
+	bool is_coming;      /* it has been made, and is to be started */
 	bool durable;        /* tried again when its process dies, and waits as long as it must */
 	bool keeps_spool;    /* somebody else removes what is in its folder */
 	bool is_said;        /* its handler has spoken: of `said`, or of the metadata */
@@ -102,7 +103,8 @@ struct runs {
 	size_t live_count;
 	size_t
 	    input_bytes; /* of all that there are: those that wait need memory for as long as they must */
-	bool draining;
+	size_t coming_count; /* that begin once they are written down, also in a drain */
+	bool draining, gives_up;
 	void (*idle)(void *arg);
 	void *idle_arg;
 };

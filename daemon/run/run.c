@@ -62,7 +62,10 @@ static void run_destroy(struct run *run)
 	if (run->file_count) /* it was never begun */
 		run_remove_files(run);
 	event_del(&run->timer);
-	run->runs->input_bytes -= run->input.length + run->attachments.length;
+	struct runs *runs = run->runs;
+	bool was_coming = run->is_coming;
+	runs->coming_count -= was_coming;
+	runs->input_bytes -= run->input.length + run->attachments.length;
 	buf_done(&run->input);
 	buf_done(&run->metadata);
 	buf_done(&run->attachments);
@@ -75,6 +78,8 @@ static void run_destroy(struct run *run)
 	free(run->usage);
 	era_unref(run->era);
 	free(run);
+	if (was_coming)
+		runs_check_idle(runs);
 }
 
 struct run *run_ref(struct run *run)
@@ -232,6 +237,9 @@ enum run_code run_create(struct runs *runs, const struct run_request *request, s
 	struct run *run = run_new(runs, request);
 	if (!run)
 		return RUN_NO_MEMORY;
+	/* Durable ones are left for the next start instead. */
+	run->is_coming = !run->durable;
+	runs->coming_count += run->is_coming;
 	*ret = run;
 	return RUN_OK;
 }
@@ -277,6 +285,8 @@ void run_start(struct run *run)
 	HASH_ADD_KEYPTR(by_id, runs->by_id, run->id, strlen(run->id), run);
 	run->is_known = run->by_id.tbl; /* uthash may have had no memory */
 	runs->live_count++;
+	runs->coming_count -= run->is_coming;
+	run->is_coming = false;
 	agent_count(run->agent, run);
 	records_begin(runs->records, run);
 

@@ -78,7 +78,8 @@ void runs_free(struct runs *runs)
 
 void runs_check_idle(struct runs *runs)
 {
-	if (!runs->draining || runs->live_count || !runs->idle)
+	bool some_come = runs->coming_count && !runs->gives_up;
+	if (!runs->draining || runs->live_count || some_come || !runs->idle)
 		return;
 	void (*idle)(void *arg) = runs->idle;
 	runs->idle = NULL;
@@ -102,6 +103,7 @@ void runs_drain(struct runs *runs, void (*idle)(void *arg), void *arg)
 
 void runs_cancel_all(struct runs *runs, enum run_code code, const char *why)
 {
+	runs->gives_up = true;
 	struct run *run = TAILQ_FIRST(&runs->live), *next;
 	for (; run; run = next) {
 		next = TAILQ_NEXT(run, live);
@@ -110,6 +112,7 @@ void runs_cancel_all(struct runs *runs, enum run_code code, const char *why)
 		else
 			run_end(run, code == RUN_STOPPED ? RUN_CANCELLED : RUN_FAILED, code, why);
 	}
+	runs_check_idle(runs); /* those that were coming are not waited for any more */
 }
 
 bool runs_are_draining(const struct runs *runs)

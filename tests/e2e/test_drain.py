@@ -1,12 +1,14 @@
 """Stopping: what was accepted is answered, nothing new is taken, and nothing stays behind."""
 import json
 import signal
+import sqlite3
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from conftest import SLOW, wait_for
+from conftest import SLOW, Stream, wait_for
 
 
 @pytest.fixture
@@ -67,6 +69,24 @@ def test_a_run_in_flight_is_answered_and_new_connections_are_refused(start, numb
     assert daemon.wait() == 0
     assert daemon.messages()[-1] == "stopped"
     assert gone(host)
+
+
+def test_a_run_that_is_being_written_down_is_answered_too(start):
+    """Bug: a stream whose run was on its way into the store when the last of the others ended found its agent
+    stopped. It was admitted, so it is answered."""
+    daemon = start()
+    [path] = (daemon.cwd / "state").rglob("agentd.db")
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("BEGIN IMMEDIATE")  # now agentd has to wait for the store
+        connection = daemon.connect()
+        connection.request("POST", "/run", json.dumps({"input": "say late", "stream": True}))
+        time.sleep(0.2)  # it is admitted in that time
+        stop(daemon)
+        time.sleep(0.3)  # there is no run: the agent would be stopped in that time
+        db.execute("ROLLBACK")
+    names = [event.name for event in Stream(connection, connection.getresponse())]
+    assert names[0] == "run.started" and names[-1] == "run.finished"
+    assert daemon.wait() == 0
 
 
 def test_runs_that_wait_are_answered_too(start):
