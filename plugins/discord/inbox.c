@@ -1,4 +1,7 @@
-/* inbox: a list in the order in which they came; each is in one of three states. */
+/*
+ * inbox: a list in the order in which they came; each is in one of three states. Of a channel one is on its way at a
+ * time: the next would overtake it if the store refused the first, and took that.
+ */
 #include "inbox.h"
 
 #include <errno.h>
@@ -26,6 +29,7 @@ struct entry {
 	unsigned session;
 	int64_t sequence;
 	json_t *data;
+	const char *channel; /* borrowed from that */
 };
 
 struct discord_inbox {
@@ -130,21 +134,34 @@ static int entry_submit(struct entry *entry)
 	return 0;
 }
 
-/* All that wait, as far as agentd takes them now. From the front each time: an answer may come at once,
+/* Whether one of its channel is before it. */
+static bool entry_is_behind(const struct entry *entry)
+{
+	const struct entry *before = TAILQ_FIRST(&entry->inbox->entries);
+	while (before != entry && strcmp(before->channel, entry->channel) != 0)
+		before = TAILQ_NEXT(before, link);
+	return before != entry;
+}
+
+static struct entry *inbox_next(const struct discord_inbox *inbox)
+{
+	struct entry *entry;
+	TAILQ_FOREACH (entry, &inbox->entries, link)
+		if (entry->state == WAITING && !entry_is_behind(entry))
+			break;
+	return entry;
+}
+
+/* All that may go, as far as agentd takes them now. From the front each time: an answer may come at once,
  * and change the list. */
 static void inbox_submit(struct discord_inbox *inbox)
 {
-	struct entry *entry = TAILQ_FIRST(&inbox->entries);
-	while (entry) {
-		while (entry && entry->state != WAITING)
-			entry = TAILQ_NEXT(entry, link);
-		if (entry && entry_submit(entry) < 0) {
+	struct entry *entry;
+	while ((entry = inbox_next(inbox)))
+		if (entry_submit(entry) < 0) {
 			inbox_wait(inbox);
 			return;
 		}
-		if (entry)
-			entry = TAILQ_FIRST(&inbox->entries);
-	}
 }
 
 struct discord_inbox *discord_inbox_new(
@@ -210,6 +227,7 @@ int discord_inbox_take(struct discord_inbox *inbox, int64_t sequence, json_t *da
 			.session = inbox->session,
 			.sequence = sequence,
 			.data = json_incref(data),
+			.channel = json_string_value(json_object_get(data, "channel_id")),
 		};
 		TAILQ_INSERT_TAIL(&inbox->entries, entry, link);
 		inbox->count++;
