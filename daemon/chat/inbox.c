@@ -1,6 +1,7 @@
 /*
  * inbox: messages into the store, and out of it one after another for each who writes somewhere (a lane), up to
- * max_concurrent_requests at once. Only their numbers wait in memory.
+ * max_concurrent_requests at once. Only their numbers wait in memory. There is a place for each before the store has it:
+ * one that is acknowledged is not left behind for want of memory.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -11,14 +12,16 @@
 #include "daemon/chat/message.h"
 #include "daemon/run/agent.h"
 
-/* A message that no exchange has begun with. */
+/* The place of a message that no exchange has begun with. */
 struct entry {
-	int64_t seq;
+	struct lane *lane; /* borrowed */
+	int64_t seq;       /* once the store has it: then it is one of the lane's */
 	STAILQ_ENTRY(entry) link;
 };
 
 struct lane {
 	STAILQ_HEAD(, entry) entries;
+	size_t coming;            /* places of messages that the store does not have yet */
 	struct exchange *current; /* what goes on with the message before those; NULL: nothing */
 	bool is_ready;
 	TAILQ_ENTRY(lane) ready;
@@ -74,28 +77,48 @@ static void lane_check(struct interface *interface, struct lane *lane)
 	if (lane->current || lane->is_ready)
 		return;
 	if (STAILQ_EMPTY(&lane->entries)) {
-		lane_free(interface, lane);
+		if (!lane->coming)
+			lane_free(interface, lane);
 		return;
 	}
 	lane->is_ready = true;
 	TAILQ_INSERT_TAIL(&interface->ready, lane, ready);
 }
 
-static int lane_add(
-    struct interface *interface, const char *user_id, const char *chat_id, int64_t seq)
+/* A place, for entry_put or entry_drop. NULL: memory is out. */
+static struct entry *entry_new(
+    struct interface *interface, const char *user_id, const char *chat_id)
 {
 	struct lane *lane = lane_get(interface, user_id, chat_id);
 	struct entry *entry = lane ? malloc(sizeof(*entry)) : NULL;
 	if (entry) {
-		entry->seq = seq;
-		STAILQ_INSERT_TAIL(&lane->entries, entry, link);
-		interface->waiting++;
-		if (lane->current)
-			exchange_interrupt(lane->current);
-	}
-	if (lane)
+		*entry = (struct entry){ .lane = lane };
+		lane->coming++;
+	} else if (lane) {
 		lane_check(interface, lane);
-	return entry ? 0 : -ENOMEM;
+	}
+	return entry;
+}
+
+static void entry_put(struct interface *interface, struct entry *entry, int64_t seq)
+{
+	struct lane *lane = entry->lane;
+	lane->coming--;
+	entry->seq = seq;
+	STAILQ_INSERT_TAIL(&lane->entries, entry, link);
+	interface->waiting++;
+	if (lane->current)
+		exchange_interrupt(lane->current);
+	lane_check(interface, lane);
+}
+
+/* The store has not taken it. */
+static void entry_drop(struct interface *interface, struct entry *entry)
+{
+	struct lane *lane = entry->lane;
+	lane->coming--;
+	free(entry);
+	lane_check(interface, lane);
 }
 
 /* The first of the lanes that wait. False: it has to be tried again. */
@@ -120,10 +143,13 @@ void inbox_pump(struct interface *interface)
 {
 	const struct chats *chats = interface->chats;
 	size_t most = (size_t)interface->settings->max_concurrent_requests;
+	struct timeval again = { .tv_sec = CHAT_AGAIN_MS / 1000 };
 	while (chats->started && !chats->draining && !interface->is_leaving &&
 	       interface->active < most && !TAILQ_EMPTY(&interface->ready))
-		if (!begin(interface, TAILQ_FIRST(&interface->ready)))
-			return; /* memory is out: with the next message, or the next end */
+		if (!begin(interface, TAILQ_FIRST(&interface->ready))) {
+			event_add(&interface->pump_again, &again);
+			return;
+		}
 }
 
 void inbox_on_over(struct exchange *exchange)
@@ -145,7 +171,7 @@ void inbox_put_back(struct exchange *exchange, int64_t seq)
 	bool stays = interface->is_leaving && !interface->chats->draining;
 	struct entry *entry = stays ? malloc(sizeof(*entry)) : NULL;
 	if (entry) { /* else it is taken up with the next start */
-		entry->seq = seq;
+		*entry = (struct entry){ .lane = lane, .seq = seq };
 		STAILQ_INSERT_HEAD(&lane->entries, entry, link);
 		interface->waiting++;
 	}
@@ -154,7 +180,11 @@ void inbox_put_back(struct exchange *exchange, int64_t seq)
 
 int inbox_take_up(struct interface *interface, const struct store_incoming *incoming)
 {
-	return lane_add(interface, incoming->user_id, incoming->chat_id, incoming->seq);
+	struct entry *entry = entry_new(interface, incoming->user_id, incoming->chat_id);
+	if (!entry)
+		return -ENOMEM;
+	entry_put(interface, entry, incoming->seq);
+	return 0;
 }
 
 void inbox_drain(struct interface *interface)
@@ -184,11 +214,14 @@ struct submission {
 	struct interface *interface; /* borrowed */
 	unsigned generation;         /* of the process that waits for an answer */
 	uint64_t number;
+	struct entry *entry; /* owned until the store has answered; NULL: it has */
 	struct message message;
 };
 
 static void submission_free(struct submission *submission)
 {
+	if (submission->entry)
+		entry_drop(submission->interface, submission->entry);
 	message_done(&submission->message);
 	free(submission);
 }
@@ -218,8 +251,8 @@ static void on_stored(void *arg, int error, int64_t seq)
 		error = 0;
 	} else if (error == 0) {
 		interface->received++;
-		/* One that cannot even wait is taken up with the next start. */
-		lane_add(interface, message->user_id, message->chat_id, seq);
+		entry_put(interface, submission->entry, seq);
+		submission->entry = NULL;
 	}
 	chats_note(interface->chats, interface_label(interface), error);
 	answer(submission, error);
@@ -233,7 +266,8 @@ static int submission_send(struct submission *submission)
 	const struct message *message = &submission->message;
 	struct interface *interface = submission->interface;
 	struct buf body = { 0 };
-	int error = message_encode(message, &body);
+	submission->entry = entry_new(interface, message->user_id, message->chat_id);
+	int error = submission->entry ? message_encode(message, &body) : -ENOMEM;
 	struct store_incoming incoming = {
 		.interface = interface_name(interface),
 		.key = message->key,

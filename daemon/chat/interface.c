@@ -248,12 +248,20 @@ static void on_load_again(evutil_socket_t fd, short what, void *arg)
 	interface_load(arg);
 }
 
+static void on_pump_again(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	inbox_pump(arg);
+}
+
 static int interface_set_up(struct interface *interface)
 {
 	const struct chats_setup *setup = &interface->chats->setup;
 	TAILQ_INIT(&interface->ready);
 	TAILQ_INIT(&interface->calls);
 	event_assign(&interface->load_again, setup->base, -1, 0, on_load_again, interface);
+	event_assign(&interface->pump_again, setup->base, -1, 0, on_pump_again, interface);
 	emissions_init(&interface->emissions);
 	if (asprintf(&interface->source, "interface %s", interface_name(interface)) < 0)
 		interface->source = NULL;
@@ -285,6 +293,7 @@ void interface_free(struct interface *interface)
 	struct interface_call *call;
 	inbox_done(interface);
 	event_del(&interface->load_again);
+	event_del(&interface->pump_again);
 	while ((call = TAILQ_FIRST(&interface->calls)))
 		call_free(call); /* who asked is gone */
 	outbox_free(interface->outbox);

@@ -85,6 +85,7 @@ struct interface {
 	/* inbox.c */
 	struct lane *lanes;       /* by who writes where */
 	TAILQ_HEAD(, lane) ready; /* that have a message, and nothing going on */
+	struct event pump_again;  /* memory was out */
 	size_t active;            /* exchanges */
 	size_t waiting;           /* messages that no exchange has begun with */
 
