@@ -151,7 +151,7 @@ static int describe(const struct exchange *exchange, struct buf *out)
 	if (message->reply_to[0])
 		json_object_set_new(object, "reply_to", json_string(message->reply_to));
 	char *text = json_dumps(object, JSON_COMPACT);
-	out->length = 0;
+	buf_done(out); /* of a try before this */
 	buf_add_str(out, text ? text : "");
 	free(text);
 	json_decref(object);
@@ -318,6 +318,23 @@ static void on_run_read(void *arg, int error, const struct store_run *run)
 	free(why);
 }
 
+/* 0; -ENOMEM; -EINVAL: it makes no sense. */
+static int take_message(struct exchange *exchange, struct frame_text body)
+{
+	struct message *message = &exchange->message;
+	struct buf *text = &exchange->text;
+	int error = message_decode(body, message);
+	if (error < 0)
+		return error;
+	buf_add(text, message->text.p, message->text.n);
+	exchange->has_message = !text->failed;
+	if (exchange->has_message)
+		return 0;
+	message_done(message);
+	buf_done(text);
+	return -ENOMEM;
+}
+
 static void on_read(void *arg, int error, const struct store_incoming *incoming)
 {
 	struct exchange *exchange = arg;
@@ -327,7 +344,7 @@ static void on_read(void *arg, int error, const struct store_incoming *incoming)
 		inbox_on_over(exchange);
 		return;
 	}
-	error = message_decode(incoming->body, &exchange->message);
+	error = take_message(exchange, incoming->body);
 	if (error == -ENOMEM) {
 		exchange_later(exchange, exchange_begin, CHAT_AGAIN_MS);
 		return;
@@ -338,8 +355,6 @@ static void on_read(void *arg, int error, const struct store_incoming *incoming)
 		exchange_drop(exchange);
 		return;
 	}
-	exchange->has_message = true;
-	buf_add(&exchange->text, exchange->message.text.p, exchange->message.text.n);
 	if (incoming->state == INCOMING_RUNNING && incoming->run_id) {
 		snprintf(exchange->run_id, sizeof(exchange->run_id), "%s", incoming->run_id);
 		exchange_take_up(exchange);

@@ -17,6 +17,8 @@ struct exchange {
 	char session_id[ID_SIZE], run_id[ID_SIZE];
 	struct buf text, metadata; /* for the run, as hooks have it */
 	struct buf reply, files, error;
+	const char *notice; /* borrowed: said instead of the reply; NULL: nothing is */
+	int64_t reply_id;   /* once the store has it */
 
 	/* What is waited for. */
 	struct event timer;
@@ -53,6 +55,7 @@ void exchange_run(struct exchange *exchange);
 void exchange_follow(struct exchange *exchange);
 void exchange_conclude(struct exchange *exchange, enum run_status status, struct frame_text content,
     struct frame_text files, const char *error);
+/* `text` is borrowed, of the program or its terms. */
 void exchange_say(struct exchange *exchange, const char *text);
 
 #endif

@@ -43,12 +43,37 @@ static void put_exchange(void *arg, struct frame_writer *writer)
 	    (struct frame_text){ exchange->text.data, exchange->text.length });
 }
 
-static void edit(struct buf *text, struct frame_text to)
+/* What a hook says instead; absent: nothing. False: memory is out. */
+static bool read_edit(struct frame_text to, struct buf *ret)
+{
+	if (to.p)
+		buf_add_utf8(ret, NULL, to.p, to.n);
+	return !ret->failed;
+}
+
+static void edit(struct buf *text, struct frame_text to, struct buf *with)
 {
 	if (!to.p)
 		return;
-	text->length = 0;
-	buf_add_utf8(text, NULL, to.p, to.n);
+	buf_done(text);
+	*text = *with;
+	*with = (struct buf){ 0 };
+}
+
+/* All that it says, or nothing: it is asked again, and must not find half of it done. False: memory is out. */
+static bool take_edits(
+    struct exchange *exchange, struct frame_text text, struct frame_text metadata)
+{
+	struct buf new_text = { 0 }, new_metadata = { 0 };
+	bool good = read_edit(text, &new_text) && read_edit(metadata, &new_metadata);
+	if (good)
+		edit(exchange->stage == STAGE_AFTER_RUN ? &exchange->reply : &exchange->text, text,
+		    &new_text);
+	if (good && exchange->stage == STAGE_BEFORE_RUN)
+		edit(&exchange->metadata, metadata, &new_metadata);
+	buf_done(&new_text);
+	buf_done(&new_metadata);
+	return good;
 }
 
 static void on_decided(
@@ -56,24 +81,22 @@ static void on_decided(
 {
 	struct exchange *exchange = arg;
 	const struct interface *interface = exchange->interface;
-	const char *name = hook_settings(exchange->terms->hooks[exchange->hook++])->instance.name;
+	const char *name = hook_settings(exchange->terms->hooks[exchange->hook])->instance.name;
 	char why[160];
 	exchange->call = NULL;
 	if (verdict == -ESHUTDOWN) {
 		exchange_leave(exchange);
-	} else if (exchange->stage == STAGE_ON_ERROR) {
-		exchange_ask_hooks(exchange);
-	} else if (verdict == AGENTD_REFUSE) {
+	} else if (verdict == AGENTD_REFUSE && exchange->stage != STAGE_ON_ERROR) {
 		log_debug("%s: hook %s lets a message of %s go no further",
 		    interface_label(interface), name, exchange->message.user_id);
 		exchange_drop(exchange);
-	} else if (verdict < 0) {
+	} else if (verdict < 0 && exchange->stage != STAGE_ON_ERROR) {
 		snprintf(why, sizeof(why), "hook %s failed", name);
 		exchange_fail(exchange, why);
+	} else if (exchange->stage != STAGE_ON_ERROR && !take_edits(exchange, text, metadata)) {
+		exchange_later(exchange, exchange_ask_hooks, CHAT_AGAIN_MS);
 	} else {
-		edit(exchange->stage == STAGE_AFTER_RUN ? &exchange->reply : &exchange->text, text);
-		if (exchange->stage == STAGE_BEFORE_RUN)
-			edit(&exchange->metadata, metadata);
+		exchange->hook++;
 		exchange_ask_hooks(exchange);
 	}
 }
@@ -106,22 +129,31 @@ void exchange_hooks(
 
 /* The reply. */
 
+/* It is in the store, and closes the message there; now it is to be sent. */
+static void exchange_hand_over(struct exchange *exchange)
+{
+	struct outbox_item item = { .id = exchange->reply_id,
+		.chat_id = exchange->message.chat_id,
+		.run_id = exchange->run_id[0] ? exchange->run_id : NULL };
+	if (outbox_add(exchange->interface->outbox, &item) < 0)
+		exchange_later(exchange, exchange_hand_over, CHAT_AGAIN_MS);
+	else
+		exchange_over(exchange);
+}
+
 static void on_replied(void *arg, int error, int64_t id)
 {
 	struct exchange *exchange = arg;
-	struct outbox_item item = { .id = id,
-		.chat_id = exchange->message.chat_id,
-		.run_id = exchange->run_id[0] ? exchange->run_id : NULL };
 	if (!exchange_has_done(exchange, error == -EEXIST ? 0 : error, exchange_reply))
 		return;
-	/* One that cannot wait in memory is sent with the next start. */
-	outbox_add(exchange->interface->outbox, &item);
-	exchange_over(exchange);
+	exchange->reply_id = id;
+	exchange_hand_over(exchange);
 }
 
 static void exchange_reply(struct exchange *exchange)
 {
 	const struct message *message = &exchange->message;
+	const char *notice = exchange->notice;
 	struct store_reply reply = {
 		.interface = interface_name(exchange->interface),
 		.chat_id = message->chat_id,
@@ -133,13 +165,16 @@ static void exchange_reply(struct exchange *exchange)
 		    exchange->files.length },
 		.created_wall_ms = clock_wall_ms(),
 	};
+	if (notice) {
+		reply.text = (struct frame_text){ notice, strlen(notice) };
+		reply.files = (struct frame_text){ 0 };
+	}
 	store_reply_add(exchange_store(exchange), &reply, exchange->seq, on_replied, exchange);
 }
 
 void exchange_say(struct exchange *exchange, const char *text)
 {
-	exchange->reply.length = exchange->files.length = 0;
-	buf_add_str(&exchange->reply, text);
+	exchange->notice = text;
 	exchange_reply(exchange);
 }
 
@@ -293,7 +328,11 @@ void exchange_run(struct exchange *exchange)
 		.at_wall_ms = clock_wall_ms(),
 	};
 	struct run_writing with = { .incoming = exchange->seq, .chat = &chat };
-	message_attachments(message, &attachments);
+	if (message_attachments(message, &attachments) < 0) {
+		buf_done(&attachments);
+		exchange_later(exchange, exchange_run, CHAT_AGAIN_MS);
+		return;
+	}
 	struct run_request wanted = {
 		.input = { exchange->text.data, exchange->text.length },
 		.session_id = exchange->session_id,

@@ -165,7 +165,8 @@ static void put(struct frame_writer *writer, struct frame_text text)
 void message_put(struct frame_writer *writer, const struct message *message, struct frame_text text)
 {
 	struct buf attachments = { 0 };
-	message_attachments(message, &attachments);
+	if (message_attachments(message, &attachments) < 0)
+		writer->out->failed = true;
 	frame_put_str(writer, ""); /* its key is nobody's business */
 	frame_put_str(writer, message->user_id);
 	frame_put_str(writer, message->user_name);

@@ -12,6 +12,7 @@ from conftest import BUILD, SANITIZED, wait_for
 from credentials import CONFIG as AUTH_CONFIG, KEYS, as_, user_of
 from line import Line
 from stored import background, wait_status
+from test_chats import SORRY
 from test_openapi import Document, Witness, answers_of, parse
 
 pytestmark = pytest.mark.skipif(SANITIZED, reason="its memory is not ours")
@@ -147,3 +148,29 @@ def test_it_lets_nobody_in(agentd, memory):
         memory.left = NONE
         assert daemon.process.poll() is None
         assert {500, 200 if known else 401} <= statuses <= ({200, 500, 503} if known else {401, 500}), (headers, statuses)
+
+
+def test_each_allocation_of_a_message(agentd, memory):
+    """Bugs: a message that was acknowledged, or a reply, waited for the next start if there was no memory for its place;
+    one whose session was looked up just then was tried again for ever, in vain; and what a hook had made of a reply,
+    the text of a message or its attachments were lost, and it went on without."""
+    line = Line()
+    interface = line.config("agent: a", "open: true", "hooks: [ h ]", "rate_limit_messages_per_minute: 0")
+    config = CONFIG.replace("INTERFACE", interface).replace("PLUGIN(gate)", "PLUGIN(gate), tag: tagged, timeout: 1s")
+    daemon = agentd(config, env=memory.env).wait_ready()
+    line.wait("UP")
+    line.message("say x", chat="first")
+    line.replies()
+    count, texts = 0, []
+    while count == 0 or memory.left == NONE:  # until it needs no more than there are
+        sent = len(line.all("SEND"))
+        memory.left = count
+        line.message("attached words", chat=f"c{count}", file="http://host/x")
+        chat, text = line.replies(sent + 1)[sent]
+        assert chat == f"c{count}" and daemon.process.poll() is None
+        texts.append(text.rstrip())
+        count += 1
+    memory.left = NONE
+    assert set(texts) == {"1\n0:a.txt:text/plain:http://host/x\ntagged", SORRY}, texts
+    assert texts.count(SORRY) < count / 2
+    line.close()
