@@ -22,6 +22,7 @@ struct channel {
 	void *arg;                     /* borrowed */
 	struct event *readable, *writable, *flush;
 	struct buf in, out;
+	uint64_t written;
 	bool
 	    *freed; /* set where a callback is running: tells its caller that the channel is gone */
 	bool blocked;
@@ -165,6 +166,11 @@ size_t channel_backlog(const struct channel *channel)
 	return channel->out.length;
 }
 
+uint64_t channel_written(const struct channel *channel)
+{
+	return channel->written;
+}
+
 void channel_flush(struct channel *channel)
 {
 	size_t done = 0;
@@ -184,6 +190,7 @@ void channel_flush(struct channel *channel)
 		done += (size_t)wrote;
 	}
 	buf_drop(&channel->out, done);
+	channel->written += done;
 	if (channel->out.length == 0 && channel->out.capacity > READ_ROOM)
 		buf_done(&channel->out);
 	channel->blocked = channel->out.length > 0;

@@ -39,6 +39,8 @@ struct frame_writer channel_begin(struct channel *channel, uint16_t type, uint64
 void channel_add(struct channel *channel, const void *frames, size_t n);
 /* Bytes not yet taken by the peer. */
 size_t channel_backlog(const struct channel *channel);
+/* Those that it has taken, from the first on. */
+uint64_t channel_written(const struct channel *channel);
 /* Delivers what lies in the socket now, for a peer that has ended: all that it ever sent, even if a
  * process that it left behind still holds the other end. Its callbacks may be called. */
 void channel_read_rest(struct channel *channel);

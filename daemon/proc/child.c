@@ -48,6 +48,7 @@ struct child {
 	bool configured;    /* it was sent its settings, so READY may come */
 	uint64_t rest_ms;   /* that it has asked for, before the next one */
 	unsigned pings;     /* not answered yet */
+	uint64_t ping_at;   /* the byte of the channel that is behind the first of them */
 	char reason[256];   /* what it said before it left, or why it was killed */
 	struct buf nowhere; /* takes frames for a process that is gone */
 };
@@ -133,7 +134,10 @@ static int child_on_frame(void *arg, const struct frame *frame)
 		child->rest_ms = frame_get_u64(&cursor);
 		return frame_end_fields(&cursor);
 	case MESSAGE_PONG:
-		child->pings = 0;
+		/* One that answers nothing tells nothing. Else what is for a process that does not
+		 * read would pile up without end. */
+		if (channel_written(child->channel) >= child->ping_at)
+			child->pings = 0;
 		return frame->length ? -EPROTO : 0;
 	case MESSAGE_LOG:
 		return child_on_log(child, frame);
@@ -478,9 +482,10 @@ static void child_on_ping_timer(evutil_socket_t fd, short what, void *arg)
 		child_fault(child, "did not answer three pings: its loop is stuck");
 		return;
 	}
-	child->pings++;
 	struct frame_writer writer = channel_begin(child->channel, MESSAGE_PING, 0);
 	frame_end(&writer);
+	if (child->pings++ == 0)
+		child->ping_at = channel_written(child->channel) + channel_backlog(child->channel);
 	arm(child->ping_timer, child->setup.times->ping_ms);
 }
 

@@ -8,7 +8,7 @@ import pytest
 from conftest import SLOW, wait_for
 from line import Line
 from stored import runs
-from test_zoo import FOLDER, NONSENSE, assert_served, fds, left_of, wait_rest
+from test_zoo import FOLDER, NONSENSE, PINGS, assert_served, fds, left_of, wait_rest
 
 
 @dataclass(frozen=True)
@@ -19,6 +19,7 @@ class Animal:
     log: str = ""
     answered: bool = False
     reply: str = "hello"
+    ping: str = "5s"
 
 
 SORRY = "Sorry, something went wrong. Please try again."
@@ -38,6 +39,7 @@ INTERFACES = {
     "interface_as_agent": KILLED,
     "interface_as_hook": KILLED,
     "slow_to_load": Animal(),
+    "deaf": Animal(PINGS, f"{PINGS}.*; restart 1 in", ping=f"{500 * SLOW}ms"),
     "forked_interface": Animal("killed by SIGABRT", "ended 1 processes that it left behind"),
 }
 
@@ -51,7 +53,7 @@ HOOKS = {
 
 CONFIG = """
 log: {{ access: false }}
-supervision: {{ backoff_min: 200ms, backoff_max: 200ms, drain: {drain}ms, kill: {kill}ms, ready: {ready}s }}
+supervision: {{ backoff_min: 200ms, backoff_max: 200ms, drain: {drain}ms, kill: {kill}ms, ready: {ready}s, ping: {ping} }}
 agents: {{ bot: {{ plugin: PLUGIN(actor) }} }}
 interfaces:
   tel: {tel}
@@ -69,9 +71,9 @@ def line():
 @pytest.fixture
 def zoo(agentd, line):
     """zoo(a line for `tel`, more sections) → a daemon, whose interface `tel` is up."""
-    def start(own, more):
+    def start(own, more, ping="5s"):
         daemon = agentd(CONFIG.format(tel=line.config("agent: bot", "open: true", *own), more=more, drain=500 * SLOW,
-                                      kill=200 * SLOW, ready=20 * SLOW)).wait_ready()
+                                      kill=200 * SLOW, ready=20 * SLOW, ping=ping)).wait_ready()
         line.wait("UP")
         return daemon
     return start
@@ -111,7 +113,7 @@ def stop(daemon, tmp_path):
 def test_an_interface_harms_nobody_else(zoo, line, tmp_path, name):
     """Promise: no interface can take agentd, or another interface, down."""
     row = INTERFACES[name]
-    daemon = zoo([], f"  beast: {{ plugin: {FOLDER / name}.so, agent: bot, open: true }}")
+    daemon = zoo([], f"  beast: {{ plugin: {FOLDER / name}.so, agent: bot, open: true }}", row.ping)
     line.message("say hello")
     assert line.replies() == [("c1", "hello")]
     if row.answered:
@@ -141,7 +143,7 @@ def test_a_hook_harms_nobody_else(zoo, line, tmp_path, name):
 def test_an_interface_that_is_loaded_while_agentd_stops(agentd, line, tmp_path):
     """Bug: one was told to stop before it had its settings, took that for nonsense, and the log said so."""
     daemon = agentd(CONFIG.format(tel=line.config("agent: bot", "open: true"), drain=30000, kill=5000, ready=20 * SLOW,
-                                  more=f"  beast: {{ plugin: {FOLDER}/slow_to_load.so, agent: bot, open: true }}"))
+                                  ping="5s", more=f"  beast: {{ plugin: {FOLDER}/slow_to_load.so, agent: bot, open: true }}"))
     daemon.wait_ready()
     run = daemon.start_run(f"timer {1500 * SLOW}")
     wait_for("the run", lambda: daemon.load("bot") == (1, 0))
