@@ -1,4 +1,4 @@
-/* child: processes, timers and frames on one side, the state table on the other. */
+/* child: a process, timers and frames on one side, the state table on the other. */
 #include "daemon/proc/child.h"
 
 #include <errno.h>
@@ -7,9 +7,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/pidfd.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include "daemon/base/id.h"
 #include "daemon/base/log.h"
@@ -17,6 +14,7 @@
 #include "daemon/proc/channel.h"
 #include "daemon/proc/orphan.h"
 #include "daemon/proc/output.h"
+#include "daemon/proc/process.h"
 #include "daemon/proc/spawn.h"
 
 #define PINGS_UNANSWERED 3
@@ -38,13 +36,8 @@ struct child {
 	struct event *state_timer, *ping_timer;
 	struct event *stillborn; /* made active when a process could not even be started */
 
-	/* Of the process that is alive, or is being buried. */
-	pid_t pid;
-	int pidfd;
-	struct own_process own;
-	struct event *ended;
-	struct channel *channel; /* NULL once it was read to its end */
-	struct output *output;
+	struct process *process; /* NULL: there is none */
+	/* Of it. */
 	bool configured;    /* it was sent its settings, so READY may come */
 	uint64_t rest_ms;   /* that it has asked for, before the next one */
 	unsigned pings;     /* not answered yet */
@@ -75,6 +68,12 @@ static void remember_reason(struct child *child, const char *reason)
 		snprintf(child->reason, sizeof(child->reason), "%s", reason);
 }
 
+/* NULL: there is no process, or it was read to its end. */
+static struct channel *child_channel(const struct child *child)
+{
+	return child->process ? process_channel(child->process) : NULL;
+}
+
 /* Frames. */
 
 static int child_on_hello(struct child *child, const struct frame *frame)
@@ -88,7 +87,8 @@ static int child_on_hello(struct child *child, const struct frame *frame)
 	}
 	child->configured = child->setup.config != NULL;
 	if (child->configured)
-		channel_add(child->channel, child->setup.config->data, child->setup.config->length);
+		channel_add(
+		    child_channel(child), child->setup.config->data, child->setup.config->length);
 	if (child->ops->hello)
 		child->ops->hello(child->arg, child);
 	return 0;
@@ -104,7 +104,8 @@ static int child_on_log(struct child *child, const struct frame *frame)
 		return -EPROTO;
 	if (run.n)
 		memcpy(run_id, run.p, run.n);
-	output_say(child->output, (enum log_level)level, run_id, text.p ? text.p : "", text.n);
+	output_say(process_output(child->process), (enum log_level)level, run_id,
+	    text.p ? text.p : "", text.n);
 	return 0;
 }
 
@@ -136,7 +137,7 @@ static int child_on_frame(void *arg, const struct frame *frame)
 	case MESSAGE_PONG:
 		/* One that answers nothing tells nothing. Else what is for a process that does not
 		 * read would pile up without end. */
-		if (channel_written(child->channel) >= child->ping_at)
+		if (channel_written(child_channel(child)) >= child->ping_at)
 			child->pings = 0;
 		return frame->length ? -EPROTO : 0;
 	case MESSAGE_LOG:
@@ -168,8 +169,7 @@ static void child_on_end(void *arg, int error)
 	/* A process that ends closes its socket a moment before it can be reaped. One that is killed
 	 * must not see our end close first: it would exit of its own accord. */
 	child_step(child, error ? EVENT_FAULT : EVENT_CLOSED);
-	channel_free(child->channel);
-	child->channel = NULL;
+	process_close(child->process);
 }
 
 static void child_on_drained(void *arg)
@@ -187,36 +187,17 @@ static const struct channel_ops child_channel_ops = {
 
 /* The process. */
 
-static void child_on_ended(evutil_socket_t fd, short what, void *arg)
+static void child_on_ended(void *arg, int signal, int code)
 {
-	(void)what;
 	struct child *child = arg;
-	siginfo_t info = { 0 };
-	if (waitid(P_PIDFD, (id_t)fd, &info, WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid == 0)
-		return;
-	/* All that it said lies in the socket. Its end may never come: a process that it has left
-	 * behind may hold it too. */
-	if (child->channel)
-		channel_read_rest(child->channel);
-	channel_free(child->channel);
-	child->channel = NULL;
-	/* It is a zombie still, so its number cannot be another's yet: end what it leaves in its
-	 * process group, then let it go. */
-	kill(-child->pid, SIGKILL);
-	waitid(P_PIDFD, (id_t)fd, &info, WEXITED | WNOHANG);
-	child->last_exit.signal = info.si_code == CLD_EXITED ? 0 : info.si_status;
-	child->last_exit.code = info.si_code == CLD_EXITED ? info.si_status : 0;
-	event_free(child->ended);
-	child->ended = NULL;
-	close(child->pidfd);
-	child->pidfd = -1;
-	output_finish(child->output);
+	child->last_exit.signal = signal;
+	child->last_exit.code = code;
 	child_ended(child);
 }
 
 static void child_send_setup(struct child *child)
 {
-	struct frame_writer writer = channel_begin(child->channel, MESSAGE_SETUP, 0);
+	struct frame_writer writer = channel_begin(child_channel(child), MESSAGE_SETUP, 0);
 	const struct host_limits *limits = child->setup.limits;
 	frame_put_u32(&writer, MESSAGE_PROTOCOL);
 	frame_put_str(&writer, child->setup.name);
@@ -244,24 +225,21 @@ static int child_spawn(struct child *child)
 		.memory_bytes = child->setup.limits->memory,
 		.files = child->setup.limits->files,
 	};
-	struct spawned spawned;
-	int error = spawn_host(&request, &spawned);
+	struct process_setup setup = {
+		.request = &request,
+		.label = child->setup.label,
+		.ops = &child_channel_ops,
+		.ended = child_on_ended,
+		.arg = child,
+	};
+	int error = process_start(child->base, &setup, &child->process);
 	if (error < 0)
 		return error;
 	child->generation = ++*child->setup.generations;
-	child->pid = spawned.pid;
-	child->pidfd = spawned.pidfd;
-	own_process_add(&child->own, spawned.pid);
 	child->pings = 0;
 	child->configured = false;
-	child->channel = channel_new(child->base, spawned.channel_fd, &child_channel_ops, child);
-	child->output = output_new(child->base, spawned.output_fd, child->setup.label);
-	child->ended =
-	    event_new(child->base, child->pidfd, EV_READ | EV_PERSIST, child_on_ended, child);
-	if (!child->channel || !child->output || !child->ended || event_add(child->ended, NULL) < 0)
-		return -ENOMEM;
 	child_send_setup(child);
-	log_debug("%s: started as pid %d, generation %u", child->setup.label, child->pid,
+	log_debug("%s: started as pid %d, generation %u", child->setup.label, child_pid(child),
 	    child->generation);
 	return 0;
 }
@@ -269,22 +247,8 @@ static int child_spawn(struct child *child)
 /* Puts away all that belongs to a process, alive or not. */
 static void child_bury(struct child *child)
 {
-	if (child->pidfd >= 0) {
-		pidfd_send_signal(child->pidfd, SIGKILL, NULL, 0);
-		kill(-child->pid, SIGKILL);
-		waitid(P_PIDFD, (id_t)child->pidfd, &(siginfo_t){ 0 }, WEXITED);
-		close(child->pidfd);
-		child->pidfd = -1;
-	}
-	if (child->ended)
-		event_free(child->ended);
-	child->ended = NULL;
-	channel_free(child->channel);
-	child->channel = NULL;
-	output_free(child->output);
-	child->output = NULL;
-	own_process_drop(&child->own);
-	child->pid = 0;
+	process_free(child->process);
+	child->process = NULL;
 }
 
 /* What could not be ended at once is tried again, whatever becomes of the child that left it. */
@@ -357,8 +321,8 @@ static void child_ended(struct child *child)
 	uint64_t now = clock_monotonic_ms();
 	if (!child->last_exit.signal && child->last_exit.code == HOST_EXIT_NO_EXEC)
 		remember_reason(child, "agentd-host could not be started");
-	exit_describe(
-	    &child->last_exit, child->reason, child->output ? output_last_line(child->output) : "");
+	exit_describe(&child->last_exit, child->reason,
+	    child->process ? output_last_line(process_output(child->process)) : "");
 	if (child->ready_at_ms &&
 	    now - child->ready_at_ms >= (uint64_t)child->setup.times->stable_ms)
 		child->failures = 0;
@@ -384,8 +348,8 @@ static void child_ended(struct child *child)
 
 static void child_signal(struct child *child, int signal)
 {
-	if (child->pidfd >= 0)
-		pidfd_send_signal(child->pidfd, signal, NULL, 0);
+	if (child->process)
+		process_signal(child->process, signal);
 }
 
 static void child_start(struct child *child)
@@ -397,7 +361,6 @@ static void child_start(struct child *child)
 	int error = child_spawn(child);
 	if (error == 0)
 		return;
-	child_bury(child);
 	snprintf(
 	    child->reason, sizeof(child->reason), "cannot start agentd-host: %s", strerror(-error));
 	child->last_exit.signal = 0;
@@ -419,8 +382,8 @@ static void child_act(struct child *child, enum state_action action)
 		child_start(child);
 		return;
 	case ACTION_QUIT:
-		if (child->channel) {
-			struct frame_writer writer = channel_begin(child->channel, MESSAGE_QUIT, 0);
+		if (child_channel(child)) {
+			struct frame_writer writer = child_begin(child, MESSAGE_QUIT, 0);
 			frame_end(&writer);
 		}
 		return;
@@ -482,10 +445,11 @@ static void child_on_ping_timer(evutil_socket_t fd, short what, void *arg)
 		child_fault(child, "did not answer three pings: its loop is stuck");
 		return;
 	}
-	struct frame_writer writer = channel_begin(child->channel, MESSAGE_PING, 0);
+	struct channel *channel = child_channel(child);
+	struct frame_writer writer = channel_begin(channel, MESSAGE_PING, 0);
 	frame_end(&writer);
 	if (child->pings++ == 0)
-		child->ping_at = channel_written(child->channel) + channel_backlog(child->channel);
+		child->ping_at = channel_written(channel) + channel_backlog(channel);
 	arm(child->ping_timer, child->setup.times->ping_ms);
 }
 
@@ -502,7 +466,6 @@ struct child *child_new(struct event_base *base, const struct child_setup *setup
 	child->setup.image = image_ref(setup->image);
 	child->ops = ops;
 	child->arg = arg;
-	child->pidfd = -1;
 	children++;
 	child->state_timer = event_new(base, -1, 0, child_on_state_timer, child);
 	child->ping_timer = event_new(base, -1, 0, child_on_ping_timer, child);
@@ -518,7 +481,7 @@ void child_free(struct child *child)
 {
 	if (!child)
 		return;
-	bool had_process = child->pid != 0;
+	bool had_process = child->process;
 	child_bury(child);
 	children--;
 	if (had_process)
@@ -572,20 +535,21 @@ void child_fault(struct child *child, const char *reason)
 void child_kill(struct child *child)
 {
 	child->wanted = false;
-	child_step(child, child->pid ? EVENT_FAULT : EVENT_DOWN);
+	child_step(child, child->process ? EVENT_FAULT : EVENT_DOWN);
 }
 
 struct frame_writer child_begin(struct child *child, uint16_t type, uint64_t run)
 {
-	if (child->channel)
-		return channel_begin(child->channel, type, run);
+	struct channel *channel = child_channel(child);
+	if (channel)
+		return channel_begin(channel, type, run);
 	child->nowhere.length = 0;
 	return frame_begin(&child->nowhere, type, run);
 }
 
 size_t child_backlog(const struct child *child)
 {
-	return child->channel ? channel_backlog(child->channel) : 0;
+	return child_channel(child) ? channel_backlog(child_channel(child)) : 0;
 }
 
 enum state child_state(const struct child *child)
@@ -605,7 +569,7 @@ unsigned child_generation(const struct child *child)
 
 pid_t child_pid(const struct child *child)
 {
-	return child->pid;
+	return child->process ? process_pid(child->process) : 0;
 }
 
 unsigned child_restarts(const struct child *child)
