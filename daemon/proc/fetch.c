@@ -9,15 +9,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/pidfd.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "daemon/base/log.h"
 #include "daemon/base/message.h"
-#include "daemon/proc/channel.h"
-#include "daemon/proc/orphan.h"
-#include "daemon/proc/output.h"
+#include "daemon/proc/process.h"
 #include "daemon/proc/spawn.h"
 
 #define TIMEOUT_MS 10000 /* of the request */
@@ -26,11 +22,8 @@
 
 struct fetch {
 	struct fetch_setup setup;
-	int pidfd; /* -1: there is none */
-	struct own_process own;
-	struct channel *channel;
-	struct output *output;
-	struct event *ended, *patience;
+	struct process *process;
+	struct event *patience;
 	struct buf bytes;
 	bool came;
 	char error[300];
@@ -38,18 +31,9 @@ struct fetch {
 
 static void fetch_free(struct fetch *fetch)
 {
-	if (fetch->ended)
-		event_free(fetch->ended);
 	if (fetch->patience)
 		event_free(fetch->patience);
-	if (fetch->pidfd >= 0) {
-		pidfd_send_signal(fetch->pidfd, SIGKILL, NULL, 0);
-		waitid(P_PIDFD, (id_t)fetch->pidfd, &(siginfo_t){ 0 }, WEXITED);
-		close(fetch->pidfd);
-	}
-	own_process_drop(&fetch->own);
-	channel_free(fetch->channel);
-	output_free(fetch->output);
+	process_free(fetch->process);
 	buf_done(&fetch->bytes);
 	free(fetch);
 }
@@ -77,13 +61,11 @@ static void fetch_on_end(void *arg, int error)
 	(void)error; /* the process is about to end */
 }
 
-static void fetch_on_ended(evutil_socket_t fd, short what, void *arg)
+static void fetch_on_ended(void *arg, int signal, int code)
 {
-	(void)fd;
-	(void)what;
+	(void)signal;
+	(void)code; /* what it has said counts */
 	struct fetch *fetch = arg;
-	channel_read_rest(fetch->channel);
-	output_finish(fetch->output);
 	const char *error = fetch->came       ? NULL
 			    : fetch->error[0] ? fetch->error
 					      : "agentd-fetch ended without an answer";
@@ -98,13 +80,14 @@ static void fetch_on_patience(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	struct fetch *fetch = arg;
 	snprintf(fetch->error, sizeof(fetch->error), "no answer within %d s", PATIENCE_S);
-	pidfd_send_signal(fetch->pidfd, SIGKILL, NULL, 0);
+	process_signal(fetch->process, SIGKILL);
 }
 
 static void fetch_send(struct fetch *fetch)
 {
 	const struct schema_list *hidden = fetch->setup.hidden;
-	struct frame_writer writer = channel_begin(fetch->channel, MESSAGE_FETCH, 0);
+	struct channel *channel = process_channel(fetch->process);
+	struct frame_writer writer = channel_begin(channel, MESSAGE_FETCH, 0);
 	frame_put_str(&writer, fetch->setup.url);
 	frame_put_u32(&writer, TIMEOUT_MS);
 	frame_put_u32(&writer, (uint32_t)fetch->setup.most);
@@ -112,19 +95,29 @@ static void fetch_send(struct fetch *fetch)
 	for (size_t i = 0; i < hidden->count; i++)
 		frame_put_str(&writer, hidden->items[i]);
 	frame_end(&writer);
-	channel_flush(fetch->channel);
+	channel_flush(channel);
 }
 
 /* 0 or -errno. */
-static int fetch_spawn(struct spawned *ret)
+static int fetch_spawn(struct fetch *fetch, struct event_base *base)
 {
+	static const struct channel_ops ops = { .frame = fetch_on_frame, .end = fetch_on_end };
 	char path[PATH_MAX];
 	int program = spawn_open("agentd-fetch", path, sizeof(path));
 	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
 	struct spawn_request request = {
 		.program = "agentd-fetch", .host_fd = program, .plugin_fd = null, .files = FILES_MAX
 	};
-	int error = program < 0 ? program : null < 0 ? -EMFILE : spawn_host(&request, ret);
+	struct process_setup setup = {
+		.request = &request,
+		.label = "agentd-fetch",
+		.ops = &ops,
+		.ended = fetch_on_ended,
+		.arg = fetch,
+	};
+	int error = program < 0 ? program
+		    : null < 0  ? -EMFILE
+				: process_start(base, &setup, &fetch->process);
 	if (error < 0)
 		log_error("cannot start %s: %s", path, strerror(-error));
 	if (program >= 0)
@@ -136,26 +129,14 @@ static int fetch_spawn(struct spawned *ret)
 
 struct fetch *fetch_start(struct event_base *base, const struct fetch_setup *setup)
 {
-	static const struct channel_ops ops = { .frame = fetch_on_frame, .end = fetch_on_end };
 	struct timeval patience = { .tv_sec = PATIENCE_S };
-	struct spawned spawned;
 	struct fetch *fetch = calloc(1, sizeof(*fetch));
 	if (!fetch)
 		return NULL;
 	fetch->setup = *setup;
-	fetch->pidfd = -1;
-	if (fetch_spawn(&spawned) < 0) {
-		free(fetch);
-		return NULL;
-	}
-	fetch->pidfd = spawned.pidfd;
-	own_process_add(&fetch->own, spawned.pid);
-	fetch->channel = channel_new(base, spawned.channel_fd, &ops, fetch);
-	fetch->output = output_new(base, spawned.output_fd, "agentd-fetch");
-	fetch->ended = event_new(base, fetch->pidfd, EV_READ, fetch_on_ended, fetch);
 	fetch->patience = event_new(base, -1, 0, fetch_on_patience, fetch);
-	if (!fetch->channel || !fetch->output || !fetch->ended || !fetch->patience ||
-	    event_add(fetch->ended, NULL) < 0 || event_add(fetch->patience, &patience) < 0) {
+	if (!fetch->patience || fetch_spawn(fetch, base) < 0 ||
+	    event_add(fetch->patience, &patience) < 0) {
 		fetch_free(fetch);
 		return NULL;
 	}
