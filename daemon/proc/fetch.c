@@ -42,6 +42,8 @@ static int fetch_on_frame(void *arg, const struct frame *frame)
 {
 	struct fetch *fetch = arg;
 	if (frame->type == MESSAGE_FETCHED) {
+		if (fetch->came || frame->length > fetch->setup.most)
+			return -1;
 		buf_add(&fetch->bytes, frame->body, frame->length);
 		fetch->came = !fetch->bytes.failed;
 		return 0;
@@ -57,8 +59,11 @@ static int fetch_on_frame(void *arg, const struct frame *frame)
 
 static void fetch_on_end(void *arg, int error)
 {
-	(void)arg;
-	(void)error; /* the process is about to end */
+	struct fetch *fetch = arg;
+	if (!error)
+		return; /* the process is about to end */
+	snprintf(fetch->error, sizeof(fetch->error), "agentd-fetch sent what makes no sense");
+	process_signal(fetch->process, SIGKILL);
 }
 
 static void fetch_on_ended(void *arg, int signal, int code)
