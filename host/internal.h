@@ -59,6 +59,8 @@ extern struct agentd_host host_services;
 /* Frames wait in `out`: they leave at the end of this turn of the loop, or of the next. Locked by the caller. */
 void services_wake(void);
 bool services_is_kind(uint32_t kind);
+/* A line of a run, or of none (NULL). Locked by the caller. */
+void services_put_log(uint32_t level, const char *run_id, const char *text);
 /* Hands the frames that wait to the channel, which sends them at the end of this turn. An event's
  * callback; its arguments do not matter. */
 void services_flush(int fd, short what, void *arg);
@@ -66,7 +68,7 @@ void services_flush(int fd, short what, void *arg);
 _Noreturn void services_leave(int code, const char *reason);
 /* The run that this thread is in, for the lines that it logs; NULL: none. */
 void services_enter(const struct agentd_run *run);
-/* A handler is called for the run from now on: it may say what the agent is told. */
+/* services_run.c. A handler is called for the run from now on: it may say what the agent is told. */
 void services_begin_input(struct agentd_run *run);
 /* It has returned, with `error`. True: there is an input, which is the caller's now, and `run` comes next.
  * Else the run is over. */
