@@ -290,11 +290,25 @@ int command_call(struct client *client, const struct command_call *call, const c
 	return 0;
 }
 
+int command_show(struct client *client, const char *method, const char *path, const char *member,
+    void (*print)(const json_t *answer))
+{
+	struct reply reply;
+	int code = client_call(client, method, path, NULL, &reply);
+	if (code)
+		return code;
+	if (say_is_json())
+		say_json_text(reply.body.data, reply.body.length);
+	else
+		print(member ? json_object_get(reply.json, member) : reply.json);
+	reply_done(&reply);
+	return 0;
+}
+
 int command_list(
     struct client *client, const struct arguments *arguments, const struct command_list *list)
 {
 	struct buf path = { 0 };
-	struct reply reply;
 	const char *limit = arguments_get(arguments, "limit");
 	int code = command_check_number(list->path + 1, "limit", limit, 1000);
 	if (code)
@@ -305,16 +319,9 @@ int command_list(
 		    arguments_get(arguments, list->filters[i].option));
 	client_add_query(&path, "limit", limit);
 	char *target = buf_take(&path);
-	code = client_call(client, "GET", target, NULL, &reply);
+	code = command_show(client, "GET", target, list->items, list->print);
 	free(target);
-	if (code)
-		return code;
-	if (say_is_json())
-		say_json_text(reply.body.data, reply.body.length);
-	else
-		list->print(json_object_get(reply.json, list->items));
-	reply_done(&reply);
-	return 0;
+	return code;
 }
 
 int command_is_sure(const struct arguments *arguments, const char *command, const char *what)

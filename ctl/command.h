@@ -48,6 +48,10 @@ struct command_call {
 };
 int command_call(struct client *client, const struct command_call *call, const char *id);
 
+/* A request whose answer, or a member of it, is printed, or all of it as JSON. Returns the exit code. */
+int command_show(struct client *client, const char *method, const char *path, const char *member,
+    void (*print)(const json_t *answer));
+
 #define COMMAND_FILTERS_MAX 3
 
 /* A list: a page of what there is at a path, printed, or as JSON. */

@@ -55,17 +55,8 @@ static void print_list(const json_t *users)
 
 int identities_list(struct client *client, const struct arguments *arguments)
 {
-	struct reply reply;
 	(void)arguments;
-	int code = client_call(client, "GET", "/identities", NULL, &reply);
-	if (code)
-		return code;
-	if (say_is_json())
-		say_json_text(reply.body.data, reply.body.length);
-	else
-		print_list(json_object_get(reply.json, "identities"));
-	reply_done(&reply);
-	return 0;
+	return command_show(client, "GET", "/identities", "identities", print_list);
 }
 
 /* All that a user has of the store's, but for one, as PUT takes it. */

@@ -112,18 +112,10 @@ static void print_run(const json_t *run)
 
 int runs_show(struct client *client, const struct arguments *arguments)
 {
-	struct reply reply;
 	char *path = client_path("/runs/", arguments_word(arguments, 0), "");
-	int code = client_call(client, "GET", path, NULL, &reply);
+	int code = command_show(client, "GET", path, NULL, print_run);
 	free(path);
-	if (code)
-		return code;
-	if (say_is_json())
-		say_json_text(reply.body.data, reply.body.length);
-	else
-		print_run(reply.json);
-	reply_done(&reply);
-	return 0;
+	return code;
 }
 
 /* Events. */

@@ -95,20 +95,17 @@ void sessions_print_messages(const json_t *messages, size_t most)
 		print_message(json_array_get(messages, i));
 }
 
+static void print_messages(const json_t *messages)
+{
+	sessions_print_messages(messages, 0);
+}
+
 int sessions_show(struct client *client, const struct arguments *arguments)
 {
-	struct reply reply;
 	char *path = client_path("/sessions/", arguments_word(arguments, 0), "");
-	int code = client_call(client, "GET", path, NULL, &reply);
+	int code = command_show(client, "GET", path, "messages", print_messages);
 	free(path);
-	if (code)
-		return code;
-	if (say_is_json())
-		say_json_text(reply.body.data, reply.body.length);
-	else
-		sessions_print_messages(json_object_get(reply.json, "messages"), 0);
-	reply_done(&reply);
-	return 0;
+	return code;
 }
 
 int sessions_delete(struct client *client, const struct arguments *arguments)

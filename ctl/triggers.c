@@ -50,17 +50,8 @@ static void print_triggers(const json_t *list)
 
 int triggers_list(struct client *client, const struct arguments *arguments)
 {
-	struct reply reply;
 	(void)arguments;
-	int code = client_call(client, "GET", "/triggers", NULL, &reply);
-	if (code)
-		return code;
-	if (say_is_json())
-		say_json_text(reply.body.data, reply.body.length);
-	else
-		print_triggers(reply.json);
-	reply_done(&reply);
-	return 0;
+	return command_show(client, "GET", "/triggers", NULL, print_triggers);
 }
 
 /* Schedules. */
@@ -68,18 +59,10 @@ int triggers_list(struct client *client, const struct arguments *arguments)
 static int call_cron(struct client *client, const struct arguments *arguments, const char *what,
     void (*print)(const json_t *answer))
 {
-	struct reply reply;
 	char *path = client_path("/cron/", arguments_word(arguments, 0), what);
-	int code = client_call(client, "POST", path, NULL, &reply);
+	int code = command_show(client, "POST", path, NULL, print);
 	free(path);
-	if (code)
-		return code;
-	if (say_is_json())
-		say_json_text(reply.body.data, reply.body.length);
-	else
-		print(reply.json);
-	reply_done(&reply);
-	return 0;
+	return code;
 }
 
 static void print_run(const json_t *run)
