@@ -31,8 +31,8 @@ static void read_row(struct frame_cursor *cursor, struct schema_row *row)
 	row->key = read_shown(cursor);
 	row->type = frame_get_u32(cursor);
 	row->required = frame_get_u32(cursor) != 0;
-	row->fallback = frame_get_str(cursor);
-	row->choices = frame_get_str(cursor);
+	row->fallback = frame_get_str(cursor); /* a value, as it is */
+	row->choices = read_shown(cursor);
 	row->min = frame_get_i64(cursor);
 	row->max = frame_get_i64(cursor);
 	row->help = read_shown(cursor);

@@ -314,6 +314,15 @@ def test_a_probe_of_what_is_no_plugin_is_refused(tmp_path, name, why):
     assert re.fullmatch(rf"agentd: {name}: .*{why}.*\n", result.stderr)
 
 
+def test_a_plugin_is_shown_without_what_a_terminal_would_obey(tmp_path):
+    """Attack: a plugin's description was printed as it is: it could clear the screen, hide lines, or forge some."""
+    result = run_agentd("--probe", str(BUILD / "tests" / "zoo" / "vivid.so"), cwd=tmp_path)
+    assert result.returncode == 0
+    assert not re.search(r"[\x00-\x09\x0b-\x1f\x7f-\x9f]", result.stdout)
+    assert "red| [32m| 33m|\ufffd, default red" in result.stdout
+    assert "which [8m hides this: a line of its own\n" in result.stdout
+
+
 def test_a_port_in_use_is_said_and_exits_with_69(tmp_path):
     """Promise: exit code 69: cannot bind. No host is left."""
     with socket.create_server(("127.0.0.1", 0)) as taken:

@@ -238,7 +238,7 @@ def test_every_animal_has_its_row():
     files = {path.stem for path in (ROOT / "tests" / "zoo").glob("*.c")}
     from test_zoo_chats import HOOKS, INTERFACES  # which needs what is above
     named = {row.name or name for name, row in ZOO.items()} | {*UNLOADABLE, *INTERFACES, *HOOKS}
-    assert files == named | {"crash_on_demand", "overwritten"}  # these have tests of their own
+    assert files == named | {"crash_on_demand", "overwritten", "vivid"}  # these have tests of their own
 
 
 # What there is of processes.
