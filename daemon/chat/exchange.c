@@ -99,7 +99,8 @@ bool exchange_has_done(
 void exchange_over(struct exchange *exchange)
 {
 	if (exchange->has_message)
-		message_remove_files(&exchange->message, exchange->interface->chats->setup.spool);
+		message_remove_files(
+		    &exchange->message, NULL, exchange->interface->chats->setup.spool);
 	inbox_on_over(exchange);
 }
 

@@ -239,26 +239,46 @@ static void answer(const struct submission *submission, int error)
 	frame_end(&writer);
 }
 
-static void on_stored(void *arg, int error, int64_t seq)
+static void submission_end(struct submission *submission, int error)
 {
-	struct submission *submission = arg;
 	struct interface *interface = submission->interface;
-	const struct message *message = &submission->message;
 	interface->storing--;
-	if (error == -EEXIST) {
-		/* They came with it the first time. */
-		message_remove_files(message, interface->chats->setup.spool);
-		error = 0;
-	} else if (error == 0) {
-		interface->received++;
-		entry_put(interface, submission->entry, seq);
-		submission->entry = NULL;
-	}
 	chats_note(interface->chats, interface_label(interface), error);
 	answer(submission, error);
 	submission_free(submission);
 	inbox_pump(interface);
 	interface_check_idle(interface);
+}
+
+/* It was stored before, and its files came with it then: those of now go, unless the first has the same, and waits for
+ * its turn. If that cannot be found out they stay until they are old. */
+static void on_known(void *arg, int error, const struct store_incoming *incoming)
+{
+	struct submission *submission = arg;
+	struct message first = { 0 };
+	if (error == 0 && incoming)
+		error = message_decode(incoming->body, &first);
+	if (error == 0)
+		message_remove_files(&submission->message, incoming ? &first : NULL,
+		    submission->interface->chats->setup.spool);
+	message_done(&first);
+	submission_end(submission, 0);
+}
+
+static void on_stored(void *arg, int error, int64_t seq)
+{
+	struct submission *submission = arg;
+	struct interface *interface = submission->interface;
+	if (error == -EEXIST && message_has_files(&submission->message)) {
+		store_incoming_get(interface->chats->setup.store, seq, on_known, submission);
+		return;
+	}
+	if (error == 0) {
+		interface->received++;
+		entry_put(interface, submission->entry, seq);
+		submission->entry = NULL;
+	}
+	submission_end(submission, error == -EEXIST ? 0 : error);
 }
 
 static int submission_send(struct submission *submission)

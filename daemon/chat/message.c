@@ -179,18 +179,34 @@ void message_put(struct frame_writer *writer, const struct message *message, str
 	buf_done(&attachments);
 }
 
-static void remove_file(void *arg, const char *path, uint64_t bytes)
+bool message_has_files(const struct message *message)
 {
-	const struct spool *spool = arg;
-	(void)bytes;
-	spool_remove_file(spool, path);
+	const json_t *array = json_object_get(message->all, "attachments"), *one;
+	size_t i;
+	json_array_foreach (array, i, one)
+		if (json_object_get(one, "path"))
+			return true;
+	return false;
 }
 
-void message_remove_files(const struct message *message, struct spool *spool)
+static bool has_path(const struct message *message, const char *path)
 {
-	struct buf attachments = { 0 };
-	if (message_attachments(message, &attachments) == 0)
-		attachments_paths((struct frame_text){ attachments.data, attachments.length },
-		    remove_file, spool);
-	buf_done(&attachments);
+	const json_t *array = message ? json_object_get(message->all, "attachments") : NULL, *one;
+	size_t i;
+	json_array_foreach (array, i, one)
+		if (strcmp(str(one, "path"), path) == 0)
+			return true;
+	return false;
+}
+
+void message_remove_files(
+    const struct message *message, const struct message *but, struct spool *spool)
+{
+	const json_t *array = json_object_get(message->all, "attachments"), *one;
+	size_t i;
+	json_array_foreach (array, i, one) {
+		const char *path = str(one, "path");
+		if (path[0] && !has_path(but, path))
+			spool_remove_file(spool, path);
+	}
 }

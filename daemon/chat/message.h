@@ -37,7 +37,9 @@ int message_attachments(const struct message *message, struct buf *out);
 /* Its fields, as CALL has them; `text` in the place of its own. */
 void message_put(
     struct frame_writer *writer, const struct message *message, struct frame_text text);
-/* Removes the files that came with it. */
-void message_remove_files(const struct message *message, struct spool *spool);
+bool message_has_files(const struct message *message);
+/* Removes the files that came with it, but for those of another; NULL: all of them. */
+void message_remove_files(
+    const struct message *message, const struct message *but, struct spool *spool);
 
 #endif

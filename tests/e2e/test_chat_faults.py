@@ -103,6 +103,26 @@ def test_files_of_a_run_that_is_taken_up_late(agentd, line):
     line.sent(sent[1])
 
 
+def test_a_message_that_is_given_again_with_its_file(agentd, line):
+    """Bug: a message that was given again, as after a crash, took the file of the first away if it named the same one,
+    though that still waited for its turn."""
+    daemon = agentd(config(line, "max_concurrent_requests: 1")).wait_ready()
+    line.wait("UP")
+    line.message("hang", user="a")
+    wait_for("the first run", lambda: daemon.load("bot") == (1, 0))
+    path = spool(daemon) / "in-tel" / "words"
+    path.write_text("the words")
+    for count in (2, 3):
+        line.message("attached", user="b", key="same", file=str(path))
+        line.wait("ACK", count)
+    daemon.request("POST", f"/runs/{runs(daemon)[0]['run_id']}/cancel")
+    assert line.replies()[0][1].rstrip().endswith(":the words")
+    wait_for("the file to be gone", lambda: spooled(daemon) == [])
+    line.message("attached", user="b", key="same", file="other words")  # it is answered: this is nobody's
+    line.wait("ACK", 4)
+    wait_for("that file to be gone", lambda: spooled(daemon) == [])
+
+
 def test_files_of_a_reply_that_is_kept_aside(agentd, line):
     """Bug: the next start swept the files of a reply that was kept aside, so that sending it again was in vain."""
     daemon = agentd(config(line, "auto: false")).wait_ready()
