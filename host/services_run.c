@@ -197,6 +197,9 @@ int services_finish(struct agentd_run *run, const struct agentd_result *result)
 	bool is_known = load_copy(&ours, sizeof(ours), result, result->size) == 0;
 	if (ours.error.n > ERROR_MAX)
 		ours.error.n = ERROR_MAX;
+	/* If one cannot be, or is none, the answer is worth having without it. */
+	if (ours.attachment_count <= MESSAGE_ATTACHMENTS_MAX)
+		chat_sync_files(ours.attachments, ours.attachment_count, ours.attachment_size);
 	pthread_mutex_lock(&host.lock);
 	int error = run->finished ? complain(run, "finish")
 		    : is_known    ? check_result(&ours, why, sizeof(why))

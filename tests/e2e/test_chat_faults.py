@@ -44,39 +44,55 @@ cron:
 
 # Files.
 
+def held_with(daemon, line, path):
+    """A message with that file, which waits for its turn until the run of another is cancelled: the function that does."""
+    line.message("hang", user="a")
+    wait_for("the first run", lambda: daemon.load("bot") == (1, 0))
+    key = line.message("attached", user="b", file=str(path))
+    wait_for("it to be stored", lambda: ["ACK", key, "0"] in line.all("ACK"))
+    [run] = runs(daemon)
+    return lambda: daemon.request("POST", f"/runs/{run['run_id']}/cancel")
+
+
 def test_a_folder_that_is_a_link(agentd, line):
-    """Attack: a plugin that puts a link in the place of an interface's folder, and submits a path in it, must not have
+    """Attack: a plugin that puts a link in the place of an interface's folder, with a message's file in it, must not have
     agentd remove a file of that name elsewhere, which its sandbox keeps from the plugin."""
-    daemon = agentd(config(line)).wait_ready()
+    daemon = agentd(config(line, "max_concurrent_requests: 1")).wait_ready()
     line.wait("UP")
     folder, elsewhere = spool(daemon) / "in-tel", daemon.cwd / "elsewhere"
     elsewhere.mkdir()
-    (elsewhere / "precious").write_text("x")
+    for place in (folder, elsewhere):
+        (place / "precious").write_text("x")
+    go_on = held_with(daemon, line, folder / "precious")
+    (folder / "precious").unlink()
     folder.rmdir()
     folder.symlink_to(elsewhere)
-    line.message("say hello", file=f"{folder}/precious")
-    assert line.replies() == [("c1", "hello")]
+    go_on()
     wait_for("it to be over", lambda: rows(daemon, "SELECT count(*) FROM incoming WHERE state <> 2") == [(0,)])
-    line.message("say next")
-    line.replies(2)
+    assert line.message("attached", file=f"{folder}/precious") and line.wait("ACK", 3)[2][2] == "22"
     assert (elsewhere / "precious").exists()
     stop(daemon)
+    line.unacked.clear()
     daemon = agentd(config(line)).wait_ready()
     line.wait("UP", 2)
     assert folder.is_dir() and not folder.is_symlink()
+    before = len(line.all("SEND"))
     line.message("attached", file="the text")
-    assert line.replies(3)[2][1].rstrip().endswith(":the text")
+    assert line.replies(before + 1)[-1][1].rstrip().endswith(":the text")
     wait_for("the file to be gone", lambda: spooled(daemon) == [])
 
 
 def test_a_file_that_is_a_link(agentd, line):
     """Attack: the same with a link in the folder: the link is removed, and not what it leads to."""
-    daemon = agentd(config(line)).wait_ready()
+    daemon = agentd(config(line, "max_concurrent_requests: 1")).wait_ready()
     line.wait("UP")
     precious = daemon.cwd / "agent.conf"
     link = spool(daemon) / "in-tel" / "link"
+    link.write_text("x")
+    go_on = held_with(daemon, line, link)
+    link.unlink()
     link.symlink_to(precious)
-    line.message("attached", file=str(link))
+    go_on()
     [(_, text)] = line.replies()
     wait_for("the link to be gone", lambda: not link.is_symlink())
     assert precious.exists()
