@@ -253,7 +253,8 @@ int dev_new(struct event_base *base, dev_reload_fn *reload, void *arg, struct de
 		dev->heeds[i].dev = dev;
 		error = watch_new(base, dev_on_changed, &dev->heeds[i], &dev->heeds[i].watch);
 	}
-	if (error == 0 && !(dev->build = build_new(base, BUILD_LIMIT_MS, dev_on_built, dev)))
+	if (error == 0 && !(dev->build = build_new(base, BUILD_LIMIT_MS, "what was served goes on",
+				dev_on_built, dev)))
 		error = -ENOMEM;
 	if (error < 0) {
 		dev_free(dev);

@@ -1,7 +1,8 @@
-/* load: the steps, one after another; the trials of plugins are the only one that takes time. */
+/* load: the steps, one after another; the first build of dev mode and the trials of plugins are those that take time. */
 #include "daemon/load.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "daemon/auth/auth.h"
@@ -9,12 +10,14 @@
 #include "daemon/http/route.h"
 #include "daemon/options.h"
 #include "daemon/plugins.h"
+#include "daemon/proc/build.h"
 #include "daemon/trigger/webhook.h"
 
 struct load {
 	struct load_setup setup;
 	struct conf_errors *errors, *notes;
 	struct settings *settings;
+	struct build *build; /* NULL: nothing is built before */
 	struct trials *trials;
 };
 
@@ -47,6 +50,7 @@ void load_stop(struct load *load)
 		return;
 	settings_unref(load->settings); /* before the images, whose option tables it borrows */
 	trials_free(load->trials);
+	build_free(load->build);
 	conf_errors_free(load->errors);
 	conf_errors_free(load->notes);
 	free(load);
@@ -139,30 +143,15 @@ static struct settings *read_settings(const struct load *load)
 	return settings;
 }
 
-int load_start(const struct load_setup *setup, struct load **ret)
+/* Its sockets, and then its plugins. */
+static void load_try(struct load *load)
 {
-	struct load *load = calloc(1, sizeof(*load));
-	*ret = NULL;
-	if (!load)
-		return -ENOMEM;
-	load->setup = *setup;
-	load->errors = conf_errors_new();
-	load->notes = conf_errors_new();
-	if (!load->errors || !load->notes) {
-		conf_errors_free(load->errors);
-		conf_errors_free(load->notes);
-		free(load);
-		return -ENOMEM;
-	}
-	load->settings = read_settings(load);
-	if (!load->settings) {
+	const struct load_setup *setup = &load->setup;
+	if (!load->settings ||
+	    (setup->source->handed &&
+		settings_place_sockets(load->settings, setup->source->handed, load->errors) < 0)) {
 		load_end(load, NULL);
-		return 0;
-	}
-	if (setup->source->handed &&
-	    settings_place_sockets(load->settings, setup->source->handed, load->errors) < 0) {
-		load_end(load, NULL);
-		return 0;
+		return;
 	}
 	size_t known = setup->before ? settings_instance_count(setup->before->settings) : 0;
 	struct trials_setup trials = {
@@ -175,10 +164,70 @@ int load_start(const struct load_setup *setup, struct load **ret)
 		.arg = load,
 	};
 	load->trials = trials_new(&trials);
-	*ret = load; /* before `done` may come, which may ask for another */
 	if (load->trials)
 		trials_start(load->trials);
 	else
 		load_end(load, NULL);
+}
+
+/* 0 or -ENOMEM. */
+static int load_read(struct load *load)
+{
+	settings_unref(load->settings);
+	conf_errors_free(load->errors);
+	conf_errors_free(load->notes);
+	load->errors = conf_errors_new();
+	load->notes = conf_errors_new();
+	bool good = load->errors && load->notes;
+	load->settings = good ? read_settings(load) : NULL;
+	return good ? 0 : -ENOMEM;
+}
+
+/* Well or not: what the config says now counts, with the plugins that are there. */
+static void on_built(void *arg, bool is_good)
+{
+	struct load *load = arg;
+	(void)is_good;
+	if (load_read(load) == 0)
+		load_try(load);
+	else
+		load_end(load, NULL);
+}
+
+/* Whoever works on a plugin starts agentd before there is one: then it is built first. */
+static bool load_builds(struct load *load)
+{
+	const struct settings *settings = load->settings;
+	const struct instance_settings *missing = NULL;
+	bool may =
+	    settings && !load->setup.before && settings->dev.is_on && settings->dev.build.count;
+	for (size_t i = 0; may && !missing && i < settings_instance_count(settings); i++)
+		if (!settings_instance_at(settings, i)->plugin_path)
+			missing = settings_instance_at(settings, i);
+	if (!missing)
+		return false;
+	char why[256];
+	snprintf(why, sizeof(why), "the plugin of %s is not there yet", missing->label);
+	load->build =
+	    build_new(load->setup.base, BUILD_LIMIT_MS, "it has to be there", on_built, load);
+	return load->build &&
+	       build_set(load->build, &settings->dev.build, settings->dev.folder) == 0 &&
+	       build_start(load->build, why);
+}
+
+int load_start(const struct load_setup *setup, struct load **ret)
+{
+	struct load *load = calloc(1, sizeof(*load));
+	*ret = NULL;
+	if (!load)
+		return -ENOMEM;
+	load->setup = *setup;
+	if (load_read(load) < 0) {
+		load_stop(load);
+		return -ENOMEM;
+	}
+	*ret = load; /* before `done` may come, which may ask for another */
+	if (!load_builds(load))
+		load_try(load);
 	return 0;
 }

@@ -20,6 +20,7 @@
 struct build {
 	struct event_base *base; /* borrowed */
 	int64_t limit_ms;
+	const char *otherwise;
 	build_done_fn *done;
 	void *arg; /* borrowed */
 	char **command, *folder;
@@ -101,7 +102,7 @@ static void build_fail(struct build *build, const char *reason, const char *kept
 	while (length && output[length - 1] == '\n')
 		length--;
 	const char *last = last_lines(output);
-	log_error("build: %s; what was served goes on%s%.*s", reason, length ? ":\n" : "",
+	log_error("build: %s; %s%s%.*s", reason, build->otherwise, length ? ":\n" : "",
 	    (int)(output + length > last ? output + length - last : 0), last);
 }
 
@@ -205,13 +206,15 @@ const struct build_failure *build_failure(const struct build *build)
 	return build->has_failed ? &build->failure : NULL;
 }
 
-struct build *build_new(struct event_base *base, int64_t limit_ms, build_done_fn *done, void *arg)
+struct build *build_new(struct event_base *base, int64_t limit_ms, const char *otherwise,
+    build_done_fn *done, void *arg)
 {
 	struct build *build = calloc(1, sizeof(*build));
 	if (!build)
 		return NULL;
 	build->base = base;
 	build->limit_ms = limit_ms;
+	build->otherwise = otherwise;
 	build->done = done;
 	build->arg = arg;
 	return build;

@@ -26,11 +26,13 @@ struct build_failure {
 	uint64_t at_wall_ms;
 };
 
-/* Called when it has ended; it may be started again then, and not freed. */
+/* Called when it has ended; it may be started again then, or freed. */
 typedef void build_done_fn(void *arg, bool is_good);
 
-/* `limit_ms`: how long it may take. NULL: memory is out. */
-struct build *build_new(struct event_base *base, int64_t limit_ms, build_done_fn *done, void *arg);
+/* `limit_ms`: how long it may take; `otherwise`: what follows if it fails, for the log, a constant. NULL: memory is
+ * out. */
+struct build *build_new(struct event_base *base, int64_t limit_ms, const char *otherwise,
+    build_done_fn *done, void *arg);
 void build_free(struct build *build);
 /* A command with its arguments, none of which is changed by what reads it, and the folder in which it runs:
  * from the next start on. Another command than before has not failed yet. 0, or -ENOMEM. */

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import ROOT, errors, plugin, wait_for
+from conftest import ROOT, errors, plugin, run_agentd, wait_for
 
 # What a build does: "sources" says it, a shell command.
 BUILD = """
@@ -125,6 +125,33 @@ def test_a_build_whose_plugin_is_served(dev, tmp_path):
     wait_for("the new build to answer", lambda: "what the new build says" in daemon.run("other").json["detail"])
     assert daemon.agent("a")["generation"] == 2
     assert failure(daemon) is None and builds(daemon) == 2
+
+
+FIRST = BUILD + "    agents: { b: { plugin: ./lib/b.so } }\n"
+
+
+def test_what_is_not_there_is_built_first(dev, tmp_path):
+    """Promise: agentd starts from sources alone; what is there is not built again at the start."""
+    daemon = dev(FIRST, f"mkdir -p lib; cp {plugin('actor')} lib/b.so").wait_ready("b")
+    [line] = [line for line in daemon.raw if "build: sh" in line]  # not JSON: no config has said so yet
+    assert line.endswith("info  build: sh src/build.sh (the plugin of agent b is not there yet)")
+    assert daemon.run("say hello", agent="b").json["content"] == "hello"
+    daemon.stop()
+    daemon = dev(FIRST).wait_ready("b")
+    assert not [line for line in daemon.raw if "build: sh" in line]
+
+
+def test_a_first_build_that_fails(tmp_path):
+    """78, and both are said: what the compiler says, and what is missing."""
+    (tmp_path / "src").mkdir()
+    (tmp_path / "plugins").mkdir()
+    (tmp_path / "src" / "build.sh").write_text("echo hello.c:1: no C; exit 3")
+    (tmp_path / "agent.conf").write_text(FIRST)
+    result = run_agentd("-c", "agent.conf", "--dev", cwd=tmp_path)
+    assert result.returncode == 78
+    assert "hello.c:1: no C" in result.stderr and "exited with code 3" in result.stderr
+    [error] = [line for line in result.stderr.splitlines() if line.startswith("agent.conf:")]
+    assert "agents.b.plugin" in error and "lib/b.so" in error
 
 
 def test_what_a_failed_build_takes_away_is_not_missed(dev, tmp_path):

@@ -47,7 +47,7 @@ static int setup(void **state)
 	struct fixture *f = *state = calloc(1, sizeof(*f));
 	char path[] = "/tmp/agentd-build-XXXXXX";
 	f->base = event_base_new();
-	f->build = build_new(f->base, BUILD_LIMIT_MS, on_done, f);
+	f->build = build_new(f->base, BUILD_LIMIT_MS, "what was served goes on", on_done, f);
 	f->log = mkstemp(path);
 	log_open(f->log, LOG_FORMAT_JSON, LOG_LEVEL_INFO);
 	return f->log < 0 || unlink(path);
@@ -224,7 +224,7 @@ static void one_that_takes_too_long(void **state)
 	/* Promise: it is ended, with all that it has started. */
 	struct fixture *f = *state;
 	build_free(f->build);
-	f->build = build_new(f->base, LIMIT_MS, on_done, f);
+	f->build = build_new(f->base, LIMIT_MS, "what was served goes on", on_done, f);
 	run(f, "echo begun; sleep 1000; echo never");
 	assert_false(f->is_good);
 	assert_string_equal(
