@@ -336,12 +336,23 @@ static struct agentd_text take_text(struct frame_cursor *cursor)
 	return agentd_text(text ? text : strdup(""), text ? strlen(text) : 0);
 }
 
+static void go_to(struct agentd_text folder)
+{
+	char *path = folder.n ? strndup(folder.p, folder.n) : NULL;
+	if (path && chdir(path) < 0)
+		fprintf(stderr, "cannot work in %s: %s\n", path, strerror(errno));
+	free(path);
+}
+
 /* The CONFIG frame as the plugin's options; their texts are wiped after `open`. */
 static struct agentd_value *read_config(const struct frame *frame, size_t count)
 {
 	struct frame_cursor cursor = frame_fields(frame);
 	struct agentd_value *values = calloc(count + 1, sizeof(*values));
-	if (!values || frame->type != MESSAGE_CONFIG || frame_get_u32(&cursor) != count)
+	if (!values || frame->type != MESSAGE_CONFIG)
+		return NULL;
+	go_to(chat_get_text(&cursor));
+	if (frame_get_u32(&cursor) != count)
 		return NULL;
 	for (size_t i = 0; i < count; i++) {
 		struct agentd_value *value = &values[i];

@@ -65,8 +65,8 @@ enum message_type {
 	MESSAGE_SETUP = 1, /* u32 protocol, str name, bounds: u32 delta, u32 event, u32 events,
 	                    * u64 content, u32 threads, u32 what the sandbox allows, str spool folder
 	                    * (absent: none), count, then hidden files: str path */
-	MESSAGE_CONFIG,    /* count, then per option: u32 set, i64 number, f64 real, text text,
-	                    * count items: text */
+	MESSAGE_CONFIG,    /* text working folder (absent: as it is), count, per option: u32 set,
+	                    * i64 number, f64 real, text text, count items: text */
 	MESSAGE_QUIT,      /* close the plugin and exit with 0 */
 	MESSAGE_RUN,       /* run; u32 attempt, u64 deadline (monotonic ms), texts run_id, input,
 	                    * session_id, user_id, claims, source, trigger, metadata, traceparent,

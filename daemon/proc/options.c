@@ -6,10 +6,22 @@
 #include "daemon/base/frame.h"
 #include "daemon/base/message.h"
 
+/* What a plugin's options say of files is relative to the file that says it, as everywhere in a config. */
+static void put_folder(struct frame_writer *writer, const struct conf_node *section)
+{
+	const char *file = section && section->line ? section->file : "";
+	const char *slash = strrchr(file, '/');
+	frame_put_text(writer, slash ? file : NULL,
+	    slash == file ? 1
+	    : slash       ? (size_t)(slash - file)
+			  : 0);
+}
+
 int options_encode(const struct instance_settings *settings, struct buf *out)
 {
 	size_t count = settings->option_schema->count;
 	struct frame_writer writer = frame_begin(out, MESSAGE_CONFIG, 0);
+	put_folder(&writer, settings->section);
 	frame_put_u32(&writer, (uint32_t)count);
 	for (size_t i = 0; i < count; i++) {
 		const struct schema_value *value = &settings->options[i];

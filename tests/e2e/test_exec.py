@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from conftest import ROOT, SANITIZED, Reply, assert_problem, wait_for
+from conftest import ROOT, SANITIZED, Reply, assert_problem, plugin, wait_for
 from line import Line
 from test_stream import deltas, names, slow_stream
 from test_supervision import alive, answer, wait_dead, wait_restarts, wait_running, wait_state
@@ -179,6 +179,22 @@ def test_where_a_program_is_found(agentd, tmp_path):
     assert daemon.run("x", agent="path").json["content"] == f"{tmp_path}/there/tool in {tmp_path}"
     assert daemon.run("x", agent="slash").json["content"] == f"./tool in {tmp_path}/there"
     assert daemon.run("x", agent="below").json["content"] == f"there/tool in {tmp_path}"
+
+
+def test_paths_are_relative_to_the_file_that_says_them(agentd, tmp_path):
+    """Promise: wherever agentd was started, as all paths of a config; an included file counts for what it says."""
+    script(tmp_path / "there" / "tool", "pwd")
+    script(tmp_path / "there" / "more" / "tool", "pwd")
+    (tmp_path / "there" / "agent.conf").write_text(f"""
+        include: [ more/*.conf ]
+        http: {{ listen: [ "127.0.0.1:0" ] }}
+        agents: {{ one: {{ plugin: {plugin("exec")}, command: [ ./tool ] }} }}
+    """)
+    (tmp_path / "there" / "more" / "two.conf").write_text(
+        f"agents: {{ two: {{ plugin: {plugin('exec')}, command: [ ./tool ] }} }}")
+    daemon = agentd(arguments=["-c", "there/agent.conf"]).wait_ready()
+    assert daemon.run("x", agent="one").json["content"] == f"{tmp_path}/there"
+    assert daemon.run("x", agent="two").json["content"] == f"{tmp_path}/there/more"
 
 
 def test_no_descriptor_and_no_signal_is_inherited(program):
