@@ -184,12 +184,14 @@ static CURLcode drive(CURLM *multi, struct exchange *exchange)
 	int running = 1, left;
 	curl_multi_add_handle(multi, exchange->easy);
 	while (running) {
+		bool is_interrupted = interrupt_is_pending();
+		/* What was said before counts: it may be the id of the run that is to end. */
 		if (curl_multi_perform(multi, &running) != CURLM_OK)
 			return CURLE_FAILED_INIT;
+		if (running && is_interrupted && !hear_interrupt(exchange))
+			return CURLE_ABORTED_BY_CALLBACK;
 		if (running)
 			curl_multi_poll(multi, &interrupt, hears, 1000, NULL);
-		if (running && !hear_interrupt(exchange))
-			return CURLE_ABORTED_BY_CALLBACK;
 	}
 	const CURLMsg *message = curl_multi_info_read(multi, &left);
 	return message ? message->data.result : CURLE_FAILED_INIT;
