@@ -1,8 +1,10 @@
 """A stand-in for signal-cli-rest-api (bbernhard's), in the test's own process.
 
-It keeps to what its clients can see: receiving takes messages away for good; in mode json-rpc the same path
-is a WebSocket, and what comes while nobody is connected is gone; nearly every error is a 400 whose words say
-what it is; a group is "group." and base64 of its internal id, which is base64 of 32 bytes.
+It keeps to what its clients can see: receiving takes messages away for good. In mode native each receive is a
+signal-cli of its own, one at a time: it ends with max_messages, or when nothing has come for `timeout` seconds, is
+answered when it ends, and goes on when its client is gone. In mode json-rpc the same path is a WebSocket, and what
+comes while nobody is connected is gone. Nearly every error is a 400 whose words say what it is, with all that
+signal-cli has printed; a group is "group." and base64 of its internal id, which is base64 of 32 bytes.
 
 `plan(route, *answers)` says how the next calls of a route go: a status or (status, body, headers), CUT (the
 connection breaks without an answer), HALF (in the middle of one; a receive waits for messages then), a threading.Event that it waits for, or
@@ -34,9 +36,11 @@ RECIPIENT = recipient_of(GROUP)
 
 
 class SignalApi:
-    def __init__(self, mode="native", accounts=(ME,)):
-        self.mode, self.accounts = mode, list(accounts)
+    def __init__(self, mode="native", accounts=(ME,), second=1.0, knows_max=True):
+        """second: how long one is to signal-cli. knows_max: it is new enough to obey max_messages."""
+        self.mode, self.accounts, self.second, self.knows_max = mode, list(accounts), second, knows_max
         self.lock = threading.Condition()
+        self.account = threading.Lock()  # one signal-cli at a time
         self.waiting = deque()        # JSON of what has not been received
         self.sent = []                # bodies of /v2/send that were taken
         self.calls = []               # (method, path) of all
@@ -44,7 +48,9 @@ class SignalApi:
         self.trust = {}
         self.attachments = {}
         self.receives = 0             # how often it was asked
-        self.given = []               # what each answer to that had in it, if anything; whether somebody waited for it
+        self.given = []               # what each receive had in it, if anything; whether somebody waited for it
+        self.unheard = []             # what came while no socket was open
+        self.failures = deque()       # what signal-cli says at the end of the next receives that bring something
         self.sockets = []             # that are open
         self.plans = defaultdict(deque)
         self.clock = int(time.time() * 1000)
@@ -92,11 +98,19 @@ class SignalApi:
         with self.lock:
             if self.mode == "json-rpc":
                 for line in lines:
-                    for socket in list(self.sockets):
-                        socket.send_text(line)
+                    self.push(line)
             else:
                 self.waiting.extend(lines)
             self.lock.notify_all()
+
+    def push(self, line):
+        """To who is connected. Who is gone hears nothing, and nobody is told of it."""
+        self.unheard += [] if self.sockets else [line]
+        for socket in list(self.sockets):
+            try:
+                socket.send_text(line)
+            except OSError:
+                pass
 
     # What the test looks at.
 
@@ -265,18 +279,34 @@ class Handler(BaseHTTPRequestHandler):
         if number not in self.api.accounts:
             self.answer(400, {"error": f"User {number} is not registered.\n"})
             return
-        most = int(self.query.get("max_messages", 0)) or 1 << 30
         with self.api.lock:
             self.api.receives += 1
             self.api.lock.notify_all()
-            patience = 60 if self.half else int(self.query.get("timeout", 1))
-            self.api.lock.wait_for(lambda: self.api.waiting, timeout=patience)
-            lines = [self.api.waiting.popleft() for _ in range(min(most, len(self.api.waiting)))]
+        with self.api.account:
+            lines = self.receive()
+        with self.api.lock:
             self.api.given += [(lines, not self.is_alone())] if lines else []
-        self.answer(200, ("[" + ",".join(lines) + "]").encode())
+            failure = self.api.failures.popleft() if lines and self.api.failures else None
+        if failure is None:
+            self.answer(200, ("[" + ",".join(lines) + "]").encode())
+        else:
+            self.answer(400, {"error": "\n".join([*lines, failure, ""])})
+
+    def receive(self):
+        """What one signal-cli prints, in all."""
+        most = int(self.query.get("max_messages", 0)) if self.api.knows_max else 0
+        seconds = int(self.query.get("timeout", 1)) * self.api.second
+        lines = []
+        with self.api.lock:
+            while not most or len(lines) < most:
+                patience = 60 if self.half and not lines else seconds
+                if not self.api.lock.wait_for(lambda: self.api.waiting, timeout=patience):
+                    break
+                lines.append(self.api.waiting.popleft())
+        return lines
 
     def is_alone(self):
-        """Whether the client has left. Like the API, this does not ask before it takes messages away."""
+        """Whether the client has left. Like the API, nobody asks before messages are taken away."""
         try:
             return self.connection.recv(1, MSG_PEEK | MSG_DONTWAIT) == b""
         except BlockingIOError:
