@@ -8,7 +8,6 @@
 #include "plugins/common/websocket.h"
 
 #include <errno.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,6 +42,7 @@ struct websocket {
 	size_t turn; /* bytes that may still be read now */
 	bool again;  /* there may be more that no watch tells of */
 	bool lost;   /* the connection has ended */
+	bool paused; /* frames are not read */
 	unsigned code, status;
 	char reason[REASON_SIZE];
 	unsigned inside; /* its own functions */
@@ -86,6 +86,14 @@ int websocket_send(struct websocket *socket, struct agentd_text text)
 		return -ENOMEM;
 	connection_wait(socket->connection, AGENTD_READ | AGENTD_WRITE);
 	return 0;
+}
+
+void websocket_pause(struct websocket *socket, bool paused)
+{
+	bool goes_on = socket->paused && !paused;
+	socket->paused = paused;
+	if (goes_on && socket->state != ENDED) /* there may be more that no watch tells of */
+		socket->host->timer_set(socket->soon, 0);
 }
 
 void websocket_close(struct websocket *socket, unsigned code, const char *reason)
@@ -213,10 +221,16 @@ static void websocket_lose(struct websocket *socket, const char *reason)
 	}
 }
 
+/* Whether its user wants no more now. */
+static bool websocket_rests(const struct websocket *socket)
+{
+	return socket->paused && socket->state == OPEN;
+}
+
 /* How many bytes came; 0: none now. */
 static size_t websocket_read(struct websocket *socket, void *to, size_t size)
 {
-	if (socket->lost)
+	if (socket->lost || websocket_rests(socket))
 		return 0;
 	if (socket->turn == 0) {
 		socket->again = true;
@@ -445,7 +459,8 @@ static void websocket_read_head(struct websocket *socket)
 /* What it waits for now. */
 static void websocket_wait(struct websocket *socket)
 {
-	bool reads = !socket->frames || !websocket_is_stalled(socket);
+	bool stalled = socket->frames && websocket_is_stalled(socket);
+	bool reads = !stalled && !websocket_rests(socket);
 	bool writes = socket->out_n || (socket->frames && wslay_event_want_write(socket->frames));
 	connection_wait(
 	    socket->connection, (reads ? AGENTD_READ : 0) | (writes ? AGENTD_WRITE : 0));

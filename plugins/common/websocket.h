@@ -11,6 +11,8 @@
 #ifndef AGENTD_PLUGINS_COMMON_WEBSOCKET_H
 #define AGENTD_PLUGINS_COMMON_WEBSOCKET_H
 
+#include <stdbool.h>
+
 #include "agentd/plugin.h"
 
 #define WEBSOCKET_CONNECT_MS  10000
@@ -44,6 +46,9 @@ struct websocket_setup {
 struct websocket *websocket_new(const struct websocket_setup *setup);
 /* A text message. 0; -ENOTCONN: it is not open; -ENOMEM; -EAGAIN: the peer reads too slowly. */
 int websocket_send(struct websocket *socket, struct agentd_text text);
+/* Whether it is not read from, so that the peer has to wait; what has been read already still comes, a few
+ * KiB. Pings are not answered meanwhile. */
+void websocket_pause(struct websocket *socket, bool paused);
 /* Begins to close it; `closed` follows, within two seconds whatever the peer does. `code`: 1000, or one
  * from 3000 to 4999; `reason`: at most 123 bytes, or NULL. */
 void websocket_close(struct websocket *socket, unsigned code, const char *reason);

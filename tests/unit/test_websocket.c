@@ -168,7 +168,7 @@ struct client {
 	struct websocket *socket;
 	const char *first; /* to be said when it is open */
 	bool opened, closed, free_when_opened, free_on_message, freed;
-	bool close_on_message;
+	bool close_on_message, pause_on_message;
 	unsigned messages, code, status;
 	size_t bytes;
 	char last[64], reason[200];
@@ -200,6 +200,8 @@ static void on_message(void *arg, struct agentd_text text)
 		websocket_free(client->socket);
 		client->socket = NULL;
 		client->freed = true;
+	} else if (client->pause_on_message) {
+		websocket_pause(client->socket, true);
 	} else if (client->close_on_message) {
 		websocket_close(client->socket, 4000, "enough");
 	}
@@ -316,6 +318,54 @@ static void test_large(void **state)
 	client_stop(&client);
 	assert_int_equal(client.bytes, LARGE);
 	assert_int_equal(client.code, WEBSOCKET_NO_CODE);
+	server_stop(&server);
+}
+
+/* Who is paused gets no more than what was read with the first, and all of it afterwards. */
+
+#define MANY 400
+
+static void script_many(struct server *server)
+{
+	say_yes(server);
+	for (size_t i = 0; i < MANY; i++)
+		say_frame(server, 0x81, large, 70000);
+	say_frame(server, 0x88, "", 0);
+	hear_until_gone(server);
+}
+
+static bool is_over(void *arg)
+{
+	bool *over = arg;
+	return *over;
+}
+
+static void on_time(void *arg)
+{
+	bool *over = arg;
+	*over = true;
+}
+
+static void test_pause(void **state)
+{
+	(void)state;
+	struct server server;
+	struct client client = { .pause_on_message = true };
+	bool over = false;
+	memset(large, 'x', LARGE - 1);
+	server_start(&server, script_many);
+	client_start(&client, server.url);
+	const struct agentd_host *host = &client.fake->host;
+	struct agentd_timer *timer = host->timer_new(host, on_time, &over);
+	host->timer_set(timer, 300);
+	fake_host_run(client.fake, is_over, &over);
+	host->timer_free(timer);
+	assert_int_equal(client.messages, 1);
+	client.pause_on_message = false;
+	websocket_pause(client.socket, false);
+	fake_host_run_flag(client.fake, &client.closed);
+	assert_int_equal(client.messages, MANY);
+	client_stop(&client);
 	server_stop(&server);
 }
 
@@ -617,6 +667,7 @@ int main(void)
 		cmocka_unit_test(test_handshake),
 		cmocka_unit_test(test_talk),
 		cmocka_unit_test(test_large),
+		cmocka_unit_test(test_pause),
 		cmocka_unit_test(test_large_out),
 		cmocka_unit_test(test_bad_servers),
 		cmocka_unit_test(test_no_server),
