@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "output.h"
+
 struct signal_api {
 	struct http_client *http;
 	char *base_url; /* owned, without a "/" at its end */
@@ -120,6 +122,7 @@ json_t *signal_api_json(const struct http_answer *answer)
 
 bool signal_api_succeeded(const struct http_answer *answer, char why[SIGNAL_WHY_SIZE])
 {
+	char words[SIGNAL_WHY_SIZE - 24];
 	*why = '\0';
 	if (answer->status >= 200 && answer->status < 300)
 		return true;
@@ -129,16 +132,8 @@ bool signal_api_succeeded(const struct http_answer *answer, char why[SIGNAL_WHY_
 	}
 	json_t *body = signal_api_json(answer);
 	const char *error = json_string_value(json_object_get(body, "error"));
-	if (error)
-		snprintf(why, SIGNAL_WHY_SIZE, "status %u: %s", answer->status, error);
-	else
-		snprintf(why, SIGNAL_WHY_SIZE, "status %u", answer->status);
+	signal_output_words(error ? error : "", words, sizeof(words));
 	json_decref(body);
-	/* One line: signal-cli ends its errors with a newline. */
-	for (char *p = why + strlen(why); p > why && (unsigned char)p[-1] <= ' ';)
-		*--p = '\0';
-	for (char *p = why; *p; p++)
-		if ((unsigned char)*p < ' ')
-			*p = ' ';
+	snprintf(why, SIGNAL_WHY_SIZE, "status %u%s%s", answer->status, *words ? ": " : "", words);
 	return false;
 }

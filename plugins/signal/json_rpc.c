@@ -20,7 +20,7 @@ static void on_opened(void *arg)
 {
 	struct json_rpc *rpc = arg;
 	signal_receive_ready(rpc->receive);
-	signal_receive_worked(rpc->receive, false);
+	signal_receive_worked(rpc->receive);
 }
 
 static void on_message(void *arg, struct agentd_text text)

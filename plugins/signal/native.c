@@ -2,8 +2,11 @@
  * native: messages are asked for, again and again: GET /v1/receive/NUMBER.
  *
  * What an answer holds exists nowhere else any more. So it is written down piece by piece as it comes, and what has
- * come before a connection broke, or this process was killed, is taken; an answer has all the time that signal-cli may need for attachments; and one that
- * is under way is waited for when the interface stops.
+ * come before a connection broke, or this process was killed, is taken; so is what an error has with it. An answer has
+ * all the time that signal-cli may need for attachments, and one that is under way is waited for when the interface stops.
+ *
+ * If this process is killed signal-cli goes on, and what it receives then is lost. So each receive is of one message,
+ * and the next follows at once.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -13,8 +16,8 @@
 #include "receive.h"
 #include "verdict.h"
 
-/* Ask for no more than fits. An API too old to know max_messages gives all that there is. */
-#define RECEIVE_PATH       "/v1/receive/{n}?timeout=1&max_messages=100"
+/* An API too old to know max_messages gives all that there is. */
+#define RECEIVE_PATH       "/v1/receive/{n}?timeout=1&max_messages=1"
 #define RECEIVE_TIMEOUT_MS 300000
 #define RECEIVE_MAX_BYTES  (64u << 20)
 
@@ -44,16 +47,39 @@ static bool on_piece(void *arg, struct agentd_text piece)
 	return true;
 }
 
-/* What has come is taken, whatever became of the rest. False: nothing has come. */
-static bool native_take(struct native *native, bool *ret_is_garbage)
+/* What has come is taken, whatever became of the rest. How many objects; -EBADMSG: garbage; -ENODATA: nothing. */
+static ssize_t native_take(struct native *native)
 {
 	char *bytes = native->bytes;
 	size_t n = native->length;
 	native->bytes = NULL;
 	native->length = native->capacity = 0;
-	*ret_is_garbage = n && !signal_receive_take(native->receive, agentd_text(bytes, n));
+	ssize_t taken = n ? signal_receive_take(native->receive, agentd_text(bytes, n)) : -ENODATA;
 	free(bytes);
-	return n > 0;
+	return taken;
+}
+
+/* signal-cli has failed: its messages until then are in the error. */
+static void native_take_error(struct native *native, struct agentd_text body)
+{
+	static const char key[] = "\\\"envelope\\\"";
+	if (!memmem(body.p, body.n, key, sizeof(key) - 1))
+		return;
+	signal_receive_keep(native->receive, body);
+	signal_receive_take(native->receive, body);
+}
+
+/* There was no whole answer of 2xx; `has_begun`: but some of one. */
+static void native_failed(struct native *native, const struct http_answer *answer,
+    char why[SIGNAL_WHY_SIZE], bool has_begun)
+{
+	size_t n = strlen(why);
+	if (has_begun)
+		snprintf(why + n, SIGNAL_WHY_SIZE - n,
+		    "; what was still to come of its messages is lost");
+	native_take_error(native, answer->body);
+	signal_receive_failed(native->receive, answer->status, why,
+	    signal_verdict_retry_ms(http_answer_header(answer, "Retry-After")));
 }
 
 static void on_done(void *arg, const struct http_answer *answer)
@@ -61,20 +87,18 @@ static void on_done(void *arg, const struct http_answer *answer)
 	struct native *native = arg;
 	char why[SIGNAL_WHY_SIZE];
 	native->call = NULL;
-	bool is_garbage, begun = native_take(native, &is_garbage);
+	ssize_t taken = native_take(native);
 	if (!signal_api_succeeded(answer, why)) {
-		size_t n = strlen(why);
-		if (begun)
-			snprintf(why + n, sizeof(why) - n,
-			    "; what was still to come of its messages is lost");
-		signal_receive_failed(native->receive, answer->status, why,
-		    signal_verdict_retry_ms(http_answer_header(answer, "Retry-After")));
+		native_failed(native, answer, why, taken != -ENODATA);
 	} else if (native->full) {
 		signal_receive_failed(native->receive, 0, "memory is out", 0);
-	} else if (is_garbage || (!begun && answer->status == 200)) { /* nothing is "[]" */
+	} else if (taken == -EBADMSG ||
+		   (taken < 0 && answer->status == 200)) { /* nothing is "[]" */
 		signal_receive_failed(native->receive, 0, "the answer is garbage", 0);
 	} else {
-		signal_receive_worked(native->receive, true);
+		signal_receive_worked(native->receive);
+		signal_receive_again(native->receive,
+		    taken > 0 ? 0 : signal_receive_setup(native->receive)->interval_ms);
 	}
 }
 

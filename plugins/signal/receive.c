@@ -10,6 +10,7 @@
 #include "batch.h"
 #include "inbox.h"
 #include "journal.h"
+#include "output.h"
 #include "plugins/common/backoff.h"
 #include "plugins/common/outage.h"
 #include "verdict.h"
@@ -22,13 +23,14 @@ struct signal_receive {
 	struct signal_journal *journal;
 	void *mode; /* what its `open` returned */
 	struct agentd_timer *timer;
-	bool stopped, ready, worked; /* worked: ever */
-	bool taking;                 /* there may be more to take when the inbox is empty */
-	bool waiting;                /* for the inbox, and then for `delay_ms` */
+	bool stopped, ready;
+	bool taking;  /* there may be more to take when the inbox is empty */
+	bool waiting; /* for the inbox, and then for `delay_ms` */
 	uint64_t delay_ms;
 	struct backoff backoff;
 	struct outage outage;
-	uint64_t began_ms; /* of what goes on; 0: it has worked */
+	uint64_t began_ms;  /* of what goes on; 0: it has worked */
+	uint64_t worked_ms; /* when it did, the last time; 0: never */
 };
 
 static void on_time(void *arg)
@@ -39,7 +41,7 @@ static void on_time(void *arg)
 		receive->setup.mode->begin(receive->mode);
 }
 
-static void receive_later(struct signal_receive *receive, uint64_t delay_ms)
+void signal_receive_again(struct signal_receive *receive, uint64_t delay_ms)
 {
 	receive->waiting = true;
 	receive->delay_ms = delay_ms;
@@ -71,7 +73,7 @@ static void on_empty(void *arg)
 		signal_journal_clear(receive->journal);
 	check_stopped(receive);
 	if (receive->waiting)
-		receive_later(receive, receive->delay_ms);
+		signal_receive_again(receive, receive->delay_ms);
 }
 
 struct signal_receive *signal_receive_new(const struct signal_receive_setup *setup)
@@ -121,7 +123,7 @@ void signal_receive_start(struct signal_receive *receive)
 		signal_receive_take(receive, agentd_text(left, n));
 	}
 	free(left);
-	receive_later(receive, 0);
+	signal_receive_again(receive, 0);
 }
 
 bool signal_receive_stop(struct signal_receive *receive)
@@ -139,21 +141,68 @@ const struct signal_receive_setup *signal_receive_setup(const struct signal_rece
 	return &receive->setup;
 }
 
-/* One of what has come: a message, something else, or an error of the API's. False: none of these. */
-static bool take_one(struct signal_receive *receive, const json_t *object)
+typedef bool take_function(struct signal_receive *receive, const json_t *object);
+
+/* A message, or something else that has come. False: it is neither. */
+static bool take_envelope(struct signal_receive *receive, const json_t *object)
 {
 	const struct agentd_host *host = receive->setup.host;
-	const char *error = json_string_value(json_object_get(object, "error"));
 	struct signal_message *message;
 	int got = signal_envelope_read(object, receive->setup.account, &message);
 	if (got > 0)
 		signal_inbox_add(receive->inbox, message);
-	else if (got == -EINVAL && error)
-		host->log(host, AGENTD_LOG_WARN, "signal-cli-rest-api says: %.300s", error);
 	else if (got < 0)
 		host->log(host, AGENTD_LOG_WARN, "something was received that is no message: %s",
 		    strerror(-got));
-	return got >= 0 || error;
+	return got >= 0;
+}
+
+/* How many objects there are, and of them those that `take` could read. */
+struct taken {
+	size_t count, good, lost; /* lost: bytes that are no objects */
+};
+
+static struct taken take_each(
+    struct signal_receive *receive, struct agentd_text bytes, take_function *take)
+{
+	const struct agentd_host *host = receive->setup.host;
+	struct signal_batch batch = { .rest = bytes };
+	struct taken taken = { 0 };
+	for (json_t *object; (object = signal_batch_next(&batch));) {
+		taken.count++;
+		taken.good += take(receive, object);
+		json_decref(object);
+	}
+	taken.lost = batch.lost;
+	if (batch.lost)
+		host->log(host, AGENTD_LOG_ERROR,
+		    "%zu of %zu bytes that were received cannot be read: if there was a message in "
+		    "them it is lost",
+		    batch.lost, bytes.n);
+	return taken;
+}
+
+/* What signal-cli had received before it failed, and why it did. */
+static void take_error(struct signal_receive *receive, const json_t *error)
+{
+	const struct agentd_host *host = receive->setup.host;
+	const char *output = json_string_value(error);
+	struct agentd_text rest = agentd_text(output, json_string_length(error)), line;
+	char words[SIGNAL_WHY_SIZE];
+	while (signal_output_next(&rest, &line))
+		take_each(receive, line, take_envelope);
+	signal_output_words(output, words, sizeof(words));
+	host->log(host, AGENTD_LOG_WARN, "signal-cli-rest-api says: %s", words);
+}
+
+/* One of what has come: an envelope, or an error of the API's. False: neither. */
+static bool take_one(struct signal_receive *receive, const json_t *object)
+{
+	const json_t *error = json_object_get(object, "error");
+	if (!json_is_string(error) || json_object_get(object, "envelope"))
+		return take_envelope(receive, object);
+	take_error(receive, error);
+	return true;
 }
 
 void signal_receive_keep(struct signal_receive *receive, struct agentd_text bytes)
@@ -161,26 +210,16 @@ void signal_receive_keep(struct signal_receive *receive, struct agentd_text byte
 	signal_journal_add(receive->journal, bytes);
 }
 
-bool signal_receive_take(struct signal_receive *receive, struct agentd_text bytes)
+ssize_t signal_receive_take(struct signal_receive *receive, struct agentd_text bytes)
 {
-	const struct agentd_host *host = receive->setup.host;
-	struct signal_batch batch = { .rest = bytes };
-	size_t count = 0, good = 0;
 	receive->taking = true;
-	for (json_t *object; (object = signal_batch_next(&batch));) {
-		count++;
-		good += take_one(receive, object);
-		json_decref(object);
-	}
-	if (batch.lost)
-		host->log(host, AGENTD_LOG_ERROR,
-		    "%zu of %zu bytes that were received cannot be read: if there was a message in "
-		    "them it is lost",
-		    batch.lost, bytes.n);
+	struct taken taken = take_each(receive, bytes, take_one);
 	receive->taking = false;
 	if (!is_busy(receive))
 		signal_journal_clear(receive->journal);
-	return good || (!count && !batch.lost);
+	if (!taken.good && (taken.count || taken.lost))
+		return -EBADMSG;
+	return (ssize_t)taken.count;
 }
 
 void signal_receive_ready(struct signal_receive *receive)
@@ -190,7 +229,7 @@ void signal_receive_ready(struct signal_receive *receive)
 	receive->ready = true;
 }
 
-void signal_receive_worked(struct signal_receive *receive, bool again)
+void signal_receive_worked(struct signal_receive *receive)
 {
 	const struct agentd_host *host = receive->setup.host;
 	if (receive->backoff.failures)
@@ -198,10 +237,8 @@ void signal_receive_worked(struct signal_receive *receive, bool again)
 	backoff_reset(&receive->backoff);
 	outage_end(&receive->outage);
 	receive->began_ms = 0;
-	receive->worked = true;
+	receive->worked_ms = host->now_ms(host);
 	check_stopped(receive);
-	if (again)
-		receive_later(receive, receive->setup.interval_ms);
 }
 
 void signal_receive_failed(
@@ -214,7 +251,7 @@ void signal_receive_failed(
 		return;
 	}
 	snprintf(reason, sizeof(reason), "cannot receive: %s", why);
-	if (!receive->worked &&
+	if (!receive->worked_ms &&
 	    (status == 401 || status == 403 || signal_verdict_unknown_account(status, why)))
 		host->fatal(host, reason);
 	uint64_t now_ms = host->now_ms(host);
@@ -227,5 +264,5 @@ void signal_receive_failed(
 		host->fail_for(host, reason, asked_ms);
 	host->log(
 	    host, AGENTD_LOG_WARN, "%s; again in %llu ms", reason, (unsigned long long)delay_ms);
-	receive_later(receive, delay_ms);
+	signal_receive_again(receive, delay_ms);
 }

@@ -7,6 +7,8 @@
 #ifndef SIGNAL_RECEIVE_H
 #define SIGNAL_RECEIVE_H
 
+#include <sys/types.h>
+
 #include "api.h"
 #include "envelope.h"
 
@@ -33,7 +35,8 @@ struct signal_receive_setup {
 	struct signal_api *api;
 	const struct signal_account *account;
 	const struct signal_mode *mode;
-	uint64_t interval_ms; /* from one time to the next, and the first delay after a failure */
+	uint64_t
+	    interval_ms; /* of receives that bring nothing, and the first delay after a failure */
 };
 
 struct signal_receive *signal_receive_new(const struct signal_receive_setup *setup);
@@ -46,12 +49,14 @@ bool signal_receive_stop(struct signal_receive *receive);
 const struct signal_receive_setup *signal_receive_setup(const struct signal_receive *receive);
 /* Bytes that have come, before anything is done with them: they outlive this process, until all is in the store. */
 void signal_receive_keep(struct signal_receive *receive, struct agentd_text bytes);
-/* What has come. False: all of it is garbage. */
-bool signal_receive_take(struct signal_receive *receive, struct agentd_text bytes);
+/* What has come. How many objects there were; -EBADMSG: all of it is garbage. */
+ssize_t signal_receive_take(struct signal_receive *receive, struct agentd_text bytes);
 /* It has begun to receive: the interface is ready. */
 void signal_receive_ready(struct signal_receive *receive);
-/* It works; with `again`, the next time is an interval after all that came is in the store. */
-void signal_receive_worked(struct signal_receive *receive, bool again);
+/* It works. */
+void signal_receive_worked(struct signal_receive *receive);
+/* Begin once more, that long after all that came is in the store. */
+void signal_receive_again(struct signal_receive *receive, uint64_t delay_ms);
 /* It does not work; the next time is later. A status of 0: there was no answer. */
 void signal_receive_failed(
     struct signal_receive *receive, unsigned status, const char *why, uint64_t asked_ms);

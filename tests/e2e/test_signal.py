@@ -242,8 +242,8 @@ def test_options_that_cannot_work_are_fatal(agentd, options, reason):
 
 def test_what_was_received_outlives_a_cut_connection(signal):
     """Defect 30: the API has given it away. What came whole before the connection broke is answered, and what
-    was cut is said to be lost."""
-    daemon, api = signal()
+    was cut is said to be lost. An API too old to know max_messages gives several at once."""
+    daemon, api = signal(knows_max=False)
     api.plan("receive", HALF)
     wait_for("it to ask", lambda: api.planned("receive") == 0)
     api.arrive(*(json.dumps(api.envelope(str(i))) for i in range(3)))
@@ -295,6 +295,52 @@ def test_a_receiver_that_fails_for_long_is_noticed(signal, mode):
     wait_for("it to receive", lambda: api.mode == "native" or api.sockets)
     api.say("back")
     wait_texts(api, "back")
+
+
+def test_what_signal_cli_had_received_before_it_failed_is_answered(signal):
+    """It is in the error's words, between its complaints; these are logged, and what people wrote is not."""
+    daemon, api = signal(knows_max=False)
+    api.failures.append("WARN  no route\nError: Connection closed")
+    api.arrive(*(json.dumps(api.envelope(f"secret {i}")) for i in range(2)))
+    wait_texts(api, "secret 0", "secret 1")
+    daemon.wait_log("cannot receive: status 400: WARN  no route Error: Connection closed; again in")
+    api.say("and on")
+    wait_texts(api, "secret 0", "secret 1", "and on")
+    assert not any("secret" in line for line in daemon.raw)
+
+
+def test_what_an_error_had_in_it_outlives_a_kill(signal, tmp_path):
+    daemon, api = signal(knows_max=False)
+    lock = kept_back(tmp_path)
+    api.failures.append("Error: Connection closed")
+    api.arrive(*(json.dumps(api.envelope(str(i))) for i in range(2)))
+    daemon.wait_log("cannot receive: status 400: Error: Connection closed")
+    daemon.process.kill()
+    daemon.wait()
+    lock.execute("ROLLBACK")
+    signal(server=api)
+    wait_texts(api, "0", "1")
+
+
+def test_one_message_is_asked_for_and_the_next_at_once(signal):
+    """What a receive is given is lost with its process, so it is given little; who writes much does not wait for that."""
+    _, api = signal("polling_interval: 60s")
+    api.arrive(*(json.dumps(api.envelope(str(i))) for i in range(5)))
+    wait_texts(api, *map(str, range(5)))
+    assert [len(lines) for lines, _ in api.given] == [1] * 5
+
+
+def test_a_receive_whose_process_was_killed_takes_one_message_with_it(signal):
+    """signal-cli goes on when nobody waits for it; the next receive comes when it has ended."""
+    daemon, api = signal(second=3)
+    os.kill(pid_of(daemon), SIGKILL)
+    wait_for("it to be gone", lambda: daemon.get("/interfaces/phone").json["restarts"] == 1)
+    api.arrive(*(json.dumps(api.envelope(str(i))) for i in range(3)))
+    wait_texts(api, "1", "2")
+
+
+def pid_of(daemon):
+    return int(re.search(r"pid (\d+)", daemon.wait_log("interface phone: ready")["message"]).group(1))
 
 
 def test_the_websocket_is_opened_again(signal):
@@ -354,7 +400,7 @@ def journals(tmp_path):
 def test_what_was_received_outlives_a_kill(signal, tmp_path, mode, what):
     """SIGKILL after the receive and before the store, of the interface and of agentd: what is nowhere else is
     answered by the next process, once, in its order, and before what came later. Nothing is left of the file."""
-    daemon, api = signal(mode=mode)
+    daemon, api = signal(mode=mode, knows_max=False)
     lock = kept_back(tmp_path)
     api.arrive(*(json.dumps(api.envelope(str(i))) for i in range(3)))
     wait_for("them to be received", lambda: journals(tmp_path) == {"received-0": 3})
@@ -366,7 +412,7 @@ def test_what_was_received_outlives_a_kill(signal, tmp_path, mode, what):
         lock.execute("ROLLBACK")
         daemon, _ = signal(server=api)
     else:
-        os.kill(int(re.search(r"pid (\d+)", daemon.wait_log("interface phone: ready")["message"]).group(1)), SIGKILL)
+        os.kill(pid_of(daemon), SIGKILL)
         wait_for("the next process", lambda: api.called("GET", "/v1/about") > abouts)
         lock.execute("ROLLBACK")
     daemon.wait_log("bytes were received before the last end and not stored")
@@ -378,7 +424,7 @@ def test_what_was_received_outlives_a_kill(signal, tmp_path, mode, what):
 
 def test_half_a_message_that_was_written_down_harms_nothing(signal, tmp_path):
     """A kill in the middle of an answer: what is whole in the file is taken."""
-    daemon, api = signal()
+    daemon, api = signal(knows_max=False)
     lock = kept_back(tmp_path)
     api.plan("receive", HALF)
     wait_for("it to ask", lambda: api.planned("receive") == 0)

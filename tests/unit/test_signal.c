@@ -14,6 +14,7 @@
 #include "plugins/signal/base64.h"
 #include "plugins/signal/batch.h"
 #include "plugins/signal/envelope.h"
+#include "plugins/signal/output.h"
 #include "plugins/signal/payload.h"
 #include "plugins/signal/verdict.h"
 
@@ -270,6 +271,37 @@ static void test_batch(void **state)
 	}
 }
 
+/* What signal-cli had received before it failed stands between its complaints. */
+static void test_output(void **state)
+{
+	static const struct {
+		const char *output, *received, *words;
+	} rows[] = {
+		{ "", "", "" },
+		{ "\n\n", "", "" },
+		{ "User +49 is not registered.\n", "", "User +49 is not registered." },
+		{ ONE "\n" TWO "\nWARN no\troute\nError: closed\n", ONE "|" TWO "|",
+		    "WARN no route Error: closed" },
+		{ "WARN\n" ONE "\nError", ONE "|", "WARN Error" },
+		{ ONE "\n{\"envelope\":{\"a", ONE "|{\"envelope\":{\"a|", "" },
+		{ "{\"code\":1}\n", "", "{\"code\":1}" },
+		{ "0123456789012345678901234567890123456789", "",
+		    "0123456789012345678901234567890" },
+	};
+	(void)state;
+	for (size_t i = 0; i < COUNT(rows); i++) {
+		char words[32], received[200] = "";
+		struct agentd_text rest = agentd_text(rows[i].output, strlen(rows[i].output)), line;
+		while (signal_output_next(&rest, &line)) {
+			strncat(received, line.p, line.n);
+			strcat(received, "|");
+		}
+		assert_string_equal(received, rows[i].received);
+		signal_output_words(rows[i].output, words, sizeof(words));
+		assert_string_equal(words, rows[i].words);
+	}
+}
+
 /* A hostile API costs no more than so many walks. */
 static void test_batch_gives_up(void **state)
 {
@@ -407,6 +439,7 @@ int main(void)
 		cmocka_unit_test(test_allowed),
 		cmocka_unit_test(test_long_name_is_cut_between_characters),
 		cmocka_unit_test(test_batch),
+		cmocka_unit_test(test_output),
 		cmocka_unit_test(test_batch_gives_up),
 		cmocka_unit_test(test_payload),
 		cmocka_unit_test(test_payload_of_a_file),
