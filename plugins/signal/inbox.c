@@ -13,12 +13,12 @@
 
 #define FILE_MAX_BYTES    (32u << 20) /* as host->spool has it */
 #define FILE_TRIES        3
-#define WAITING_MAX_BYTES (64u << 20) /* of what a WebSocket brings while the store is away */
+#define WAITING_MAX_BYTES (64u << 20) /* then it is full */
 
 struct signal_inbox {
 	const struct agentd_host *host; /* borrowed */
 	struct signal_api *api;         /* borrowed */
-	void (*empty)(void *arg);
+	void (*less)(void *arg);
 	void *arg; /* borrowed */
 	struct agentd_timer *timer;
 	struct signal_message *first, **end; /* owned */
@@ -39,14 +39,14 @@ static void on_timer(void *arg)
 }
 
 struct signal_inbox *signal_inbox_new(
-    const struct agentd_host *host, struct signal_api *api, void (*empty)(void *arg), void *arg)
+    const struct agentd_host *host, struct signal_api *api, void (*less)(void *arg), void *arg)
 {
 	struct signal_inbox *inbox = calloc(1, sizeof(*inbox));
 	if (!inbox)
 		return NULL;
 	inbox->host = host;
 	inbox->api = api;
-	inbox->empty = empty;
+	inbox->less = less;
 	inbox->arg = arg;
 	inbox->end = &inbox->first;
 	inbox->backoff = (struct backoff){ .min_ms = 100, .max_ms = 10000 };
@@ -77,6 +77,11 @@ bool signal_inbox_is_empty(const struct signal_inbox *inbox)
 	return !inbox->first;
 }
 
+bool signal_inbox_is_full(const struct signal_inbox *inbox)
+{
+	return inbox->bytes >= WAITING_MAX_BYTES;
+}
+
 static size_t message_bytes(const struct signal_message *message)
 {
 	return sizeof(*message) + message->text_n + strlen(message->raw) +
@@ -85,20 +90,11 @@ static size_t message_bytes(const struct signal_message *message)
 
 void signal_inbox_add(struct signal_inbox *inbox, struct signal_message *message)
 {
-	size_t bytes = message_bytes(message);
 	bool idle = !inbox->first;
-	if (!idle && inbox->bytes + bytes > WAITING_MAX_BYTES) {
-		inbox->host->log(inbox->host, AGENTD_LOG_ERROR,
-		    "message %s is lost: there are %zu bytes of messages that the store has not "
-		    "taken",
-		    message->key, inbox->bytes);
-		signal_message_free(message);
-		return;
-	}
 	message->next = NULL;
 	*inbox->end = message;
 	inbox->end = &message->next;
-	inbox->bytes += bytes;
+	inbox->bytes += message_bytes(message);
 	if (idle)
 		inbox_go_on(inbox);
 }
@@ -117,8 +113,7 @@ static void inbox_shift(struct signal_inbox *inbox)
 	signal_message_free(message);
 	if (inbox->first)
 		inbox->host->timer_set(inbox->timer, 0);
-	else
-		inbox->empty(inbox->arg);
+	inbox->less(inbox->arg);
 }
 
 static void inbox_wait(struct signal_inbox *inbox)

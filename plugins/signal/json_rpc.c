@@ -3,7 +3,7 @@
  * delay, whenever it ends.
  *
  * The API keeps nothing for who is not connected, and waits for no confirmation: what comes is written down and in
- * the inbox at once, and the connection is given up last of all.
+ * the inbox at once. If that is full nothing is read, so that the API has to wait.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +14,7 @@
 struct json_rpc {
 	struct signal_receive *receive; /* borrowed */
 	struct websocket *socket;
+	bool is_held;
 };
 
 static void on_opened(void *arg)
@@ -64,7 +65,9 @@ static void json_rpc_begin(void *self)
 	};
 	rpc->socket = url ? websocket_new(&socket) : NULL;
 	free(url);
-	if (!rpc->socket)
+	if (rpc->socket)
+		websocket_pause(rpc->socket, rpc->is_held);
+	else
 		signal_receive_failed(rpc->receive, 0, "memory is out, or the URL is none", 0);
 }
 
@@ -73,6 +76,14 @@ static void json_rpc_stop(void *self)
 	struct json_rpc *rpc = self;
 	if (rpc->socket)
 		websocket_close(rpc->socket, 1000, "");
+}
+
+static void json_rpc_hold(void *self, bool is_held)
+{
+	struct json_rpc *rpc = self;
+	rpc->is_held = is_held;
+	if (rpc->socket)
+		websocket_pause(rpc->socket, is_held);
 }
 
 static bool json_rpc_is_busy(const void *self)
@@ -91,9 +102,11 @@ static void json_rpc_close(void *self)
 const struct signal_mode signal_mode_json_rpc = {
 	.name = "json-rpc",
 	.modes = "|json-rpc|json-rpc-native|",
+	.is_pushed = true,
 	.open = json_rpc_open,
 	.begin = json_rpc_begin,
 	.stop = json_rpc_stop,
+	.hold = json_rpc_hold,
 	.is_busy = json_rpc_is_busy,
 	.close = json_rpc_close,
 };

@@ -1,5 +1,5 @@
-/* receive: begins, again and again, with delays; never before the inbox is empty, nor before what a process that was
- * killed had received is in the store. */
+/* receive: begins, again and again, with delays; never before what a process that was killed had received is in the
+ * inbox. */
 #include "receive.h"
 
 #include <errno.h>
@@ -16,6 +16,10 @@
 #include "verdict.h"
 
 #define BACKOFF_MAX_MS 60000
+
+/* What is pushed is away for so long before agentd is told: while it waits with the next start, nobody listens. */
+#define PUSHED_FAILURES 15
+#define PUSHED_MS       20000
 
 struct signal_receive {
 	struct signal_receive_setup setup;
@@ -43,9 +47,10 @@ static void on_time(void *arg)
 
 void signal_receive_again(struct signal_receive *receive, uint64_t delay_ms)
 {
+	bool may_wait = !receive->setup.mode->is_pushed;
 	receive->waiting = true;
 	receive->delay_ms = delay_ms;
-	if (!signal_inbox_is_empty(receive->inbox) || receive->stopped)
+	if ((may_wait && !signal_inbox_is_empty(receive->inbox)) || receive->stopped)
 		return;
 	receive->waiting = false;
 	receive->setup.host->timer_set(receive->timer, delay_ms);
@@ -64,10 +69,18 @@ static void check_stopped(struct signal_receive *receive)
 		receive->setup.host->stopped(receive->setup.host);
 }
 
-static void on_empty(void *arg)
+/* What comes is left where it is while the inbox is full. */
+static void look_for_room(struct signal_receive *receive)
+{
+	if (receive->setup.mode->hold)
+		receive->setup.mode->hold(receive->mode, signal_inbox_is_full(receive->inbox));
+}
+
+static void on_less(void *arg)
 {
 	struct signal_receive *receive = arg;
-	if (receive->taking)
+	look_for_room(receive);
+	if (receive->taking || !signal_inbox_is_empty(receive->inbox))
 		return;
 	if (!is_busy(receive))
 		signal_journal_clear(receive->journal);
@@ -76,19 +89,29 @@ static void on_empty(void *arg)
 		signal_receive_again(receive, receive->delay_ms);
 }
 
+/* How long to wait after failures, and for how long before agentd is told. */
+static void set_patience(struct signal_receive *receive)
+{
+	uint64_t interval_ms = receive->setup.interval_ms;
+	bool pushed = receive->setup.mode->is_pushed;
+	uint64_t max_ms = pushed ? SIGNAL_RETRY_MAX_MS : BACKOFF_MAX_MS;
+	if (pushed && interval_ms > max_ms)
+		interval_ms = max_ms;
+	receive->backoff = (struct backoff){ .min_ms = interval_ms,
+		.max_ms = max_ms < interval_ms ? interval_ms : max_ms };
+	receive->outage =
+	    (struct outage){ .failures_max = pushed ? PUSHED_FAILURES : OUTAGE_FAILURES,
+		    .lasts_max_ms = pushed ? PUSHED_MS : OUTAGE_MS };
+}
+
 struct signal_receive *signal_receive_new(const struct signal_receive_setup *setup)
 {
 	struct signal_receive *receive = calloc(1, sizeof(*receive));
 	if (!receive)
 		return NULL;
 	receive->setup = *setup;
-	receive->backoff =
-	    (struct backoff){ .min_ms = setup->interval_ms, .max_ms = BACKOFF_MAX_MS };
-	receive->outage =
-	    (struct outage){ .failures_max = OUTAGE_FAILURES, .lasts_max_ms = OUTAGE_MS };
-	if (receive->backoff.max_ms < setup->interval_ms)
-		receive->backoff.max_ms = setup->interval_ms;
-	receive->inbox = signal_inbox_new(setup->host, setup->api, on_empty, receive);
+	set_patience(receive);
+	receive->inbox = signal_inbox_new(setup->host, setup->api, on_less, receive);
 	receive->journal = signal_journal_new(setup->host);
 	receive->mode = setup->mode->open(receive);
 	receive->timer = setup->host->timer_new(setup->host, on_time, receive);
@@ -215,6 +238,7 @@ ssize_t signal_receive_take(struct signal_receive *receive, struct agentd_text b
 	receive->taking = true;
 	struct taken taken = take_each(receive, bytes, take_one);
 	receive->taking = false;
+	look_for_room(receive);
 	if (!is_busy(receive))
 		signal_journal_clear(receive->journal);
 	if (!taken.good && (taken.count || taken.lost))
@@ -241,6 +265,16 @@ void signal_receive_worked(struct signal_receive *receive)
 	check_stopped(receive);
 }
 
+/* Until the next try. A connection that has held is made again at once: each moment without it may lose a message. */
+static uint64_t delay_ms_after(struct signal_receive *receive, uint64_t now_ms, uint64_t asked_ms)
+{
+	uint32_t chance = (uint32_t)now_ms * 2654435761u;
+	bool is_first = receive->backoff.failures == 0;
+	bool has_held = receive->worked_ms && now_ms - receive->worked_ms >= SIGNAL_RETRY_MAX_MS;
+	uint64_t delay_ms = backoff_next_ms(&receive->backoff, asked_ms, chance);
+	return receive->setup.mode->is_pushed && is_first && has_held ? 0 : delay_ms;
+}
+
 void signal_receive_failed(
     struct signal_receive *receive, unsigned status, const char *why, uint64_t asked_ms)
 {
@@ -255,8 +289,7 @@ void signal_receive_failed(
 	    (status == 401 || status == 403 || signal_verdict_unknown_account(status, why)))
 		host->fatal(host, reason);
 	uint64_t now_ms = host->now_ms(host);
-	uint32_t chance = (uint32_t)now_ms * 2654435761u;
-	uint64_t delay_ms = backoff_next_ms(&receive->backoff, asked_ms, chance);
+	uint64_t delay_ms = delay_ms_after(receive, now_ms, asked_ms);
 	bool is_long = outage_is_long(
 	    &receive->outage, receive->began_ms ? receive->began_ms : now_ms, now_ms, delay_ms);
 	/* What is in the inbox would go with this process. */

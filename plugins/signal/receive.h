@@ -3,6 +3,9 @@
  * WebSocket (mode json-rpc). What both have in common is here: what comes goes into the inbox; after a failure
  * the next try waits; a receiver that has been failing for long says so by ending the process, which agentd
  * starts again and shows as what it is.
+ *
+ * What is asked for waits at Signal, so nothing is before all else is in the store. What is pushed does not wait:
+ * the API drops it while nobody is connected. So nothing is waited for then, and a try soon follows another.
  */
 #ifndef SIGNAL_RECEIVE_H
 #define SIGNAL_RECEIVE_H
@@ -12,17 +15,23 @@
 #include "api.h"
 #include "envelope.h"
 
+/* The longest delay from a try to the next, of what is pushed. */
+#define SIGNAL_RETRY_MAX_MS 1000
+
 struct signal_receive;
 
 /* A way in which messages come. What `open` returns is freed with `close`; NULL: memory is out. */
 struct signal_mode {
 	const char *name;  /* as the option has it */
 	const char *modes; /* of the API that fit, as its /v1/about has them: "|a|b|" */
+	bool is_pushed;    /* what comes while nobody receives is lost */
 	void *(*open)(struct signal_receive *receive);
 	/* Begin once more; it ends with signal_receive_worked or _failed. */
 	void (*begin)(void *self);
 	/* Receive no more. What is under way, and would be lost, may still come. */
 	void (*stop)(void *self);
+	/* Leave what comes where it is, or no longer. NULL: it comes only if it is asked for. */
+	void (*hold)(void *self, bool is_held);
 	bool (*is_busy)(const void *self); /* with that */
 	void (*close)(void *self);
 };

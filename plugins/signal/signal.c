@@ -62,6 +62,7 @@ struct bot {
 	struct signal_account account;
 	const struct signal_mode *mode;
 	bool trust_all_keys, stopped;
+	int64_t interval_ms;
 	struct signal_api *api;
 	struct signal_typing *typing;
 	struct signal_replies *replies;
@@ -150,7 +151,7 @@ static int bot_make(struct bot *bot, const struct agentd_options *given)
 	    .api = bot->api,
 	    .account = &bot->account,
 	    .mode = bot->mode,
-	    .interval_ms = (uint64_t)agentd_get_int(given, "polling_interval"),
+	    .interval_ms = (uint64_t)bot->interval_ms,
 	});
 	return bot->typing && bot->replies && bot->receive ? 0 : -ENOMEM;
 }
@@ -163,6 +164,7 @@ static int signal_open(
 		return -ENOMEM;
 	check(host, given);
 	bot->host = host;
+	bot->interval_ms = agentd_get_int(given, "polling_interval");
 	bot->trust_all_keys = agentd_get_int(given, "trust_all_keys") != 0;
 	for (size_t i = 0; i < sizeof(modes) / sizeof(modes[0]); i++)
 		if (strcmp(agentd_get_text(given, "mode"), modes[i]->name) == 0)
@@ -175,7 +177,7 @@ static int signal_open(
 	return 0;
 }
 
-static void on_verified(void *arg)
+static void on_good(void *arg)
 {
 	struct bot *bot = arg;
 	if (!bot->stopped)
@@ -191,7 +193,8 @@ static int signal_start(void *self)
 	    .mode = bot->mode,
 	    .number = bot->account.number,
 	    .trust_all_keys = bot->trust_all_keys,
-	    .done = on_verified,
+	    .interval_ms = (uint64_t)bot->interval_ms,
+	    .good = on_good,
 	    .arg = bot,
 	});
 	return bot->verify ? AGENTD_PENDING : -ENOMEM;

@@ -2,6 +2,9 @@
  * verify: whether there is a signal-cli-rest-api, in the mode that is set, which knows the account; and its
  * trust setting. What another try cannot help is fatal, with a line that says what to do; else this process
  * fails, and agentd starts it again.
+ *
+ * Where messages are pushed each moment in which nobody listens may lose one. Then only the mode is asked for before it
+ * may be received, the rest meanwhile; and an API that is not there is tried again for some seconds first.
  */
 #ifndef SIGNAL_VERIFY_H
 #define SIGNAL_VERIFY_H
@@ -18,7 +21,9 @@ struct signal_verify_setup {
 	const struct signal_mode *mode;
 	const char *number;
 	bool trust_all_keys;
-	void (*done)(void *arg); /* all is well; it may be freed here */
+	uint64_t interval_ms; /* the first delay before another try */
+	void (*good)(
+	    void *arg); /* once: it may be received. It goes on, and is not to be freed here */
 	void *arg;
 };
 

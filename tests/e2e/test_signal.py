@@ -16,7 +16,7 @@ from signal import SIGKILL
 
 import pytest
 
-from conftest import BUILD, ROOT, run_agentd, wait_for
+from conftest import BUILD, ROOT, SLOW, run_agentd, wait_for
 from signal_api import ANN, BOB, CUT, GROUP, HALF, ME, RECIPIENT, SignalApi, recipient_of
 
 UUID = "7ccae375-cd51-4c82-8b1e-7be3280aa485"
@@ -216,6 +216,17 @@ def test_an_api_that_is_not_there_yet_is_waited_for(signal, api):
     wait_texts(server, "hello")
 
 
+def test_where_messages_are_pushed_the_process_itself_tries_again(signal, api):
+    """While it waits for agentd to start it, nobody would listen."""
+    server = api("json-rpc")
+    server.plan("about", CUT, 503, (404, b"nginx"))
+    daemon, _ = signal(server=server)
+    daemon.wait_log("signal-cli-rest-api does not answer: status 503: planned; again in")
+    server.say("hello")
+    wait_texts(server, "hello")
+    assert not [line for line in daemon.log if "restart 1" in line["message"]]
+
+
 @pytest.mark.parametrize("options, reason", [
     ("phone_number: 4915100000000", r"phone_number is not \+ and digits"),
     ("phone_number: '+49x'", r"phone_number is not \+ and digits"),
@@ -287,7 +298,7 @@ def test_an_account_that_goes_away_for_a_while_is_not_fatal(signal):
 def test_a_receiver_that_fails_for_long_is_noticed(signal, mode):
     """Defect 2: a dead receiver that nobody sees. It ends, is started again, and the log says why."""
     daemon, api = signal(mode=mode)
-    api.plan("receive", *[500] * 9)
+    api.plan("receive", *[500] * (9 if mode == "native" else 16))
     api.close_sockets()
     abouts = api.called("GET", "/v1/about")
     wait_for("a new process", lambda: api.called("GET", "/v1/about") > abouts, 20)
@@ -351,6 +362,62 @@ def test_the_websocket_is_opened_again(signal):
         wait_for("it to connect", lambda: api.sockets)
         api.say(str(i))
         wait_texts(api, *map(str, range(i + 1)))
+
+
+def test_the_websocket_is_opened_again_at_once(signal):
+    """Whatever the interval: what comes meanwhile is lost. If that fails, a second later, and it is no other process."""
+    daemon, api = signal("polling_interval: 60s", mode="json-rpc")
+    time.sleep(1.1)
+    begun = time.monotonic()
+    api.close_sockets()
+    wait_for("it to connect", lambda: api.sockets)
+    assert time.monotonic() - begun < 0.5 * SLOW
+    api.plan("receive", 500, 500, 500)
+    api.close_sockets()
+    wait_for("it to connect", lambda: api.planned("receive") == 0 and api.sockets, 6)
+    assert api.called("GET", "/v1/about") == 1
+
+
+def test_the_websocket_is_open_while_the_store_is_away(signal, tmp_path):
+    """Nobody waits for what was received before, in this process or in one that was killed; the order is kept."""
+    daemon, api = signal(mode="json-rpc")
+    lock = kept_back(tmp_path)
+    api.say("0")
+    wait_for("it to be received", lambda: journals(tmp_path) == {"received-0": 1})
+    api.close_sockets()
+    wait_for("it to connect", lambda: api.sockets)
+    api.say("1")
+    wait_for("it to be received", lambda: journals(tmp_path) == {"received-0": 2})
+    os.kill(pid_of(daemon), SIGKILL)
+    wait_for("it to be gone", lambda: not api.sockets)
+    wait_for("it to connect", lambda: api.sockets)
+    api.say("2")
+    wait_for("it to be received", lambda: journals(tmp_path) == {"received-1": 3})
+    lock.execute("ROLLBACK")
+    wait_texts(api, "0", "1", "2")
+    wait_for("the file to go", lambda: not journals(tmp_path))
+
+
+def test_more_than_fits_is_left_in_the_connection(signal, tmp_path):
+    """With 64 MiB that the store has not taken nothing more is read, and nothing is lost."""
+    _, api = signal("rate_limit_messages_per_minute: 0", agent="actor", mode="json-rpc")
+    lock = kept_back(tmp_path)
+    said = [api.envelope("timer 0 " + "x" * 250000) for _ in range(400)]
+    people = threading.Thread(target=lambda: [api.push(json.dumps(envelope)) for envelope in said])
+    people.start()
+    have = wait_for("it to be full", lambda: stays(lambda: sum(journals(tmp_path).values())), 30)
+    assert 200 < have < 300 and people.is_alive()
+    lock.execute("ROLLBACK")
+    people.join(60)
+    wait_for("the answers", lambda: len(api.sent) == len(said), 60)
+    assert [body["quote_timestamp"] for body in api.sent] == [one["envelope"]["timestamp"] for one in said]
+
+
+def stays(probe):
+    """What it is, if that is something and the same a second later."""
+    before = probe()
+    time.sleep(1 * SLOW)
+    return before if before == probe() else 0
 
 
 def test_errors_over_the_websocket_are_logged(signal):
