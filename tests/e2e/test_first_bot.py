@@ -62,10 +62,10 @@ def test_from_a_token_to_a_bot(agentd, tmp_path, title, token, example, who, sai
 
 def test_from_a_number_to_a_bot(agentd, tmp_path):
     """Signal: with an API of the mode that the example has."""
-    api = SignalApi("json-rpc", accounts=["+4915112345678"])
+    api = SignalApi("native", accounts=["+4915112345678"])
     try:
         daemon = agentd(checked(config_of("Signal", f"api_base_url: {api.url}"), tmp_path))
-        wait_for("it to be connected", lambda: api.sockets)
+        wait_for("it to receive", lambda: api.receives)
         for text, sender in (("no", "+4917700000000"), ("hello", "+4917712345678")):
             api.arrive(json.dumps({**api.envelope(text, sender=sender), "account": "+4915112345678"}))
         wait_for("an answer", lambda: api.texts() == ["hello"])
