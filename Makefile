@@ -74,7 +74,7 @@ PLUGIN_SHARES_signal = backoff connection http http_call outage split websocket 
 # FUZZED_OF_NAME: the files of plugins that fuzz_NAME needs.
 FUZZED_OF_telegram = plugins/common/split.c plugins/telegram/markup.c plugins/telegram/update.c
 FUZZED_OF_discord = $(addprefix plugins/discord/,event.c fence.c parts.c) plugins/common/split.c
-FUZZED_OF_signal = plugins/signal/base64.c plugins/signal/batch.c plugins/signal/envelope.c
+FUZZED_OF_signal = plugins/signal/base64.c plugins/signal/batch.c plugins/signal/envelope.c plugins/signal/output.c
 FUZZED_OF_websocket = plugins/common/websocket_handshake.c
 
 # What is what. A file in a folder is part of its program: there is no list to keep.

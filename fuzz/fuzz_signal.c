@@ -12,6 +12,7 @@
 
 #include "plugins/signal/batch.h"
 #include "plugins/signal/envelope.h"
+#include "plugins/signal/output.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -73,6 +74,19 @@ static void read_all(const char *bytes, size_t n, size_t counts[2])
 		abort();
 }
 
+/* As the words of an error: no byte is in two lines, and the words fit. */
+static void read_output(const char *output)
+{
+	size_t n = strlen(output), received = 0;
+	struct agentd_text rest = agentd_text(output, n), line;
+	char words[100];
+	while (signal_output_next(&rest, &line))
+		received += line.n;
+	signal_output_words(output, words, sizeof(words));
+	if (rest.n || strlen(words) + received > n)
+		abort();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static const char noise[] = "[WARN: this is no JSON\n";
@@ -90,6 +104,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (copy)
 		read_all(copy, size, counts);
 	read_all(bytes, n + size, again);
+	char *output = strndup((const char *)data, size);
+	if (output)
+		read_output(output);
+	free(output);
 	if (counts[1] > counts[0] || memcmp(counts, again, sizeof(counts)) != 0)
 		abort();
 	free(copy);

@@ -170,7 +170,7 @@ class SignalPushedChats(SignalChats):
     def lost(self, missing, kills):
         unheard = missing & set(map(self.text_of, self.api.unheard))
         cut = missing - unheard  # with the connection
-        if len(cut) > kills:
+        if len(cut) > kills * CHATS:
             return None
         return f"{len(unheard)} while nobody was connected, {len(cut)} in a connection that a kill ended"
 
