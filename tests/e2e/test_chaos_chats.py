@@ -218,9 +218,8 @@ def pids_of(daemon, path, name):
     return daemon.get(path).json[name][0]["pids"]
 
 
-def kill(chance, daemon):
+def kill(what, chance, daemon):
     """SIGKILL for agentd, or for a process of its; which it was. None: there was none."""
-    what = chance.choice(KILLS)
     if what == "agentd":
         daemon.process.kill()
         daemon.process.wait()
@@ -306,7 +305,7 @@ def test_kill_9(agentd, platform, request, capsys, tmp_path):
     getattr(platform, "begin", lambda: None)()
     people.start()
     while not people.over.wait(chance.uniform(*CALM) * SLOW):
-        what = kill(chance, started)
+        what = kill(chance.choice(KILLS) if killed else "agentd", chance, started)
         killed[what or "nothing"] += 1
         if what == "agentd":
             started.stop()
