@@ -17,7 +17,10 @@
 #define SEND_MS     120000 /* until one must have been taken, or not */
 #define BACKOFF_MS  1000
 #define BACKOFF_MAX 300000
-#define ERROR_MAX   512 /* bytes of what is said of one */
+#define WHY_MAX \
+	170 /* bytes of what an interface says of one; as UTF-8 it may have thrice as many */
+#define ASKED_MIN 100 /* ms: each try is written down */
+#define ASKED_MAX 86400000
 
 enum outgoing_state { OUT_WAITS, OUT_READING, OUT_SENDING, OUT_WRITING };
 
@@ -32,7 +35,7 @@ struct outgoing {
 	bool is_unwanted;       /* it is to be gone, whatever becomes of it */
 	struct store_reply put; /* WRITING: what is written down of its try */
 	bool is_taken;          /* WRITING: that it is to be deleted */
-	char error[ERROR_MAX];
+	char *error;            /* WRITING: why it failed */
 	TAILQ_ENTRY(outgoing) link, sending;
 	char run_id[ID_SIZE]; /* "": it is of none */
 };
@@ -100,6 +103,7 @@ static void outlet_free(struct outlet *outlet)
 	struct outgoing *outgoing;
 	while ((outgoing = TAILQ_FIRST(&outlet->queue))) {
 		TAILQ_REMOVE(&outlet->queue, outgoing, link);
+		free(outgoing->error);
 		free(outgoing);
 	}
 	outlet_unready(outlet);
@@ -199,6 +203,7 @@ static void outgoing_forget(struct outgoing *outgoing)
 	}
 	TAILQ_REMOVE(&outlet->queue, outgoing, link);
 	outbox->count--;
+	free(outgoing->error);
 	free(outgoing);
 	outlet_check(outlet);
 	interface_check_idle(outbox->interface);
@@ -287,6 +292,8 @@ static void on_put(void *arg, int error)
 	if (outgoing->is_taken || outgoing->put.aside || outgoing->is_unwanted) {
 		outgoing_forget(outgoing);
 	} else {
+		free(outgoing->error);
+		outgoing->error = NULL;
 		outgoing->next_wall_ms = outgoing->put.next_wall_ms;
 		set_state(outgoing, OUT_WAITS);
 		outlet_check(outlet);
@@ -314,25 +321,32 @@ static uint64_t backoff_ms(unsigned attempts)
 	return delay < BACKOFF_MAX ? delay : BACKOFF_MAX;
 }
 
+/* How long a platform wants to be left alone, within reason. */
+static uint64_t heed(uint64_t asked_ms)
+{
+	uint64_t most = asked_ms < ASKED_MAX ? asked_ms : ASKED_MAX;
+	return most > ASKED_MIN ? most : ASKED_MIN;
+}
+
 /* What is tried again when the platform says so does not count as failed. */
 static void outgoing_fail(
     struct outgoing *outgoing, uint32_t status, uint64_t asked_ms, struct frame_text why)
 {
 	struct interface *interface = outgoing->outlet->outbox->interface;
 	struct buf clean = { 0 };
-	buf_add_utf8(&clean, NULL, why.p, why.n < ERROR_MAX / 3 ? why.n : ERROR_MAX / 3);
-	snprintf(outgoing->error, sizeof(outgoing->error), "%.*s", (int)clean.length,
-	    clean.data ? clean.data : "");
-	buf_done(&clean);
+	buf_add_utf8(&clean, NULL, why.p, why.n < WHY_MAX ? why.n : WHY_MAX);
+	free(outgoing->error);
+	outgoing->error = buf_take(&clean);
+	const char *error = outgoing->error ? outgoing->error : "it failed";
 	outgoing->attempts += asked_ms == 0 || status == AGENTD_REJECTED;
 	bool aside = status == AGENTD_REJECTED ||
 		     outgoing->attempts >= (unsigned)interface->settings->max_attempts;
-	uint64_t wait_ms = asked_ms ? asked_ms : backoff_ms(outgoing->attempts);
+	uint64_t wait_ms = asked_ms ? heed(asked_ms) : backoff_ms(outgoing->attempts);
 	outgoing->put = (struct store_reply){
 		.id = outgoing->id,
 		.attempts = outgoing->attempts,
 		.parts = outgoing->parts,
-		.error = { outgoing->error, strlen(outgoing->error) },
+		.error = { error, strlen(error) },
 		.next_wall_ms = clock_wall_ms() + wait_ms,
 		.aside = aside,
 	};
@@ -343,13 +357,12 @@ static void outgoing_fail(
 	if (aside)
 		log_with(LOG_LEVEL_ERROR, fields,
 		    "%s: reply %" PRId64 " to chat %s is kept aside: %s (see agentctl outbox)",
-		    interface_label(interface), outgoing->id, outgoing->outlet->chat_id,
-		    outgoing->error);
+		    interface_label(interface), outgoing->id, outgoing->outlet->chat_id, error);
 	else
 		log_with(LOG_LEVEL_INFO, fields,
 		    "%s: reply %" PRId64 " to chat %s is sent again in %.3g s: %s",
 		    interface_label(interface), outgoing->id, outgoing->outlet->chat_id,
-		    (double)wait_ms / 1000, outgoing->error);
+		    (double)wait_ms / 1000, error);
 	outgoing_write(outgoing);
 }
 
@@ -444,7 +457,7 @@ int outbox_on_sent(struct outbox *outbox, const struct frame *frame)
 	if (outgoing->is_taken)
 		outgoing_write(outgoing);
 	else
-		outgoing_fail(outgoing, status, asked_ms < 86400000 ? asked_ms : 86400000, why);
+		outgoing_fail(outgoing, status, asked_ms, why);
 	return 0;
 }
 

@@ -375,6 +375,8 @@ static bool copy_field(char **ret, struct agentd_text text)
 
 static int job_add_file(struct job *job, const struct agentd_attachment *attachment)
 {
+	if (!attachment->path.n && !attachment->url.n)
+		return 0;
 	struct part *part = job_add_part(job);
 	if (!part)
 		return -ENOMEM;
@@ -384,8 +386,6 @@ static int job_add_file(struct job *job, const struct agentd_attachment *attachm
 	    !copy_field(&part->name, attachment->name) ||
 	    !copy_field(&part->mime_type, attachment->mime_type))
 		return -ENOMEM;
-	if (!part->path && !part->url)
-		job->count--; /* nothing at all; name and type go with the job */
 	return 0;
 }
 
