@@ -414,8 +414,9 @@ struct agentd_host {
 	 * the loop thread. 0: it is in the store, or has been before, so it may be confirmed to the
 	 * platform. Negative: it is not; leave it with the platform, and submit it again.
 	 * What submit itself returns: 0, and `done` follows; -EINVAL: no key, user or chat, or nothing
-	 * said, or a path that is not from `spool`; -EMSGSIZE: more than 256 KiB; -EAGAIN: 256 messages
-	 * are on their way into the store; -E2BIG: it says more than this agentd knows.
+	 * said, or a path that is not from `spool`, or no file; -EMSGSIZE: more than 256 KiB; -EAGAIN: 256
+	 * messages are on their way into the store; -E2BIG: it says more than this agentd knows; else its
+	 * files cannot be written to the disk (fsync(2), which this waits for).
 	 */
 	int (*submit)(const struct agentd_host *host, const struct agentd_incoming *message,
 	    void (*done)(void *arg, int error), void *arg);
