@@ -63,7 +63,7 @@ static ssize_t native_take(struct native *native)
 static void native_take_error(struct native *native, struct agentd_text body)
 {
 	static const char key[] = "\\\"envelope\\\"";
-	if (!memmem(body.p, body.n, key, sizeof(key) - 1))
+	if (!body.n || !memmem(body.p, body.n, key, sizeof(key) - 1))
 		return;
 	signal_receive_keep(native->receive, body);
 	signal_receive_take(native->receive, body);
