@@ -48,6 +48,7 @@ class SignalApi:
         self.trust = {}
         self.attachments = {}
         self.receives = 0             # how often it was asked
+        self.receiving = 0            # that go on, also after their clients
         self.given = []               # what each receive had in it, if anything; whether somebody waited for it
         self.unheard = []             # what came while no socket was open
         self.failures = deque()       # what signal-cli says at the end of the next receives that bring something
@@ -281,10 +282,12 @@ class Handler(BaseHTTPRequestHandler):
             return
         with self.api.lock:
             self.api.receives += 1
+            self.api.receiving += 1
             self.api.lock.notify_all()
         with self.api.account:
             lines = self.receive()
         with self.api.lock:
+            self.api.receiving -= 1
             self.api.given += [(lines, not self.is_alone())] if lines else []
             failure = self.api.failures.popleft() if lines and self.api.failures else None
         if failure is None:
