@@ -3,7 +3,6 @@
  * then switch, then drain), and those that have been replaced, which end what they were asked.
  */
 #include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 
 #include "daemon/base/log.h"
@@ -60,9 +59,8 @@ static void process_on_gone(void *arg, struct child *child)
 	struct child_exit *last = &process->hook->last_exit;
 	emissions_forget(&process->emissions);
 	*last = *child_last_exit(child);
-	if (process->is_retired)
-		snprintf(last->reason, sizeof(last->reason), "replaced, since %s (%.128s)",
-		    process->reason, child_last_exit(child)->reason);
+	if (process->is_retired || process->restarting)
+		exit_say_replaced(last, process->reason);
 	hook_on_lost(process);
 }
 
@@ -266,6 +264,7 @@ void hook_restart(struct hook *hook)
 		child_up(hook->successor->child);
 	} else if (state == STATE_READY || state == STATE_DRAINING || state == STATE_STOPPING) {
 		hook->serving->restarting = true;
+		hook->serving->reason = "that was asked for";
 		child_down(child);
 		hook_pump(hook);
 	} else {

@@ -174,6 +174,12 @@ static void interface_on_gone(void *arg, struct child *child)
 	struct interface *interface = arg;
 	emissions_forget(&interface->emissions);
 	fail_calls(interface);
+	interface->last_exit = *child_last_exit(child);
+	if (interface->next)
+		exit_say_replaced(
+		    &interface->last_exit, "its plugin, or its settings, have changed");
+	else if (interface->restarting)
+		exit_say_replaced(&interface->last_exit, "that was asked for");
 	outbox_on_gone(interface->outbox, child_last_exit(child)->reason);
 	interface->submitting = 0; /* what is on its way comes from a process that is gone */
 	interface->receiving = interface->stopped = false;
@@ -438,7 +444,7 @@ void interface_look(const struct interface *interface, struct interface_view *re
 		.generation = child_generation(child),
 		.restarts = child_restarts(child),
 		.pid = child_pid(child),
-		.last_exit = child_last_exit(child),
+		.last_exit = &interface->last_exit,
 		.retry_at_wall_ms = child_retry_at_wall_ms(child),
 		.received = interface->received,
 		.answered = interface->answered,

@@ -74,6 +74,7 @@ struct interface {
 	bool is_loading;            /* what the store has for it is not here yet */
 	unsigned generations;
 	struct child *child;
+	struct child_exit last_exit;
 	struct emissions emissions;
 	bool restarting; /* it is to come up again once it is down */
 	bool receiving;  /* messages may come from its process */
@@ -242,7 +243,7 @@ struct hook_process {
 	bool restarting;
 	bool is_late;       /* a successor that was not ready at once */
 	bool is_retired;    /* it ends what it was asked, and goes */
-	const char *reason; /* of that */
+	const char *reason; /* of that, or of the restart */
 	TAILQ_ENTRY(hook_process) link;
 };
 /* Of the hook, but it does not serve. NULL: memory is out. */

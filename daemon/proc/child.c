@@ -29,6 +29,7 @@ struct child {
 
 	enum state state;
 	bool wanted;
+	bool was_told; /* the last end was one that somebody wanted: what follows is no restart */
 	unsigned generation, restarts, failures; /* failures: deaths in a row */
 	uint64_t ready_at_ms, retry_at_wall_ms;
 	int64_t backoff_ms;
@@ -319,6 +320,7 @@ static enum state_event child_end_event(const struct child *child)
 static void child_ended(struct child *child)
 {
 	uint64_t now = clock_monotonic_ms();
+	child->was_told = !child->wanted;
 	if (!child->last_exit.signal && child->last_exit.code == HOST_EXIT_NO_EXEC)
 		remember_reason(child, "agentd-host could not be started");
 	exit_describe(&child->last_exit, child->reason,
@@ -354,7 +356,7 @@ static void child_signal(struct child *child, int signal)
 
 static void child_start(struct child *child)
 {
-	if (child->last_exit.at_wall_ms)
+	if (child->last_exit.at_wall_ms && !child->was_told)
 		child->restarts++;
 	child->reason[0] = '\0';
 	child->rest_ms = 0;

@@ -75,9 +75,9 @@ size_t child_backlog(const struct child *child); /* bytes it has not read yet */
 enum state child_state(const struct child *child);
 /* Whether it was sent its settings; before that it understands nothing else. */
 bool child_is_configured(const struct child *child);
-unsigned child_generation(const struct child *child); /* of the last start */
-pid_t child_pid(const struct child *child);           /* 0: no process */
-unsigned child_restarts(const struct child *child);
+unsigned child_generation(const struct child *child);       /* of the last start */
+pid_t child_pid(const struct child *child);                 /* 0: no process */
+unsigned child_restarts(const struct child *child);         /* after ends that nobody wanted */
 uint64_t child_retry_at_wall_ms(const struct child *child); /* 0 unless in BACKOFF */
 const struct child_exit *child_last_exit(const struct child *child);
 

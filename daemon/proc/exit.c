@@ -36,3 +36,11 @@ void exit_describe(struct child_exit *last, const char *said, const char *line)
 		    last->code, line[0] ? ": " : "", line);
 	make_shown(last->reason, sizeof(last->reason));
 }
+
+void exit_say_replaced(struct child_exit *last, const char *why)
+{
+	char reason[sizeof(last->reason)];
+	snprintf(reason, sizeof(reason), "replaced, since %s (%.128s)", why, last->reason);
+	memcpy(last->reason, reason, sizeof(reason));
+	make_shown(last->reason, sizeof(last->reason));
+}

@@ -3,7 +3,6 @@
  * ready. When a run does not heed its end, when an operator asks for it, and when a config makes them others.
  */
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "daemon/base/log.h"
@@ -65,9 +64,7 @@ void agent_on_worker_gone(struct worker *worker)
 	struct agent *agent = worker->agent;
 	agent->last_exit = *child_last_exit(worker->child);
 	if (worker->role == WORKER_RETIRED)
-		snprintf(agent->last_exit.reason, sizeof(agent->last_exit.reason),
-		    "replaced, since %s (%.128s)", worker->reason,
-		    child_last_exit(worker->child)->reason);
+		exit_say_replaced(&agent->last_exit, worker->reason);
 	if (worker->successor)
 		agent_hand_over(worker);
 }

@@ -112,7 +112,9 @@ def test_a_restart(agentd, line):
     reply = daemon.request("POST", "/interfaces/tel/restart")
     assert (reply.status, reply.json) == (202, {"interface": "tel", "status": "restarting"})
     line.wait("UP", 2)
-    assert wait_state(daemon, "ready")["generation"] == 2
+    again = wait_state(daemon, "ready")
+    assert (again["generation"], again["restarts"]) == (2, 0)
+    assert again["last_exit"]["reason"].startswith("replaced, since that was asked for (")
     line.order("fatal")
     failed = wait_state(daemon, "failed")
     assert "the token is refused" in failed["last_exit"]["reason"]
@@ -133,6 +135,9 @@ def test_hooks(agentd, line):
     hook = daemon.get("/hooks").json["hooks"][0]
     assert (hook["name"], hook["plugin"], hook["calls"], hook["waiting"]) == ("gate", "gate", 3, 0)
     assert shown(daemon)["hooks"] == ["gate"]
+    assert daemon.request("POST", "/hooks/gate/restart").status == 202
+    hook = wait_for("another process", lambda: (h := wait_state(daemon, "ready", "/hooks/gate"))["generation"] == 2 and h)
+    assert hook["restarts"] == 0 and hook["last_exit"]["reason"].startswith("replaced, since that was asked for (")
     line.message("say fatal before")
     wait_state(daemon, "failed", "/hooks/gate")
     assert daemon.get("/ready").json["not_ready"] == ["gate"]
