@@ -196,6 +196,15 @@ static void check_ready(struct client *client)
 	check_outbox(client);
 }
 
+/* What to do about one that does not answer. A URL is no path, and cannot be forbidden. */
+static const char *advise(const struct client *client)
+{
+	if (access(client_address(client), W_OK) < 0 && errno == EACCES)
+		return "add yourself to the group of the socket, or of its folder (usermod -aG), and to "
+		       "control.admins, and log in again; or ask as root (sudo)";
+	return "start it: systemctl start agentd, or agentd -c FILE";
+}
+
 void doctor_check_server(struct doctor *doctor)
 {
 	struct client *client;
@@ -206,9 +215,7 @@ void doctor_check_server(struct doctor *doctor)
 	}
 	client_set_timeout(client, 5000);
 	if (client_exchange(client, "GET", "/health", NULL, &reply) < 0) {
-		doctor_say(VERDICT_FAIL, "server",
-		    "start it: systemctl start agentd, or agentd -c FILE", "%s",
-		    client_failure(client));
+		doctor_say(VERDICT_FAIL, "server", advise(client), "%s", client_failure(client));
 	} else {
 		char *problem = client_problem(&reply);
 		bool is_agentd = json_object_get(reply.json, "code") != NULL;

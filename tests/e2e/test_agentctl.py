@@ -233,6 +233,8 @@ def test_a_socket_that_is_not_for_us(local, tmp_path):
     """Permission denied comes with the name of the setting that would help."""
     (tmp_path / "sock").touch(mode=0)
     assert "control.admins" in local("status", "-s", str(tmp_path / "sock")).stderr
+    advice = local("doctor", "-s", str(tmp_path / "sock")).stdout.partition("→ ")[2]
+    assert "group" in advice and "sudo" in advice and "start it" not in advice
 
 
 def test_where_agentd_is(agentd, local, tmp_path):
