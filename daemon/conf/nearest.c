@@ -5,6 +5,7 @@
 
 #include <ctype.h>
 #include <string.h>
+#include <strings.h>
 
 #define WORD_MAX 63u /* an option's name is shorter; of a longer word nothing is near */
 
@@ -43,6 +44,24 @@ static size_t distance(const char *a, size_t a_length, const char *b, size_t b_l
 	return rows[a_length % 3][b_length];
 }
 
+/* What others call it. Such a word is meant, also where another name has fewer letters to change. */
+static bool is_other_word(const char *word, const char *name)
+{
+	static const struct {
+		const char *word, *name;
+	} table[] = {
+		{ "port", "listen" },
+		{ "host", "listen" },
+		{ "address", "listen" },
+		{ "bind", "listen" },
+		{ "warning", "warn" },
+	};
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+		if (strcasecmp(table[i].word, word) == 0 && strcmp(table[i].name, name) == 0)
+			return true;
+	return false;
+}
+
 const char *schema_nearest(
     const char *word, const char *(*next)(const void *arg, size_t i), const void *arg)
 {
@@ -53,6 +72,8 @@ const char *schema_nearest(
 		return NULL;
 	for (size_t i = 0; (name = next(arg, i)); i++) {
 		size_t name_length = strlen(name);
+		if (is_other_word(word, name))
+			return name;
 		if (name_length > WORD_MAX)
 			continue;
 		size_t d = distance(word, length, name, name_length);

@@ -84,7 +84,8 @@ void schema_store(const struct schema *schema, struct schema_value *values, void
 void schema_release(const struct schema *schema, void *from);
 
 /* The nearest of some names, for "did you mean"; NULL if none is near (Damerau-Levenshtein, at
- * most a third of the word). `next` is called with 0, 1, 2 … until it returns NULL. */
+ * most a third of the word; or a word that others have for it). `next` is called with 0, 1, 2 …
+ * until it returns NULL. */
 const char *schema_nearest(
     const char *word, const char *(*next)(const void *arg, size_t i), const void *arg);
 

@@ -24,6 +24,7 @@
 
 #define HANDED_OVER     "systemd" /* in http.listen */
 #define SOCKET_PATH_MAX 107       /* what sockaddr_un holds */
+#define PORT_MAX        65535
 
 void settings_read_part(const struct schema *schema, const struct conf_node *section, void *into,
     struct conf_errors *errors)
@@ -59,8 +60,10 @@ int settings_parse_address(const char *text, char *host, size_t size, int *ret_p
 	}
 	const char *colon = strrchr(text, ':');
 	int64_t port;
-	if (!colon || schema_parse_int(colon + 1, &port) < 0 || port < 0 || port > 65535)
+	if (!colon || schema_parse_int(colon + 1, &port) < 0 || port < 0)
 		return -EINVAL;
+	if (port > PORT_MAX)
+		return -ERANGE;
 	size_t n = (size_t)(colon - text);
 	if (n >= 2 && text[0] == '[' && colon[-1] == ']') {
 		text++;
@@ -117,7 +120,13 @@ static void check_address(
 	int port = -1;
 	bool is_word =
 	    strcmp(address, HANDED_OVER) == 0; /* which sockets are meant is not known yet */
-	if (!is_word && settings_parse_address(address, host, sizeof(host), &port) < 0) {
+	int error = is_word ? 0 : settings_parse_address(address, host, sizeof(host), &port);
+	if (error == -ERANGE) {
+		conf_error(
+		    errors, at, "the port of \"%s\" is too large: at most %d", address, PORT_MAX);
+		return;
+	}
+	if (error < 0) {
 		conf_error(errors, at,
 		    "\"%s\" is not an address: host:port, [::1]:port, unix:/path, or the word systemd",
 		    address);

@@ -315,8 +315,8 @@ void settings_say_no_agent(const struct settings *settings, const struct conf_no
 const struct provider_settings *settings_find_provider(
     const struct settings *settings, const char *name);
 
-/* "127.0.0.1:8000", "[::1]:8000", "unix:/path" taken apart. 0, or -EINVAL. For unix, `host` is the
- * path and *ret_port -1. */
+/* "127.0.0.1:8000", "[::1]:8000", "unix:/path" taken apart. 0, or -EINVAL, or -ERANGE: the port is too large. For
+ * unix, `host` is the path and *ret_port -1. */
 int settings_parse_address(const char *text, char *host, size_t size, int *ret_port);
 /* Whether it can be the name of an agent, a trigger or an event. */
 bool settings_name_is_good(const char *name);

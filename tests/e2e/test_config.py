@@ -41,7 +41,7 @@ FOUND = """\
 1: name: expected string, found a list
 2: deafult_agent: unknown option; did you mean "default_agent"?
 3: default_agent: there is no agent "hallo"; did you mean "hello"?
-5: http.listen[0]: "127.0.0.1:99999" is not an address
+5: http.listen[0]: the port of "127.0.0.1:99999" is too large: at most 65535
 5: http.listen[1]: "nowhere" is not an address
 6: http.max_body: expected size (100, 64K, 1M, 2G), found "lots"
 7: http.keep_alive: a duration needs a unit: say "60s", found "60"
@@ -89,6 +89,9 @@ def test_all_mistakes_are_said_at_once_each_at_its_place(check, argument):
     (GOOD + 'http: { listen: [ "0.0.0.0:0" ] }\n', r"agent\.conf:2: http\.listen\[0\]: .*allow_unauthenticated: true"),
     (GOOD + 'http: { listen: [ "[::]:0" ] }\n', r"agent\.conf:2: http\.listen\[0\]: .*allow_unauthenticated: true"),
     (GOOD + 'http: { listen: [ "example.org:0" ] }\n', r"agent\.conf:2: .*allow_unauthenticated: true"),
+    *[(GOOD + f"http: {{ {option}: 1 }}\n", rf'agent\.conf:2: http\.{option}: unknown option; did you mean "listen"\?$')
+      for option in ("port", "host", "address", "bind")],
+    (GOOD + "log: { level: Warning }\n", r'agent\.conf:2: log\.level: .*; did you mean "warn"\?$'),
     (GOOD + 'http: { listen: [] }\n', r"agent\.conf:2: http.*http\.listen is empty"),
     (GOOD + 'http: { listen: [ "127.0.0.1:1", "127.0.0.1:1" ] }\n', r"agent\.conf:2: .*twice"),
     (GOOD + "supervision: { backoff_min: 2m, backoff_max: 1m }\n", r"agent\.conf:2: supervision.*backoff"),
