@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /*
  * The tables, by version: a database of version n gets all that follow. What is here is never
@@ -269,6 +270,12 @@ int db_open_again(struct db *db, const char *path)
 			   "PRAGMA cache_size = -2000; PRAGMA temp_store = MEMORY;");
 }
 
+static bool is_folder(const char *path)
+{
+	struct stat is;
+	return stat(path, &is) == 0 && S_ISDIR(is.st_mode);
+}
+
 int db_open(struct db *db, const char *path, char *reason, size_t size)
 {
 	reason[0] = '\0';
@@ -277,7 +284,9 @@ int db_open(struct db *db, const char *path, char *reason, size_t size)
 		error = run_sql(db, "PRAGMA auto_vacuum = INCREMENTAL; PRAGMA journal_mode = WAL;");
 	if (error == 0)
 		error = migrate(db, reason, size);
-	if (error < 0 && !reason[0])
+	if (error < 0 && is_folder(path))
+		snprintf(reason, size, "it is a folder; store.path names a file");
+	else if (error < 0 && !reason[0])
 		snprintf(
 		    reason, size, "%s", db->handle ? sqlite3_errmsg(db->handle) : "out of memory");
 	if (error < 0)

@@ -102,7 +102,7 @@ def test_plugins_cannot_read_it_where_it_is_by_default(agentd, tmp_path):
 
 @pytest.mark.parametrize("make, said", [
     (lambda path: path.write_bytes(b"this is no database, and never was one" * 200), "not a database"),
-    (lambda path: path.mkdir(), "unable to open"),
+    (lambda path: path.mkdir(), "it is a folder; store.path names a file"),
 ], ids=["garbage", "a folder"])
 def test_what_is_no_store(agentd, tmp_path, make, said):
     """Something else in the store's place is refused with 69 and a reason, and left alone."""
