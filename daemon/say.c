@@ -50,6 +50,18 @@ static void daemon_say_triggers(const struct daemon *daemon)
 			    agent_settings(trigger->agent)->instance.label);
 }
 
+/* Who develops finds the page of the API by it. */
+static void daemon_say_docs(const struct daemon *daemon)
+{
+	const char *address;
+	for (size_t i = 0; (address = http_server_address(daemon->http, i)); i++) {
+		if (strncmp(address, "unix:", 5) == 0)
+			continue;
+		log_info("dev mode: the API can be tried at http://%s/docs", address);
+		return;
+	}
+}
+
 void daemon_say_all(const struct daemon *daemon)
 {
 	const struct provider_settings *auth = daemon->now.settings->http.auth;
@@ -77,8 +89,10 @@ void daemon_say_all(const struct daemon *daemon)
 		    address, auth ? "auth " : "no auth", auth ? auth->name : "");
 	if (!http_server_address(daemon->http, 0))
 		log_info("HTTP is off (http.enabled, http.listen)");
-	if (daemon->dev)
+	if (daemon->dev) {
 		dev_say(daemon->dev);
+		daemon_say_docs(daemon);
+	}
 	if (daemon->has_control)
 		log_info("agentctl finds it at %s", control->socket);
 	else if (!control->socket && !control->is_given)

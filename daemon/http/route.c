@@ -128,6 +128,16 @@ static const struct route *find_route(const struct settings *settings,
 	return NULL;
 }
 
+/* A page that is there only when it is turned on. */
+static bool is_docs(const char *path)
+{
+	struct route_params params;
+	for (size_t i = 0; i < route_count; i++)
+		if (routes[i].auth == ROUTE_DOCS && matches(routes[i].pattern, path, &params))
+			return true;
+	return false;
+}
+
 bool route_is_taken(const char *path)
 {
 	struct route_params params;
@@ -178,8 +188,9 @@ static void handle(struct api *api, struct http_request *request)
 	else if (place.methods)
 		reply_not_allowed(api, request, place.methods);
 	else
-		problem_reply(
-		    request, PROBLEM_NOT_FOUND, "there is nothing at %s", http_path(request));
+		problem_reply(request, PROBLEM_NOT_FOUND, "there is nothing at %s%s",
+		    http_path(request),
+		    is_docs(http_path(request)) ? "; http.docs: true, or --dev, turns it on" : "");
 }
 
 /* Who may not come in is not told what there is. A browser's preflight carries no credentials. */

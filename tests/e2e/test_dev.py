@@ -54,6 +54,8 @@ def test_what_dev_mode_is(dev, agentd):
     daemon = dev(config)
     daemon.wait_log(r"^dev mode: config and plugins are watched \(2 files\)$")
     daemon.wait_log(r"^dev mode: sources are watched \(1 files\), and built when they change$")
+    said = daemon.wait_log(r"^dev mode: the API can be tried at http://127\.0\.0\.1:\d+/docs$")["message"]
+    assert said.endswith(f":{daemon.address[1]}/docs")
     assert daemon.get("/docs").status == 200 and failure(daemon) is None
     daemon.stop()
     daemon = agentd(config)

@@ -168,6 +168,7 @@ def test_off_by_default(agentd, path, option):  # defect 14 of the original
     for method in ("GET", "POST", "OPTIONS"):
         reply = daemon.request(method, path)
         assert (reply.status, reply.json["code"]) == (404, "not_found")
+        assert "http.docs: true, or --dev" in reply.json["detail"]
 
 
 def test_headers(daemon):
