@@ -72,7 +72,9 @@ def test_restart(ctl, daemon, line):
     assert ctl("restart", "gate").stdout == "gate: restarting\n"
     wait_for("the hook", lambda: daemon.get("/hooks/gate").json["generation"] == 2)
     assert ctl("restart", "bot").stdout == "bot: restarting\n"
-    assert 'there is no agent, interface or hook "nobody"' in ctl("restart", "nobody", code=REFUSED).stderr
+    assert ctl("restart", "nobody", code=REFUSED).stderr.endswith('there is no agent, interface or hook "nobody"\n')
+    for near, name in (("bto", "bot"), ("te", "tel"), ("gaet", "gate")):
+        assert f'hook "{near}"; did you mean "{name}"?' in ctl("restart", near, code=REFUSED).stderr
 
 
 def test_outbox(ctl, terminal, daemon, line):  # noqa: F811
