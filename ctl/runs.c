@@ -53,7 +53,7 @@ static void add_row(struct table *table, const json_t *run, bool wide)
 	buf_done(&age);
 }
 
-static void print_list(const json_t *runs)
+static void print_list(const json_t *runs, const char *none)
 {
 	static const char *const headings[] = { "RUN", "STATUS", "AGENT", ">AGE", "SOURCE",
 		"SESSION", "<INPUT, OR ERROR", NULL };
@@ -66,17 +66,30 @@ static void print_list(const json_t *runs)
 	if (i)
 		table_print(table, stdout);
 	else
-		puts("There are no such runs.");
+		puts(none);
 	table_free(table);
+}
+
+static void print_all(const json_t *runs)
+{
+	print_list(runs, "There are no runs yet.");
+}
+
+static void print_some(const json_t *runs)
+{
+	print_list(runs, "There are no such runs.");
 }
 
 int runs_list(struct client *client, const struct arguments *arguments)
 {
-	static const struct command_list list = { .path = "/runs",
+	struct command_list list = { .path = "/runs",
 		.items = "runs",
 		.filters = { { "agent", "agent" }, { "session_id", "session" },
 		    { "status", "status" } },
-		.print = print_list };
+		.print = print_all };
+	for (size_t i = 0; i < COMMAND_FILTERS_MAX; i++)
+		if (arguments_get(arguments, list.filters[i].option))
+			list.print = print_some;
 	return command_list(client, arguments, &list);
 }
 
