@@ -89,8 +89,8 @@ void sessions_print_messages(const json_t *messages, size_t most)
 	size_t count = json_array_size(messages), i;
 	size_t first = most && count > most ? count - most : 0;
 	if (first)
-		printf("%s(%zu earlier messages)%s\n", say_style(stdout, STYLE_DIM), first,
-		    say_style(stdout, STYLE_NONE));
+		printf("%s(%zu earlier message%s)%s\n", say_style(stdout, STYLE_DIM), first,
+		    first == 1 ? "" : "s", say_style(stdout, STYLE_NONE));
 	for (i = first; i < count; i++)
 		print_message(json_array_get(messages, i));
 }

@@ -240,8 +240,8 @@ static int daemon_recover(struct daemon *daemon)
 		return EX_UNAVAILABLE;
 	}
 	if (recovery.result.resumed || recovery.result.interrupted)
-		log_info("%zu runs are begun again, %zu ended as interrupted",
-		    recovery.result.resumed, recovery.result.interrupted);
+		log_info("%zu run%s begun again, %zu ended as interrupted", recovery.result.resumed,
+		    recovery.result.resumed == 1 ? " is" : "s are", recovery.result.interrupted);
 	return 0;
 }
 
@@ -545,12 +545,14 @@ void daemon_free(struct daemon *daemon)
 
 void daemon_notify_ready(const struct daemon *daemon)
 {
-	char status[128], interfaces[64] = "";
-	if (daemon->now.settings->interface_count)
-		snprintf(interfaces, sizeof(interfaces), " and %zu interfaces",
-		    daemon->now.settings->interface_count);
-	snprintf(status, sizeof(status), "READY=1\nSTATUS=serving %zu agents%s",
-	    daemon->now.settings->agent_count, interfaces);
+	size_t agents = daemon->now.settings->agent_count;
+	size_t interfaces = daemon->now.settings->interface_count;
+	char status[128], more[64] = "";
+	if (interfaces)
+		snprintf(more, sizeof(more), " and %zu interface%s", interfaces,
+		    interfaces == 1 ? "" : "s");
+	snprintf(status, sizeof(status), "READY=1\nSTATUS=serving %zu agent%s%s", agents,
+	    agents == 1 ? "" : "s", more);
 	notify_send(daemon->notify, status);
 }
 

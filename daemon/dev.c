@@ -291,8 +291,11 @@ void dev_say(const struct dev *dev)
 		log_info("dev mode; nothing is watched (dev.watch)");
 		return;
 	}
-	log_info("dev mode: config and plugins are watched (%zu files)", files);
-	if (build_is_set(dev->build))
-		log_info("dev mode: sources are watched (%zu files), and built when they change",
-		    watch_count(dev->heeds[SOURCES].watch));
+	log_info(
+	    "dev mode: config and plugins are watched (%zu file%s)", files, files == 1 ? "" : "s");
+	if (!build_is_set(dev->build))
+		return;
+	size_t sources = watch_count(dev->heeds[SOURCES].watch);
+	log_info("dev mode: sources are watched (%zu file%s), and built when they change", sources,
+	    sources == 1 ? "" : "s");
 }

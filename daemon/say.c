@@ -107,34 +107,36 @@ static void daemon_dump_chats(const struct daemon *daemon)
 	for (size_t i = 0; (interface = chats_interface_at(daemon->chats, i)); i++) {
 		struct interface_view view;
 		interface_look(interface, &view);
-		log_info("state: %s: %s, pid %d, generation %u, %u restarts, %" PRIu64
+		log_info("state: %s: %s, pid %d, generation %u, %u restart%s, %" PRIu64
 			 " received, %" PRIu64 " answered, %" PRIu64 " failed, %zu waiting",
 		    interface_settings(interface)->instance.label, state_name(view.state), view.pid,
-		    view.generation, view.restarts, view.received, view.answered, view.failed,
-		    view.waiting);
+		    view.generation, view.restarts, view.restarts == 1 ? "" : "s", view.received,
+		    view.answered, view.failed, view.waiting);
 	}
 	for (size_t i = 0; (hook = chats_hook_at(daemon->chats, i)); i++) {
 		struct hook_view view;
 		hook_look(hook, &view);
-		log_info("state: %s: %s, pid %d, generation %u, %u restarts, %" PRIu64
+		log_info("state: %s: %s, pid %d, generation %u, %u restart%s, %" PRIu64
 			 " calls, %zu waiting",
 		    hook_settings(hook)->instance.label, state_name(view.state), view.pid,
-		    view.generation, view.restarts, view.calls, view.waiting);
+		    view.generation, view.restarts, view.restarts == 1 ? "" : "s", view.calls,
+		    view.waiting);
 	}
 }
 
 void daemon_say_state(const struct daemon *daemon)
 {
 	const struct agent *agent;
-	log_info("state: %zu runs have not ended", runs_live(daemon->runs));
+	size_t live = runs_live(daemon->runs);
+	log_info("state: %zu run%s not ended", live, live == 1 ? " has" : "s have");
 	for (size_t i = 0; (agent = registry_at(daemon->registry, i)); i++) {
 		struct agent_view view;
 		agent_look(agent, &view);
 		log_info(
-		    "state: %s: %s, pid %d, generation %u, %u restarts, %zu running, %zu queued",
+		    "state: %s: %s, pid %d, generation %u, %u restart%s, %zu running, %zu queued",
 		    agent_settings(agent)->instance.label, state_name(view.state),
-		    view.pid_count ? view.pids[0] : 0, view.generation, view.restarts, view.running,
-		    view.queued);
+		    view.pid_count ? view.pids[0] : 0, view.generation, view.restarts,
+		    view.restarts == 1 ? "" : "s", view.running, view.queued);
 	}
 	daemon_dump_chats(daemon);
 }

@@ -52,7 +52,8 @@ static void daemon_on_runs_idle(void *arg)
 static void daemon_drain(struct daemon *daemon)
 {
 	int64_t drain_ms = daemon->now.settings->supervision.drain_ms;
-	log_info("stopping: %zu runs have %.3g s to end", runs_live(daemon->runs),
+	size_t live = runs_live(daemon->runs);
+	log_info("stopping: %zu run%s %.3g s to end", live, live == 1 ? " has" : "s have",
 	    (double)drain_ms / 1000);
 	if (!upgrade_is_due(daemon->upgrade))
 		notify_send(daemon->notify, "STOPPING=1\nSTATUS=stopping");
@@ -72,7 +73,9 @@ void daemon_on_deadline(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	struct daemon *daemon = arg;
 	if (daemon->phase == PHASE_DRAINING) {
-		log_warn("%zu runs did not end in time and are given up", runs_live(daemon->runs));
+		size_t live = runs_live(daemon->runs);
+		log_warn("%zu run%s did not end in time and %s given up", live,
+		    live == 1 ? "" : "s", live == 1 ? "is" : "are");
 		runs_cancel_all(daemon->runs, RUN_DRAINING, "agentd is stopping");
 		return;
 	}

@@ -234,9 +234,10 @@ static void reap_interface(struct interface *interface)
 	if (!interface_is_over(interface))
 		return;
 	log_info(
-	    "%s: is gone with its section of the config; %zu messages and %zu replies of it wait in "
+	    "%s: is gone with its section of the config; %zu message%s and %zu repl%s of it wait in "
 	    "the store",
-	    interface_label(interface), interface->waiting, replies);
+	    interface_label(interface), interface->waiting, interface->waiting == 1 ? "" : "s",
+	    replies, replies == 1 ? "y" : "ies");
 	TAILQ_REMOVE(&interface->chats->leaving, interface, link);
 	interface_free(interface);
 }

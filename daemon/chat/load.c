@@ -19,9 +19,10 @@ struct loading {
 static void loading_end(struct loading *loading, int error)
 {
 	if (error == 0 && loading->strays)
-		log_warn("%zu messages and replies of interfaces that are not configured any more "
-			 "wait in the store",
-		    loading->strays);
+		log_warn("%zu %s of interfaces that are not configured any more %s in the store",
+		    loading->strays,
+		    loading->strays == 1 ? "message or reply" : "messages and replies",
+		    loading->strays == 1 ? "waits" : "wait");
 	loading->done(loading->arg, error);
 	free(loading);
 }

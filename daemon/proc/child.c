@@ -264,7 +264,8 @@ static void on_leftovers_timer(evutil_socket_t fd, short what, void *arg)
 	if (!orphans_end(&ended))
 		arm(leftovers_timer, LEFTOVERS_MS);
 	if (ended)
-		log_warn("ended %u more processes that a host had left behind", ended);
+		log_warn("ended %u more process%s that a host had left behind", ended,
+		    ended == 1 ? "" : "es");
 }
 
 static void child_end_leftovers(const struct child *child)
@@ -272,7 +273,8 @@ static void child_end_leftovers(const struct child *child)
 	unsigned ended = 0;
 	bool all = orphans_end(&ended);
 	if (ended)
-		log_warn("%s: ended %u processes that it left behind", child->setup.label, ended);
+		log_warn("%s: ended %u process%s that it left behind", child->setup.label, ended,
+		    ended == 1 ? "" : "es");
 	if (all)
 		return;
 	if (!leftovers_timer)

@@ -31,8 +31,8 @@ static void output_say_dropped(struct output *output)
 	if (!output->dropped)
 		return;
 	struct log_field fields[] = { { "from", output->name, false } };
-	log_with(LOG_LEVEL_WARN, fields, "%u lines of output left out (more than %d a second)",
-	    output->dropped, OUTPUT_LINES_PER_SECOND);
+	log_with(LOG_LEVEL_WARN, fields, "%u line%s of output left out (more than %d a second)",
+	    output->dropped, output->dropped == 1 ? "" : "s", OUTPUT_LINES_PER_SECOND);
 	output->dropped = 0;
 }
 

@@ -52,8 +52,8 @@ static void arm(struct cron *cron)
 static void say_missed(const struct cron_entry *entry, const struct cron_plan *plan)
 {
 	static const char *const words[] = { "once", "skip", "all" };
-	log_warn("%s: times were missed; %zu are done now (misfire: %s)", entry_label(entry),
-	    plan->count, words[entry->rule.misfire]);
+	log_warn("%s: times were missed; %zu %s done now (misfire: %s)", entry_label(entry),
+	    plan->count, plan->count == 1 ? "is" : "are", words[entry->rule.misfire]);
 }
 
 /* One that has come while the one before is not done with. */

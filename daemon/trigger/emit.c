@@ -218,8 +218,8 @@ static void complain(struct emitter *emitter, const char *from, const char *even
 		return;
 	}
 	if (emitter->unsaid)
-		snprintf(more, sizeof(more), " (and %zu events more, of whatever plugin)",
-		    emitter->unsaid);
+		snprintf(more, sizeof(more), " (and %zu event%s more, of whatever plugin)",
+		    emitter->unsaid, emitter->unsaid == 1 ? "" : "s");
 	log_warn("%s: its event \"%s\" is dropped: %s%s", from, event, why, more);
 	emitter->unsaid = 0;
 	emitter->quiet_until_ms = now + COMPLAINTS_MS;

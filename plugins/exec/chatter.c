@@ -10,8 +10,8 @@ void chatter_report(const struct agentd_host *host)
 {
 	if (left_out)
 		host->log(host, AGENTD_LOG_WARN,
-		    "%u lines of the program left out (more than %d a second)", left_out,
-		    LINES_PER_SECOND);
+		    "%u line%s of the program left out (more than %d a second)", left_out,
+		    left_out == 1 ? "" : "s", LINES_PER_SECOND);
 	left_out = 0;
 }
 

@@ -708,7 +708,7 @@ def test_stopped_while_it_is_written(start, clock, lock):
     held.rollback()
     assert daemon.wait() == 0
     daemon = start(HOURLY % ("say x", ""))
-    daemon.wait_log("1 runs are begun again")
+    daemon.wait_log("1 run is begun again")
     wait_dues(daemon, "12:00")
 
 

@@ -53,7 +53,7 @@ def test_what_dev_mode_is(dev, agentd):
     config = BUILD.replace("listen:", "docs: false, listen:")
     daemon = dev(config)
     daemon.wait_log(r"^dev mode: config and plugins are watched \(2 files\)$")
-    daemon.wait_log(r"^dev mode: sources are watched \(1 files\), and built when they change$")
+    daemon.wait_log(r"^dev mode: sources are watched \(1 file\), and built when they change$")
     said = daemon.wait_log(r"^dev mode: the API can be tried at http://127\.0\.0\.1:\d+/docs$")["message"]
     assert said.endswith(f":{daemon.address[1]}/docs")
     assert daemon.get("/docs").status == 200 and failure(daemon) is None
@@ -89,7 +89,7 @@ def test_plugins_of_the_command_line_are_watched(agentd, tmp_path):
     """`agentd --dev ./hello.so`."""
     shutil.copy(plugin("actor"), tmp_path / "a.so")
     daemon = agentd(arguments=["--dev", "--listen", "127.0.0.1:0", "./a.so"]).wait_ready()
-    daemon.wait_log(r"^dev mode: config and plugins are watched \(1 files\)$")
+    daemon.wait_log(r"^dev mode: config and plugins are watched \(1 file\)$")
     write(tmp_path / "a.so", "x")
     daemon.wait_log(r"^\./a\.so has changed")
     assert daemon.run("say on").json["content"] == "on"

@@ -163,7 +163,7 @@ def test_the_deadline_of_a_drain_ends_what_hangs(start, act):
     assert (response.status, problem["code"]) == (503, "draining")
     assert problem["run_id"] and response.headers["Retry-After"]
     assert daemon.wait() == 0
-    daemon.wait_log("1 runs did not end in time")
+    daemon.wait_log("1 run did not end in time and is given up")
     assert gone(host)
 
 

@@ -38,7 +38,7 @@ def test_a_background_run_that_was_going_on(start, end):
     assert (told["run_id"], told["attempt"], told["session_id"]) == (run_id, "2", "s")
     assert (told["user_id"], told["metadata"], told["source"]) == ("Ann", '{"k":[1]}', "http")
     assert run["created_at"] == before["created_at"]
-    daemon.wait_log("1 runs are begun again")
+    daemon.wait_log("1 run is begun again")
     assert [r["run_id"] for r in runs(daemon)] == [run_id]
 
 

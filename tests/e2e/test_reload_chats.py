@@ -319,7 +319,7 @@ def test_one_that_comes_and_goes(agentd, lines):
     is_gone(daemon, "/interfaces/tel")
     line.wait("STOP")
     line.sent(line.wait("SEND", 2)[1][1])
-    daemon.wait_log("interface tel: is gone.* 1 messages and 1 replies")
+    daemon.wait_log("interface tel: is gone.* 1 message and 1 reply of it")
     assert len(line.all("CLOSE")) == 1
     reload(daemon, config(tel(line)))
     line.wait("UP", 2)

@@ -103,7 +103,7 @@ def test_systemd_is_told_of_reloads(agentd, tmp_path):
     def said():
         return listener.recv(4096).decode().splitlines()
     daemon = agentd("agents: { a: { plugin: PLUGIN(actor) } }", env={"NOTIFY_SOCKET": path}).wait_ready()
-    assert said() == ["READY=1", "STATUS=serving 1 agents"]
+    assert said() == ["READY=1", "STATUS=serving 1 agent"]
     reloaded(daemon, TWO.format(a="one", b="one"))
     assert said()[0] == "RELOADING=1"
     assert said() == ["READY=1", "STATUS=serving 2 agents"]

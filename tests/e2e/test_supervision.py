@@ -480,7 +480,7 @@ def test_usr1_dumps_the_state(pair):
     pid = daemon.pid_of("bad")
     daemon.wait_log(rf"state: agent bad: ready, pid {pid}, generation 1, 0 restarts, 1 running, 0 queued")
     daemon.wait_log(r"state: agent good: ready, .* 0 running")
-    daemon.wait_log(r"state: 1 runs")
+    daemon.wait_log(r"state: 1 run has not ended")
 
 
 @pytest.mark.parametrize("number", [signal.SIGHUP, signal.SIGPIPE])

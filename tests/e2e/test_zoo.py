@@ -156,8 +156,8 @@ ZOO = {
     "send_fds": answers("sent"),
     "out_of_band": answers("urgent"),
     # Processes and threads.
-    "forked_grandchild": crashes("killed by SIGABRT", log="ended 1 processes that it left behind"),
-    "setsid_daemon": crashes("exited with code 0", log="ended 1 processes that it left behind"),
+    "forked_grandchild": crashes("killed by SIGABRT", log="ended 1 process that it left behind"),
+    "setsid_daemon": crashes("exited with code 0", log="ended 1 process that it left behind"),
     "grandchild_flood": crashes("killed by SIGABRT", log="ended 4 processes that it left behind"),
     "twin": answers("one of two"),
     "zombie_maker": crashes("killed by SIGABRT"),

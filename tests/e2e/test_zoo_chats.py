@@ -40,7 +40,7 @@ INTERFACES = {
     "interface_as_hook": KILLED,
     "slow_to_load": Animal(),
     "deaf": Animal(PINGS, f"{PINGS}.*; restart 1 in", ping=f"{500 * SLOW}ms"),
-    "forked_interface": Animal("killed by SIGABRT", "ended 1 processes that it left behind"),
+    "forked_interface": Animal("killed by SIGABRT", "ended 1 process that it left behind"),
 }
 
 # They see each message of the neighbour's.
