@@ -30,7 +30,7 @@ enum conf_kind { CONF_SCALAR, CONF_LIST, CONF_MAP };
 
 struct conf_node {
 	enum conf_kind kind;
-	const char *file;      /* as it was opened; borrowed from the tree */
+	const char *file;      /* as it was opened, or "--option"; borrowed from the tree */
 	unsigned line, column; /* of the key, or of an item; from 1, in characters; line 0: not
 				   * from a file (the command line) */
 	char *key;             /* name within a map; NULL in a list and at the root */
@@ -49,7 +49,7 @@ struct conf_errors;
 struct conf_errors *conf_errors_new(void);
 void conf_errors_free(struct conf_errors *errors);
 /* "file:line: path.to.key: message". A node without a line leaves out "file:line: ", the root
- * leaves out the path. */
+ * leaves out the path; of an option of the command line it is "--option: message". */
 void conf_error(struct conf_errors *errors, const struct conf_node *node, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 /* The same for a place that has no node: "file:line:column: message" (0 leaves a part out). */

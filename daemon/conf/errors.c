@@ -142,6 +142,12 @@ static char *format_message(const char *format, va_list args)
 	return vasprintf(&message, format, args) < 0 ? NULL : message;
 }
 
+/* Whether it is what an option of the command line gave. */
+static bool is_of_option(const struct conf_node *node)
+{
+	return node && !node->line && node->file && strncmp(node->file, "--", 2) == 0;
+}
+
 void conf_error(struct conf_errors *errors, const struct conf_node *node, const char *format, ...)
 {
 	char path[PATH_SHOWN];
@@ -151,7 +157,10 @@ void conf_error(struct conf_errors *errors, const struct conf_node *node, const 
 	char *message = format_message(format, args);
 	va_end(args);
 
-	conf_path(node, path, sizeof(path));
+	if (is_of_option(node))
+		snprintf(path, sizeof(path), "%s", node->file);
+	else
+		conf_path(node, path, sizeof(path));
 	message = join(path, message);
 	if (!node || !node->line) {
 		add(errors, NULL, 0, message);

@@ -523,8 +523,10 @@ struct conf_node *settings_tree_for(
 	struct conf_node *http = tree ? conf_add_map(tree, "http") : NULL;
 	struct conf_node *agents = http ? conf_add_map(tree, "agents") : NULL;
 	struct conf_node *store = agents ? conf_add_map(tree, "store") : NULL;
-	bool ok = store && conf_add_text(store, "enabled", "false") &&
-		  (!listen || conf_add_text(http, "listen", listen));
+	struct conf_node *address = store && listen ? conf_add_text(http, "listen", listen) : NULL;
+	bool ok = store && conf_add_text(store, "enabled", "false") && (!listen || address);
+	if (address)
+		address->file = "--listen"; /* what is wrong with it is said of the option */
 	for (size_t i = 0; ok && i < count; i++) {
 		char *name = name_of_plugin(plugins[i]);
 		if (name && conf_get(agents, name)) {

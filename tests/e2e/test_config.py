@@ -260,8 +260,8 @@ def test_plugin_files_serve_without_a_config_and_the_first_is_the_default(agentd
     (["./away.so"], 78, "there is no file ./away.so"),
     (["away"], 78, "there is no away.so in "),
     (["ehco"], 78, '/plugins; did you mean "echo"?'),
-    (["--listen", "0.0.0.0:0", "echo"], 78, "reached from other machines"),
-    (["--listen", "nonsense", "echo"], 78, "not an address"),
+    (["--listen", "0.0.0.0:0", "echo"], 78, '--listen: "0.0.0.0:0" can be reached from other machines'),
+    (["--listen", "nonsense", "echo"], 78, '--listen: "nonsense" is not an address'),
 ])
 def test_a_wrong_command_line_is_refused(tmp_path, arguments, code, why):
     """Promise: usage errors exit with 64 and point to --help; what is wrong with a plugin, with 78."""
