@@ -17,10 +17,9 @@
 #define SEND_MS     120000 /* until one must have been taken, or not */
 #define BACKOFF_MS  1000
 #define BACKOFF_MAX 300000
-#define WHY_MAX \
-	170 /* bytes of what an interface says of one; as UTF-8 it may have thrice as many */
-#define ASKED_MIN 100 /* ms: each try is written down */
-#define ASKED_MAX 86400000
+#define WHY_MAX     170 /* bytes of what is said of one, before they are made UTF-8 */
+#define ASKED_MIN   100 /* each try is written down */
+#define ASKED_MAX   86400000
 
 enum outgoing_state { OUT_WAITS, OUT_READING, OUT_SENDING, OUT_WRITING };
 
