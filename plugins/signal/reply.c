@@ -174,7 +174,7 @@ static void reply_post(struct reply *reply, struct signal_payload *payload)
 		reply_end(reply, AGENTD_RETRY, 0, "memory is out");
 }
 
-/* The whole of a file; NULL: `ret_why` says why not. */
+/* The whole of a file; NULL: `ret_why` says why not, and is NULL if memory is out. */
 static char *file_read(const char *path, size_t *ret_n, const char **ret_why)
 {
 	struct stat stat_buf;
@@ -184,11 +184,13 @@ static char *file_read(const char *path, size_t *ret_n, const char **ret_why)
 	if (fd >= 0 && fstat(fd, &stat_buf) == 0 && S_ISREG(stat_buf.st_mode)) {
 		if (stat_buf.st_size > FILE_MAX_BYTES)
 			*ret_why = "has more than 32 MiB";
-		else
-			bytes = malloc((size_t)stat_buf.st_size + 1);
+		else if (!(bytes = malloc((size_t)stat_buf.st_size + 1)))
+			*ret_why = NULL;
 	}
 	for (*ret_n = 0; bytes && *ret_n < (size_t)stat_buf.st_size;) {
 		ssize_t n = read(fd, bytes + *ret_n, (size_t)stat_buf.st_size - *ret_n);
+		if (n < 0 && errno == EINTR)
+			continue;
 		if (n <= 0) {
 			free(bytes);
 			bytes = NULL;
@@ -212,6 +214,10 @@ static void reply_send_file(struct reply *reply, const struct file *file)
 		return;
 	}
 	char *bytes = file_read(file->path, &payload.bytes_n, &why);
+	if (!bytes && !why) {
+		reply_end(reply, AGENTD_RETRY, 0, "memory is out");
+		return;
+	}
 	if (!bytes) {
 		snprintf(error, sizeof(error), "the file %.100s of the answer %s", file->name, why);
 		reply_end(reply, AGENTD_REJECTED, 0, error);
