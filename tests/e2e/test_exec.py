@@ -597,15 +597,17 @@ def test_attachments_of_an_answer(worker):
     daemon = worker(more=f"interfaces: {{ tel: {line.config('agent: a', 'open: true', 'auto: false')} }}")
     line.wait("UP")
     line.message("file note.txt some words")
-    note, picture, _ = line.wait("SEND")[0][6].split(";")
+    sent = line.wait("SEND")[0]
+    note, picture, _ = sent[6].split(";")
     kind, name, path = note.split(":")
     assert (kind, name, open(path).read(), picture) == ("0", "note.txt", "some words", "1::https://example.com/a.png")
-    line.close()
+    line.sent(sent[1])
     odd = [{"path": "/etc/passwd"}, {}, 1, {"type": 7, "url": 8}, {"type": "novel", "url": "https://example.com/b"}]
     shown = daemon.run("finish " + json.dumps({"content": "x", "attachments": odd})).json["attachments"]
     assert shown == [{"type": "file", "url": "https://example.com/b"}]
     daemon.wait_log("attachments? .*left out")
     assert daemon.run("finish " + json.dumps({"content": "x", "attachments": 1})).json["content"] == "x"
+    line.close()
 
 
 def test_worker_event(worker):
