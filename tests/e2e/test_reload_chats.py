@@ -59,6 +59,12 @@ def wait_state(daemon, state, path="/interfaces/tel"):
     return wait_for(f"{path} to be {state}", lambda: (lambda it: it.get("state") == state and it)(shown(daemon, path)))
 
 
+def wait_up(daemon, line):
+    """Until it has said that it is there, and agentd has heard of it: what is not ready is replaced in another way."""
+    line.wait("UP")
+    wait_state(daemon, "ready")
+
+
 def texts(line, count):
     return [text for _, text in line.replies(count)]
 
@@ -76,7 +82,7 @@ def test_the_same_config_touches_nothing(agentd, lines):
     daemon = agentd(text).wait_ready()
     wait_state(daemon, "ready")
     gate = wait_state(daemon, "ready", "/hooks/gate")
-    line.wait("UP")
+    wait_up(daemon, line)
     line.message("after 700 text")
     wait_for("it to run", lambda: daemon.load("bot") == (1, 0))
     reload(daemon, text)
@@ -92,7 +98,7 @@ def test_another_agent_answers_the_next_message(agentd, lines):
     that is being answered is answered as it began."""
     line = lines()
     daemon = agentd(config(tel(line))).wait_ready()
-    line.wait("UP")
+    wait_up(daemon, line)
     line.message("say one")
     assert texts(line, 1) == ["one"]
     line.message("after 500 text")
@@ -110,7 +116,7 @@ def test_who_may_write(agentd, lines):
     line = lines()
     auth = "auth: { ours: { type: allowlist, users: [ bob ] } }\n"
     daemon = agentd(config(tel(line))).wait_ready()
-    line.wait("UP")
+    wait_up(daemon, line)
     line.message("say one")
     assert texts(line, 1) == ["one"]
     reload(daemon, config(tel(line, "auth: ours"), more=auth))
@@ -144,7 +150,7 @@ def test_other_options(agentd, lines):
     time. Nothing is lost, nothing is answered twice."""
     old, new = lines(), lines()
     daemon = agentd(config(tel(old, "open: true", "auto: false"))).wait_ready()
-    old.wait("UP")
+    wait_up(daemon, old)
     old.message("say sent")
     reply = old.wait("SEND")[0]
     old.message("after 800 text", user="bob", chat="c2")
@@ -166,7 +172,7 @@ def test_one_that_does_not_get_ready(agentd, lines):
     """Promise: if the new one does not get ready the former goes on, and the log says so; the next reload tries again."""
     line, other = lines(), lines()
     daemon = agentd(config(tel(line))).wait_ready()
-    line.wait("UP")
+    wait_up(daemon, line)
     with socket.create_server(("127.0.0.1", 0)) as taken:
         nowhere = taken.getsockname()[1]
     bad = config({"tel": f"{{ plugin: PLUGIN(line), port: {nowhere}, agent: parrot, open: true }}"})
@@ -194,7 +200,7 @@ def test_one_that_is_not_ready_in_time(agentd, lines):
     line = lines()
     slow = FAST.replace("{ ", "{ ready: 500ms, ", 1)
     daemon = agentd(config(tel(line)).replace(FAST, slow)).wait_ready()
-    line.wait("UP")
+    wait_up(daemon, line)
     reload(daemon, config(tel(line, "open: true", "ready_later: true")).replace(FAST, slow))
     line.wait("UP", 2)
     line.message("say early")
@@ -223,7 +229,7 @@ def test_back_and_forth(agentd, lines):
     """Promise: reloads may come faster than processes do: the last one holds."""
     one, two = lines(), lines()
     daemon = agentd(config(tel(one))).wait_ready()
-    one.wait("UP")
+    wait_up(daemon, one)
     for i in range(9):
         reload(daemon, config(tel([two, one, one][i % 3])))
     reload(daemon, config(tel(two)))
@@ -236,7 +242,7 @@ def test_a_stop_while_one_is_replaced(agentd, lines):
     """Promise: agentd stops as always while an interface is replaced: what is due is sent, by the new process."""
     old, new = lines(), lines()
     daemon = agentd(config(tel(old, "open: true", "stop_later: true"))).wait_ready()
-    old.wait("UP")
+    wait_up(daemon, old)
     old.message("after 500 text")
     wait_for("it to run", lambda: daemon.load("bot") == (1, 0))
     reload(daemon, config(tel(new)))
@@ -257,7 +263,7 @@ def test_under_way(agentd, lines):
         section = line.config("agent: bot", "open: true", "hooks: [ gate ]", f"token: t{i % 3}")
         return config({"tel": section}, f"{{ gate: {{ plugin: PLUGIN(gate), tag: _{i % 2} }} }}")
     daemon = agentd(one(0)).wait_ready()
-    line.wait("UP")
+    wait_up(daemon, line)
     for i in range(1, 13):
         for j in range(5):
             line.message(f"say {i}-{j}", user=f"u{j}", chat=f"c{j}")
@@ -275,7 +281,7 @@ def test_another_file(agentd, lines, tmp_path):
     shutil.copy(plugin("line"), copy)
     text = config({"tel": line.config("agent: bot", "open: true").replace("PLUGIN(line)", str(copy))})
     daemon = agentd(text).wait_ready()
-    line.wait("UP")
+    wait_up(daemon, line)
     with open(copy, "ab") as file:
         file.write(b"another")
     reload(daemon, text)
@@ -288,7 +294,7 @@ def test_its_paths(agentd, lines):
     """Promise: the paths of an interface are those that its process has."""
     line = lines()
     daemon = agentd(config(tel(line, "open: true", "mode: webhook", "hook_path: /one"))).wait_ready()
-    line.wait("UP")
+    wait_up(daemon, line)
     reload(daemon, config(tel(line, "open: true", "mode: webhook", "hook_path: /two")))
     line.wait("UP", 2)
     wait_state(daemon, "ready")
@@ -333,7 +339,7 @@ def test_one_that_comes_back_before_it_is_gone(agentd, lines):
     """Promise: an interface that comes back while it still ends is never there twice."""
     line = lines()
     daemon = agentd(config(tel(line, "open: true", "max_concurrent_requests: 1", "stop_later: true"))).wait_ready()
-    line.wait("UP")
+    wait_up(daemon, line)
     line.message("after 600 text")
     wait_for("it to run", lambda: daemon.load("bot") == (1, 0))
     line.message("say later", user="bob")
@@ -360,7 +366,7 @@ def test_another_hook_process(agentd, lines, tmp_path):
     line = lines()
     daemon = agentd(config(gates(line), "{ gate: { plugin: PLUGIN(gate), tag: 1 } }")).wait_ready()
     old = wait_state(daemon, "ready", "/hooks/gate")
-    line.wait("UP")
+    wait_up(daemon, line)
     line.message("say later after")
     line.message("say b", user="bob")
     assert sorted(texts(line, 2)) == ["b1", "later after1"]
@@ -382,7 +388,7 @@ def test_a_hook_that_does_not_get_ready(agentd, lines, tmp_path):
     line, needs = lines(), tmp_path / "needs"
     daemon = agentd(config(gates(line), "{ gate: { plugin: PLUGIN(gate), tag: 1 } }")).wait_ready()
     old = wait_state(daemon, "ready", "/hooks/gate")
-    line.wait("UP")
+    wait_up(daemon, line)
     reload(daemon, config(gates(line), f"{{ gate: {{ plugin: PLUGIN(gate), tag: 2, needs: {needs} }} }}"))
     daemon.wait_log("hook gate: what is to take its place is not ready .*what it needs is not there.*the former goes on")
     line.message("say a")
@@ -412,7 +418,8 @@ def test_a_stop_while_a_hook_is_replaced(agentd, lines, tmp_path):
     """Promise: agentd does not wait for a new hook that does not get ready."""
     line = lines()
     daemon = agentd(config(gates(line), "{ gate: { plugin: PLUGIN(gate) } }")).wait_ready()
-    line.wait("UP")
+    wait_up(daemon, line)
+    wait_state(daemon, "ready", "/hooks/gate")
     reload(daemon, config(gates(line), f"{{ gate: {{ plugin: PLUGIN(gate), needs: {tmp_path}/needs }} }}"))
     daemon.wait_log("hook gate: what is to take its place is not ready")
     daemon.terminate()
@@ -424,7 +431,7 @@ def test_hooks_that_come_and_go(agentd, lines):
     line = lines()
     hooks = "{ gate: { plugin: PLUGIN(gate), tag: 1 } }"
     daemon = agentd(config(tel(line))).wait_ready()
-    line.wait("UP")
+    wait_up(daemon, line)
     reload(daemon, config(gates(line), hooks))
     wait_state(daemon, "ready", "/hooks/gate")
     line.message("say a")
@@ -444,7 +451,7 @@ def test_nothing_is_left(agentd, lines, tmp_path):
     """Promise: agentd ends cleanly while an interface and a hook leave, and what has no answer waits in the store."""
     line = lines()
     daemon = agentd(config(gates(line), "{ gate: { plugin: PLUGIN(gate) } }")).wait_ready()
-    line.wait("UP")
+    wait_up(daemon, line)
     line.message(f"say until before {tmp_path}/file")
     wait_for("it to be asked", lambda: shown(daemon, "/hooks/gate")["calls"] == 2)
     reload(daemon, config({}))
