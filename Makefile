@@ -21,7 +21,7 @@ SECONDS ?= 60
 ROUNDS  ?= 500
 MESSAGES ?= 1000
 TESTS   ?= tests/e2e
-AT_ONCE ?= $(shell expr $$(nproc) + 1)
+AT_ONCE ?= $(shell expr $$(nproc) + 2)
 SAN     ?=
 
 BUILD      := build$(if $(SAN),-$(SAN))
