@@ -170,17 +170,22 @@ static void load_try(struct load *load)
 		load_end(load, NULL);
 }
 
-/* 0 or -ENOMEM. */
+/* 0; or -ENOMEM, and what was read before is there. */
 static int load_read(struct load *load)
 {
+	struct conf_errors *errors = conf_errors_new(), *notes = conf_errors_new();
+	if (!errors || !notes) {
+		conf_errors_free(errors);
+		conf_errors_free(notes);
+		return -ENOMEM;
+	}
 	settings_unref(load->settings);
 	conf_errors_free(load->errors);
 	conf_errors_free(load->notes);
-	load->errors = conf_errors_new();
-	load->notes = conf_errors_new();
-	bool good = load->errors && load->notes;
-	load->settings = good ? read_settings(load) : NULL;
-	return good ? 0 : -ENOMEM;
+	load->errors = errors;
+	load->notes = notes;
+	load->settings = read_settings(load);
+	return 0;
 }
 
 /* Well or not: what the config says now counts, with the plugins that are there. */
