@@ -279,12 +279,12 @@ def test_who_is_there_is_answered_and_who_comes_waits(house):
     response = silent.getresponse()
     assert response.status == 200 and response.headers["Connection"] == "close"
     assert json.loads(response.read())["pids"] == [host]
+    assert starts(daemon) == 1
     response = going.getresponse()
     assert (response.status, json.loads(response.read())["content"]) == (200, "timer")
-    assert starts(daemon) == 1
     response = waiting.getresponse()
     assert (response.status, json.loads(response.read())["content"]) == (200, "later")
-    assert starts(daemon) == 2
+    wait_for("the log of the next one", lambda: starts(daemon) == 2)
 
 
 def test_a_durable_run_that_does_not_end_is_begun_again(house):
@@ -405,7 +405,7 @@ def test_a_program_that_breaks_meanwhile(house, harm, why):
     response = waiting.getresponse()
     assert (response.status, json.loads(response.read())["content"]) == (200, "x")
     daemon.wait_log(f"{why}; going on with the version that is running")
-    assert starts(daemon) == 2
+    wait_for("it to begin again", lambda: starts(daemon) == 2)
     install(daemon)  # and it is still found
     upgrade(daemon)
     assert inode(f"/proc/{daemon.pid}/exe") == inode(daemon.program)
