@@ -13,6 +13,12 @@ supervision: { backoff_min: 50ms, backoff_max: 100ms, drain: 200ms, kill: 200ms 
 """
 
 
+def files_in(folder):
+    """All that is below it, also while some of it goes."""
+    return sorted(os.path.relpath(os.path.join(at, name), folder)
+                  for at, folders, files in os.walk(folder) for name in folders + files)
+
+
 def kill(daemon):
     """As a crash, or a power cut as far as the process can tell."""
     daemon.process.kill()

@@ -10,8 +10,8 @@ from contextlib import closing
 import pytest
 
 from conftest import BUILD, assert_problem, wait_for
-from stored import (ACTOR, background, database, events, execute, kill, record, runs, stop, wait_over, wait_running,
-                    with_key)
+from stored import (ACTOR, background, database, events, execute, files_in, kill, record, runs, stop, wait_over,
+                    wait_running, with_key)
 from test_store import as_root, at, disk  # noqa: F401
 
 URL = "https://example.com/a.png"
@@ -39,7 +39,7 @@ def folder(daemon):
 
 def spooled(daemon):
     """What is left of attachments, with their folders."""
-    return sorted(str(path.relative_to(folder(daemon))) for path in folder(daemon).rglob("*"))
+    return files_in(folder(daemon))
 
 
 def wait_gone(daemon):

@@ -10,7 +10,7 @@ import pytest
 
 from conftest import SLOW, Reply, wait_for
 from line import Line
-from stored import kill, record, runs, stop, wait_running
+from stored import files_in, kill, record, runs, stop, wait_running
 
 SORRY = "Sorry, something went wrong. Please try again."
 
@@ -52,7 +52,7 @@ def rows(daemon, sql):
 def spooled(daemon):
     """The files that are left of attachments."""
     folder = next((daemon.cwd / "state").rglob("agentd.db-spool"))
-    return sorted(path.name for path in folder.rglob("*") if path.is_file())
+    return sorted(os.path.basename(path) for path in files_in(folder) if not os.path.isdir(folder / path))
 
 
 # From the platform to the agent, and back.

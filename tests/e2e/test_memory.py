@@ -11,7 +11,7 @@ import pytest
 from conftest import BUILD, SANITIZED, wait_for
 from credentials import CONFIG as AUTH_CONFIG, KEYS, as_, user_of
 from line import Line
-from stored import background, wait_status
+from stored import background, files_in, wait_status
 from test_chats import SORRY
 from test_openapi import Document, Witness, answers_of, parse
 
@@ -123,7 +123,7 @@ def test_each_allocation_of_each_route(agentd, memory):
     assert daemon.get("/health").status == 200
     wait_for("all to be over", lambda: daemon.load("a") == (0, 0))
     spool = next((daemon.cwd / "state").rglob("agentd.db-spool"))
-    wait_for("files to be gone", lambda: [path.name for path in spool.rglob("*")] == ["in-i"])
+    wait_for("files to be gone", lambda: files_in(spool) == ["in-i"])
     line.close()
 
 
