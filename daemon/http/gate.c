@@ -33,10 +33,8 @@ static void refuse(struct gate *gate, struct evbuffer *input, int status, const 
 	gate->reason = reason;
 	gate->state = GATE_CLOSED;
 	gate_done(gate);
-	gate->moving = true;
 	evbuffer_drain(input, evbuffer_get_length(input));
 	evbuffer_add(input, stand_in, sizeof(stand_in) - 1);
-	gate->moving = false;
 }
 
 /* All of the input goes behind what is aside already. */
@@ -44,18 +42,14 @@ static bool put_aside(struct gate *gate, struct evbuffer *input)
 {
 	if (!gate->aside && !(gate->aside = evbuffer_new()))
 		return false;
-	gate->moving = true;
 	evbuffer_add_buffer(gate->aside, input);
-	gate->moving = false;
 	return true;
 }
 
 /* The first n bytes of what is aside go to the end of the input. */
 static void let_through(struct gate *gate, struct evbuffer *input, size_t n)
 {
-	gate->moving = true;
 	evbuffer_remove_buffer(gate->aside, input, n);
-	gate->moving = false;
 	if (evbuffer_get_length(gate->aside) == 0)
 		drop(&gate->aside);
 }
@@ -77,6 +71,11 @@ static void begin_chunked(
 static void pass_head(
     struct gate *gate, struct evbuffer *input, const struct head *head, bool at_input)
 {
+	if (!head->knows_method) {
+		refuse(gate, input, 501,
+		    "the method is none of GET, HEAD, POST, PUT, PATCH, DELETE and OPTIONS");
+		return;
+	}
 	if (head->content_length > gate->limits.body) {
 		refuse(gate, input, 413, "the body is larger than http.max_body");
 		return;
@@ -136,7 +135,6 @@ static bool pass_decoded(struct gate *gate, struct evbuffer *input)
 		cuts[1][1] = length;
 	}
 	size_t done = 0, end = evbuffer_get_length(gate->front) - 2; /* before the empty line */
-	gate->moving = true;
 	for (size_t i = 0; bytes && i < 2; i++) {
 		if (!cuts[i][1])
 			continue;
@@ -149,7 +147,6 @@ static bool pass_decoded(struct gate *gate, struct evbuffer *input)
 		    input, "Content-Length: %zu\r\n\r\n", evbuffer_get_length(gate->body));
 		evbuffer_add_buffer(input, gate->body);
 	}
-	gate->moving = false;
 	drop(&gate->front);
 	drop(&gate->body);
 	gate->state = GATE_CLOSED;
@@ -270,8 +267,6 @@ static void begin_chunked(
 
 void gate_input(struct gate *gate, struct evbuffer *input, size_t added)
 {
-	if (gate->moving)
-		return;
 	switch (gate->state) {
 	case GATE_HEAD:
 		scan_head(gate, input);
@@ -300,10 +295,6 @@ void gate_input(struct gate *gate, struct evbuffer *input, size_t added)
 void gate_next(struct gate *gate, struct evbuffer *input)
 {
 	gate->state = GATE_HEAD;
-	if (!gate->aside && !evbuffer_get_length(input))
-		return;
-	evbuffer_unfreeze(
-	    input, 0); /* a bufferevent lets nobody add to its input but while it reads */
-	scan_head(gate, input);
-	evbuffer_freeze(input, 0);
+	if (gate->aside || evbuffer_get_length(input))
+		scan_head(gate, input);
 }

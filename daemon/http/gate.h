@@ -40,8 +40,7 @@ struct gate {
 	struct gate_limits limits;
 	uint64_t left;
 	enum gate_state state;
-	int status;  /* 400, 413, 500: the request was refused, and `reason` says why */
-	bool moving; /* bytes are being put back: the evbuffer's callback must not come here */
+	int status; /* 400, 413, 500, 501: the request was refused, and `reason` says why */
 	bool
 	    wants_continue; /* the client waits for "100 Continue"; the owner sends it, and resets this */
 	struct evbuffer *aside;        /* not let through yet; NULL: none */
@@ -53,7 +52,7 @@ struct gate {
 void gate_init(struct gate *gate, const struct gate_limits *limits);
 void gate_done(struct gate *gate);
 
-/* To be called when `added` bytes came to the end of the input, before evhttp looks at it. */
+/* To be called when `added` bytes came to the end of the input, and before evhttp looks at it. */
 void gate_input(struct gate *gate, struct evbuffer *input, size_t added);
 /* To be called when a request is answered, before evhttp looks for the next. */
 void gate_next(struct gate *gate, struct evbuffer *input);

@@ -57,6 +57,12 @@ static const unsigned char kind[256] = {
 	[0x80 ... 0xff] = V, /* obs-text: old names in old clients; never a delimiter */
 };
 
+struct scan {
+	struct head head;
+	size_t fields, hosts;
+	bool is_head, is_1_0;
+};
+
 static size_t span(const char *p, size_t n, unsigned char of)
 {
 	size_t i = 0;
@@ -79,8 +85,19 @@ static struct text trim(struct text text)
 	return text;
 }
 
+/* Names of methods are case-sensitive (RFC 9110, section 9.1). */
+static bool method_is_known(struct text name)
+{
+	static const char *const known[] = { "GET", "HEAD", "POST", "PUT", "PATCH", "DELETE",
+		"OPTIONS" };
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (name.n == strlen(known[i]) && memcmp(name.p, known[i], name.n) == 0)
+			return true;
+	return false;
+}
+
 /* METHOD SP origin-form SP HTTP/1.x. NULL: good. */
-static const char *scan_request_line(struct text line, bool *ret_is_head, bool *ret_is_1_0)
+static const char *scan_request_line(struct scan *scan, struct text line)
 {
 	size_t method = span(line.p, line.n, T);
 	if (method == 0 || method == line.n || line.p[method] != ' ')
@@ -94,10 +111,11 @@ static const char *scan_request_line(struct text line, bool *ret_is_head, bool *
 	if (n == left || target[n] != ' ')
 		return "the request target has a byte that may not stand there";
 	struct text version = { target + n + 1, left - n - 1 };
-	*ret_is_1_0 = version.n == 8 && memcmp(version.p, "HTTP/1.0", 8) == 0;
-	if (!*ret_is_1_0 && (version.n != 8 || memcmp(version.p, "HTTP/1.1", 8) != 0))
+	scan->is_1_0 = version.n == 8 && memcmp(version.p, "HTTP/1.0", 8) == 0;
+	if (!scan->is_1_0 && (version.n != 8 || memcmp(version.p, "HTTP/1.1", 8) != 0))
 		return "the version must be HTTP/1.0 or HTTP/1.1";
-	*ret_is_head = method == 4 && memcmp(line.p, "HEAD", 4) == 0;
+	scan->is_head = method == 4 && memcmp(line.p, "HEAD", 4) == 0;
+	scan->head.knows_method = method_is_known((struct text){ line.p, method });
 	return NULL;
 }
 
@@ -141,11 +159,6 @@ static const char *read_length(struct text value, struct head *head)
 	return NULL;
 }
 
-struct scan {
-	struct head head;
-	size_t fields, hosts;
-};
-
 /* One field line that stands `at` so many bytes into the head. NULL: good. */
 static const char *scan_field(struct scan *scan, struct text line, size_t at)
 {
@@ -184,16 +197,16 @@ static const char *scan_field(struct scan *scan, struct text line, size_t at)
 	return NULL;
 }
 
-static const char *check_whole(const struct scan *scan, bool is_head, bool is_1_0)
+static const char *check_whole(const struct scan *scan)
 {
 	const struct head *head = &scan->head;
 	if (head->chunked && head->has_length)
 		return "both Content-Length and Transfer-Encoding";
-	if (head->chunked && is_1_0)
+	if (head->chunked && scan->is_1_0)
 		return "Transfer-Encoding in HTTP/1.0";
-	if (is_head && (head->chunked || head->content_length))
+	if (scan->is_head && (head->chunked || head->content_length))
 		return "HEAD with a body";
-	if (!is_1_0 && scan->hosts == 0)
+	if (!scan->is_1_0 && scan->hosts == 0)
 		return "HTTP/1.1 without Host";
 	return NULL;
 }
@@ -224,7 +237,6 @@ enum head_verdict head_scan(const char *bytes, size_t n, const struct head_limit
     struct head *ret, const char **ret_reason)
 {
 	struct scan scan = { 0 };
-	bool is_head = false, is_1_0 = false;
 	size_t most = n < limits->bytes ? n : limits->bytes;
 	for (size_t at = 0, lines = 0;; lines++) {
 		struct text line;
@@ -236,9 +248,9 @@ enum head_verdict head_scan(const char *bytes, size_t n, const struct head_limit
 			return n >= limits->bytes ? bad("the head is too long", ret_reason)
 						  : HEAD_MORE;
 		if (lines == 0)
-			reason = scan_request_line(line, &is_head, &is_1_0);
+			reason = scan_request_line(&scan, line);
 		else if (line.n == 0)
-			reason = check_whole(&scan, is_head, is_1_0);
+			reason = check_whole(&scan);
 		else if (scan.fields++ == limits->fields)
 			reason = "too many header fields";
 		else

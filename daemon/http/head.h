@@ -28,6 +28,7 @@ struct head_limits {
 struct head {
 	size_t length;           /* of the head, with the empty line that ends it */
 	uint64_t content_length; /* 0 without a body, and for a chunked one */
+	bool knows_method;       /* else it is one that no route takes */
 	bool chunked;            /* the body is */
 	bool has_length, expects_continue;
 	/* Where the Transfer-Encoding and Expect lines are, with their line ends; 0, 0: none. */

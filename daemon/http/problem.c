@@ -40,6 +40,8 @@ static const struct problem_view table[PROBLEM_COUNT] = {
 	    "too many requests; `Retry-After` says when to come again" },
 	[PROBLEM_INTERNAL] = { 500, "internal", "Internal Server Error",
 	    "agentd itself could not go on, for want of memory as a rule" },
+	[PROBLEM_NOT_IMPLEMENTED] = { 501, "not_implemented", "Not Implemented",
+	    "the method is none that agentd has a use for" },
 	[PROBLEM_AGENT_FAILED] = { 502, "agent_failed", "Agent Failed",
 	    "the agent said that it failed; why is in `detail`" },
 	[PROBLEM_AGENT_CRASHED] = { 502, "agent_crashed", "Agent Crashed",

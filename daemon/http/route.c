@@ -80,6 +80,7 @@ static bool is_acceptable(struct http_request *request)
 	if (refused) {
 		enum problem problem = refused == 400   ? PROBLEM_BAD_REQUEST
 				       : refused == 413 ? PROBLEM_PAYLOAD_TOO_LARGE
+				       : refused == 501 ? PROBLEM_NOT_IMPLEMENTED
 							: PROBLEM_INTERNAL;
 		problem_reply(request, problem, "%s", reason);
 		return false;

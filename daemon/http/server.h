@@ -92,7 +92,7 @@ enum http_method http_method(const struct http_request *request); /* HEAD is GET
 const char *http_method_name(const struct http_request *request);
 const char *http_target(const struct http_request *request); /* as it was sent */
 const char *http_path(const struct http_request *request);   /* decoded; NULL: not acceptable */
-/* Whether the request was refused before anybody could route it: 400, 413 or 500, and why. Nothing
+/* Whether the request was refused before anybody could route it: 400, 413, 500 or 501, and why. Nothing
  * else of it means anything then. 0: it was not. */
 int http_refused(const struct http_request *request, const char **ret_reason);
 /* Whether it came over a unix socket, where no browser can send it from. */

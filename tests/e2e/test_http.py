@@ -247,6 +247,16 @@ def test_broken_framing(echo, request_):
     assert b'"status":"ok"' not in answer and b'"succeeded"' not in answer
 
 
+@pytest.mark.parametrize("method", ["BREW", "TRACE", "CONNECT", "get", "GETS", "PROPFIND"])
+def test_unknown_method(echo, method):
+    """A method that no route can have is 501 as every other error, and what follows is not heard."""
+    answer = exchange(echo, method.encode() + b" /health HTTP/1.1\r\nHost: localhost\r\n\r\n", LAST)
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 501 Not Implemented\r\nContent-Type: application/problem+json\r\n")
+    assert b"\r\nConnection: close\r\n" in head
+    assert json.loads(body)["code"] == "not_implemented"
+
+
 @pytest.mark.parametrize("body", [b'd;a=b\r\n{"input":"x"}\r\n0\r\n\r\n', b"d" + CHUNK[:-2] + b"T: 1\r\n\r\n"],
                          ids=["extension", "trailer"])
 def test_odd_chunks(echo, body):
@@ -331,6 +341,50 @@ def test_keep_alive(agentd):
         assert json.loads(connection.getresponse().read())["content"] == str(n)
     assert connection.sock.recv(1) == b""
     connection.close()
+
+
+@pytest.mark.parametrize("version, field, stays", [
+    ("1.1", "", None), ("1.1", "Connection: keep-alive\r\n", None), ("1.1", "Connection: closed\r\n", None),
+    ("1.1", "Connection: close\r\n", "close"), ("1.1", "connection: keep-alive, Close\r\n", "close"),
+    ("1.1", "Connection: upgrade\r\nConnection: close\r\n", "close"),
+    ("1.0", "", "close"), ("1.0", "Connection: keep-alive\r\n", "keep-alive"), ("1.0", "Connection: close\r\n", "close"),
+])
+def test_connection_field(echo, version, field, stays):
+    """The connection ends after the answer if its client says so (RFC 9112, section 9.3), and the answer tells."""
+    request = f"GET /health HTTP/{version}\r\nHost: localhost\r\n{field}\r\n".encode()
+    answers = exchange(echo, request, LAST).split(f"HTTP/{version} 200 OK".encode(), 1)[1]
+    first, second = answers.partition(b"HTTP/1.1 200 OK")[::2]
+    head = first.partition(b"\r\n\r\n")[0]
+    assert head.count(b"Connection:") == (stays is not None)
+    assert stays is None or f"Connection: {stays}".encode() in head
+    assert bool(second) == (stays != "close")
+
+
+@pytest.mark.parametrize("pause", [0, 0.002])
+def test_large_answers(agentd, pause):
+    """An answer that the socket does not take at once arrives whole, also to one who reads slowly, and the next behind it."""
+    daemon = with_http(agentd, "max_body: 16MiB, slow_reader: 2s")
+    text = "".join(chr(97 + i % 26) for i in range(8 << 20))
+    connection = daemon.connect()
+    for n in range(2):
+        connection.request("POST", "/run", json.dumps({"input": text + str(n)}))
+        reply, got = connection.getresponse(), b""
+        while piece := reply.read(1 << 16 if pause else None):
+            got += piece
+            time.sleep(pause)
+        assert json.loads(got)["content"] == text + str(n)
+    connection.close()
+
+
+def test_answer_that_nobody_reads(agentd):
+    """Who asks for a large answer and does not read it is cut after slow_reader."""
+    daemon = with_http(agentd, "max_body: 16MiB, slow_reader: 300ms")
+    body = json.dumps({"input": "x" * (12 << 20)}).encode()
+    with daemon.socket() as sock:
+        sock.sendall(b"POST /run HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        wait_for("it to be cut", lambda: "\nagentd_http_connections 1\n" in daemon.get("/metrics").body.decode())
+        assert sum(map(len, iter(lambda: sock.recv(1 << 20), b""))) < len(body)
+    assert daemon.get("/health").status == 200
 
 
 def test_max_connections(agentd):
