@@ -27,7 +27,7 @@
 
 #define BATCH_MAX      512 /* jobs in one transaction */
 #define STACK_BYTES    (512u << 10)
-#define CHECKPOINT_AT  1000  /* pages in the log: then the keeper moves them */
+#define CHECKPOINT_AT  1000  /* pages more in the log: then the keeper moves them */
 #define RESTART_AT     16384 /* then the writer stops to let the log begin anew */
 #define SWEEP_EVERY_MS 60000
 #define KEY_LIFE_MS    (24 * 3600 * 1000ull)
@@ -60,7 +60,8 @@ struct sqlite_store {
 	char damage[256]; /* what the keeper found, for the loop */
 	struct job_queue done;
 	struct histogram commits;
-	int log_pages; /* in the write-ahead log */
+	int log_pages;     /* in the write-ahead log */
+	int checkpoint_at; /* so many pages */
 	bool checkpoint_due;
 };
 
@@ -203,8 +204,11 @@ static int on_log_grown(void *arg, sqlite3 *handle, const char *name, int pages)
 	(void)name;
 	struct sqlite_store *store = arg;
 	pthread_mutex_lock(&store->lock);
+	if (pages < store->log_pages) /* it has begun anew */
+		store->checkpoint_at = CHECKPOINT_AT;
 	store->log_pages = pages;
-	if (pages >= CHECKPOINT_AT) {
+	if (pages >= store->checkpoint_at) {
+		store->checkpoint_at = pages + CHECKPOINT_AT;
 		store->checkpoint_due = true;
 		pthread_cond_signal(&store->keeper.wake);
 	}
@@ -574,6 +578,7 @@ int store_open_sqlite(struct event_base *base, const struct sqlite_setup *setup,
 		return -ENOMEM;
 	store->store.ops = &sqlite_ops;
 	store->setup = *setup;
+	store->checkpoint_at = CHECKPOINT_AT;
 	store->lock_fd = store->wake_fd = -1;
 	pthread_mutex_init(&store->lock, NULL);
 	STAILQ_INIT(&store->done);
