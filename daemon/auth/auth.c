@@ -185,6 +185,17 @@ bool auth_may_renew(const struct provider *provider)
 	    clock_monotonic_us(), &wait_us);
 }
 
+bool auth_is_chat_user(const struct auth *auth, const char *user)
+{
+	size_t n = strcspn(user, ":");
+	for (size_t i = 0; user[n] && i < auth->settings->interface_count; i++) {
+		const char *platform = auth->settings->interfaces[i].platform;
+		if (platform && strlen(platform) == n && strncmp(platform, user, n) == 0)
+			return true;
+	}
+	return false;
+}
+
 bool auth_is_token(const char *text)
 {
 	size_t dots = 0;

@@ -39,6 +39,8 @@ const char *auth_header(const struct auth_request *request, const char *name,
 
 /* Whether keys may be got again because of a token that names one that is not there: any token may. */
 bool auth_may_renew(const struct provider *provider);
+/* Whether it is a user of a chat, "telegram:12345", by the interfaces that there are. */
+bool auth_is_chat_user(const struct auth *auth, const char *user);
 /* Whether it has the three parts of a token (RFC 7519), whatever they are. */
 bool auth_is_token(const char *text);
 

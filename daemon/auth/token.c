@@ -73,10 +73,11 @@ static bool user_is_good(const char *user)
 	return strlen(user) <= USER_MAX_BYTES;
 }
 
-/* Those of keys, and of the control socket: a token must not be taken for one of them. */
-static bool user_is_reserved(const char *user)
+/* Those of keys, of the control socket, and of chats: a token must not be taken for one of them. */
+static bool user_is_reserved(const struct provider *provider, const char *user)
 {
-	return strncmp(user, "apikey_", 7) == 0 || strncmp(user, "unix_", 5) == 0;
+	return strncmp(user, "apikey_", 7) == 0 || strncmp(user, "unix_", 5) == 0 ||
+	       auth_is_chat_user(provider->auth, user);
 }
 
 static bool is_listed(const struct schema_list *list, const char *text)
@@ -87,16 +88,18 @@ static bool is_listed(const struct schema_list *list, const char *text)
 	return false;
 }
 
-static enum auth_verdict make_principal(const struct provider_settings *settings,
-    const json_t *claims, struct principal **ret_who, const char **ret_why)
+static enum auth_verdict make_principal(const struct provider *provider, const json_t *claims,
+    struct principal **ret_who, const char **ret_why)
 {
+	const struct provider_settings *settings = provider->settings;
 	const char *user = user_of(claims);
 	*ret_why = "the token names no user (sub), or one that is no plain text of up to 256 bytes";
 	if (!user || !user_is_good(user))
 		return AUTH_REFUSED;
 	*ret_why =
-	    "the token's user begins with apikey_ or unix_, as those of keys and of this machine do";
-	if (user_is_reserved(user))
+	    "the token's user begins as one of a key, of this machine or of a chat: apikey_, unix_, "
+	    "PLATFORM:";
+	if (user_is_reserved(provider, user))
 		return AUTH_REFUSED;
 	char *text = json_dumps(claims, JSON_COMPACT);
 	if (!text)
@@ -135,7 +138,7 @@ static enum auth_verdict token_ask(struct provider *provider, const struct auth_
 	switch (jwt_verify(set, &state->rules, token, strlen(token),
 	    (int64_t)(clock_wall_ms() / 1000), &claims, ret_why)) {
 	case JWT_GOOD:
-		verdict = make_principal(provider->settings, claims, ret_who, ret_why);
+		verdict = make_principal(provider, claims, ret_who, ret_why);
 		json_decref(claims);
 		return verdict;
 	case JWT_NO_KEY:

@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, rsa
 
 from conftest import Reply, run_agentd, wait_for
 from credentials import AUTH, HTTP, as_, bearer
+from line import Line
 from test_auth import assert_refused
 
 SECRET = "k" * 64
@@ -124,6 +125,25 @@ def test_the_user(hs, given, name):
 def test_a_token_of_nobody(hs, given):
     """A token that names nobody, or nobody that can be written down, lets nobody in."""
     assert_refused(bearer(hs, sign(SECRET, "HS256", {"exp": time.time() + 60, **given})).get("/agents"), "names no user")
+
+
+def test_a_token_of_another_kind_of_user(agentd):
+    """An issuer that lets people choose their sub cannot name the users of keys, of this machine, or of chats."""
+    line = Line()
+    try:
+        daemon = agentd(f"""
+            http: {{ listen: [ "127.0.0.1:0" ], auth: sso }}
+            auth: {{ sso: {{ type: jwt, algorithms: [ HS256 ], secret: {SECRET} }} }}
+            agents: {{ a: {{ plugin: PLUGIN(actor) }} }}
+            interfaces: {{ tel: {line.config("open: true")} }}
+        """)
+        for name in ("apikey_0123456789ab", "unix_root", "line:7", "line:"):
+            token = sign(SECRET, "HS256", claims(sub=name))
+            assert_refused(bearer(daemon, token).get("/agents"), "begins as one of")
+        for name in ("line", "liner:7", "tel:7", "other:line:7", "LINE:7"):
+            assert user(daemon, sign(SECRET, "HS256", claims(sub=name))) == name
+    finally:
+        line.close()
 
 
 # Forged ones.
