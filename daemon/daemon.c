@@ -53,11 +53,13 @@ static int daemon_add_signals(struct daemon *daemon)
 	return 0;
 }
 
-static struct principal *daemon_admit(void *arg, const struct ucred *peer, const char **ret_why)
+static struct principal *daemon_admit(
+    void *arg, const struct ucred *peer, bool again, const char **ret_why)
 {
 	const struct daemon *daemon = arg;
 	struct principal *who = NULL;
-	return auth_ask_peer(daemon->now.auth, peer, &who, ret_why) == AUTH_KNOWN ? who : NULL;
+	bool known = auth_ask_peer(daemon->now.auth, peer, again, &who, ret_why) == AUTH_KNOWN;
+	return known ? who : NULL;
 }
 
 /* One that the config names has to work; without the usual one, agentctl alone is missing. */

@@ -116,10 +116,10 @@ enum auth_verdict auth_ask(struct auth *auth, const struct provider_settings *se
 	return provider->type->ask(provider, request, ret_who, ret_why);
 }
 
-enum auth_verdict auth_ask_peer(
-    struct auth *auth, const struct ucred *peer, struct principal **ret_who, const char **ret_why)
+enum auth_verdict auth_ask_peer(struct auth *auth, const struct ucred *peer, bool again,
+    struct principal **ret_who, const char **ret_why)
 {
-	return peers_ask(auth->peers, peer, ret_who, ret_why);
+	return (again ? peers_ask_again : peers_ask)(auth->peers, peer, ret_who, ret_why);
 }
 
 /* Waiting. */

@@ -62,9 +62,9 @@ int auth_start(struct auth *auth, struct event_base *base, const struct auth_fet
 enum auth_verdict auth_ask(struct auth *auth, const struct provider_settings *provider,
     const struct auth_request *request, struct principal **ret_who, const char **ret_why);
 
-/* The same of who is at the other end of the control socket. */
-enum auth_verdict auth_ask_peer(
-    struct auth *auth, const struct ucred *peer, struct principal **ret_who, const char **ret_why);
+/* The same of who is at the other end of the control socket. `again`: it was let in by the auth before this one. */
+enum auth_verdict auth_ask_peer(struct auth *auth, const struct ucred *peer, bool again,
+    struct principal **ret_who, const char **ret_why);
 
 /* Who wants to ask again once keys have come, or could not be got. Lives in its owner. */
 struct auth_wait {

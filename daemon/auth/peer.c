@@ -115,6 +115,12 @@ enum auth_verdict peers_ask(const struct peers *peers, const struct ucred *peer,
 	*ret_why = "what agentd has started may not use its control socket";
 	if (peer->uid == geteuid() && is_ours(peer->pid))
 		return AUTH_REFUSED;
+	return peers_ask_again(peers, peer, ret_who, ret_why);
+}
+
+enum auth_verdict peers_ask_again(const struct peers *peers, const struct ucred *peer,
+    struct principal **ret_who, const char **ret_why)
+{
 	*ret_why = "this user is not among control.admins";
 	for (size_t i = 0; i < peers->count; i++)
 		if (peers->users[i].uid == peer->uid) {

@@ -18,5 +18,8 @@ struct peers *peers_new(const struct settings *settings, struct conf_errors *err
 void peers_free(struct peers *peers);
 enum auth_verdict peers_ask(const struct peers *peers, const struct ucred *peer,
     struct principal **ret_who, const char **ret_why);
+/* The same of one that is known not to be what agentd has started: its process may be gone. */
+enum auth_verdict peers_ask_again(const struct peers *peers, const struct ucred *peer,
+    struct principal **ret_who, const char **ret_why);
 
 #endif

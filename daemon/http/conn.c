@@ -278,14 +278,24 @@ static void conn_on_close(struct evhttp_connection *evcon, void *arg)
 	server_on_left(server);
 }
 
-static void conn_find_peer(struct conn *conn)
+static void conn_find_peer(struct conn *conn, bool again)
 {
 	struct http_server *server = conn->server;
+	struct principal *before = conn->peer;
 	struct ucred peer;
 	socklen_t length = sizeof(peer);
+	conn->peer = NULL;
 	conn->peer_why = "the kernel does not say who it is";
 	if (getsockopt(conn->fd, SOL_SOCKET, SO_PEERCRED, &peer, &length) == 0)
-		conn->peer = server->admit(server->admit_arg, &peer, &conn->peer_why);
+		conn->peer = server->admit(server->admit_arg, &peer, again, &conn->peer_why);
+	principal_unref(before);
+}
+
+/* Who was not let in when it came is not now: it may be what agentd has started. */
+void conn_admit_again(struct conn *conn)
+{
+	if (conn->peer)
+		conn_find_peer(conn, true);
 }
 
 /* evhttp does not say which listener a connection came from; the kernel does. */
@@ -302,7 +312,7 @@ static void conn_find_origin(struct conn *conn)
 		if (listener->is_control && strcmp(listener->path, address.sun_path) == 0)
 			conn->is_control = true;
 	if (conn->is_control)
-		conn_find_peer(conn);
+		conn_find_peer(conn, false);
 }
 
 /* The bufferevent's argument is its evhttp_connection: there is no other way to it before a request

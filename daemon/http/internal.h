@@ -124,6 +124,8 @@ void conn_soon(struct conn *conn);
 void conn_run_soon(struct http_server *server);
 /* Nothing has come for its next request, nor lies in the kernel: a close then would be a reset. */
 bool conn_is_idle(const struct conn *conn);
+/* Who is at its other end, by the auth that holds from now on. */
+void conn_admit_again(struct conn *conn);
 /* Its client is listened to, while it gets a stream. */
 void conn_read_on(struct conn *conn);
 /* What has not left yet. */

@@ -175,6 +175,9 @@ void http_server_configure(struct http_server *server, const struct http_rules *
 	evhttp_set_max_body_size(server->http, (ev_ssize_t)settings->max_body + 1);
 	evhttp_set_max_headers_size(server->http, (ev_ssize_t)settings->max_head + 64);
 	server_check_room(server);
+	struct conn *conn;
+	TAILQ_FOREACH (conn, &server->conns, link)
+		conn_admit_again(conn);
 	era_unref(before);
 }
 

@@ -59,10 +59,11 @@ int http_server_listen(struct http_server *server, const char *address, struct s
 int http_server_relisten(struct http_server *server, const char *const *addresses, size_t count,
     struct sockets *handed, char *reason, size_t size);
 /* Who is at the other end of the control socket: a reference, or NULL and why not, a constant. */
-typedef struct principal *(*http_admit)(void *arg, const struct ucred *peer, const char **ret_why);
+typedef struct principal *(*http_admit)(
+    void *arg, const struct ucred *peer, bool again, const char **ret_why);
 /* Opens the control socket: a unix socket that serves the same, also while no more connections are taken
- * elsewhere. `admit` is asked once, when somebody comes: later its process may be gone, and another have
- * its number. Its folder is made if it is not there. 0 or -errno. */
+ * elsewhere. `admit` is asked when somebody comes, and `again` when http_server_configure is called: then its process
+ * may be gone, and another have its number. Its folder is made if it is not there. 0 or -errno. */
 int http_server_listen_control(struct http_server *server, const char *path, struct sockets *handed,
     http_admit admit, void *arg);
 /* The i-th open address as it is ("127.0.0.1:41234" for port 0); NULL past the last. */

@@ -20,6 +20,7 @@ from conftest import errors, BUILD, SLOW, assert_problem, wait_for
 from credentials import CONFIG, Control, as_, user_of
 from stored import database, execute
 from test_http import cpu_seconds
+from test_reload import reloaded
 
 AGENT = "agents: { a: { plugin: PLUGIN(actor) } }\n"
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
@@ -218,6 +219,28 @@ def test_other_users(agentd, elsewhere, admins, statuses):
                 assert json.loads(body)["code"] == "forbidden" and "control.admins" in json.loads(body)["detail"]
         got, _ = ask_as(name, path, "/nothing")
         assert got == (404 if status == 200 else 403)
+
+
+def test_an_admin_of_before(agentd, elsewhere):
+    """A reload that takes somebody from control.admins holds for connections that they have, too."""
+    path = elsewhere / "sock"
+    config = CONFIG + f"control: {{ socket: {path}, admins: [ %s ] }}\n"
+    daemon = agentd(config % "nobody")
+    os.chmod(path, 0o666)
+    code = ("import http.client, socket, sys\nc = http.client.HTTPConnection('localhost')\n"
+            "c.sock = socket.socket(socket.AF_UNIX)\nc.sock.connect(sys.argv[1])\n"
+            "for line in sys.stdin:\n c.request('GET', '/agents')\n r = c.getresponse()\n r.read()\n print(r.status, flush=True)\n")
+    user = pwd.getpwnam("nobody")
+    with subprocess.Popen([sys.executable, "-c", code, str(path)], user=user.pw_uid, group=user.pw_gid, extra_groups=[],
+                          cwd="/", stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1) as client:
+        def status():
+            client.stdin.write("\n")
+            return int(client.stdout.readline())
+        assert status() == 200
+        for admins, expected in (("daemon, nobody", 200), ("daemon", 403)):
+            reloaded(as_(daemon, "root"), config % admins)
+            assert status() == expected
+        client.stdin.close()
 
 
 def test_the_mode_keeps_others_out(agentd, elsewhere):

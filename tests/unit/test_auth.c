@@ -456,7 +456,7 @@ static void test_peers(void **state)
 	struct principal *who;
 	for (size_t i = 0; i < LENGTH(rows); i++) {
 		struct ucred peer = { rows[i].pid, rows[i].uid, 0 };
-		assert_int_equal(auth_ask_peer(f->auth, &peer, &who, &why), rows[i].verdict);
+		assert_int_equal(auth_ask_peer(f->auth, &peer, false, &who, &why), rows[i].verdict);
 		if (rows[i].verdict == AUTH_KNOWN) {
 			assert_true(who->admin && who->sees_all);
 			assert_string_equal(who->user_id, "unix_root");
@@ -464,9 +464,15 @@ static void test_peers(void **state)
 		}
 	}
 	struct ucred self = { getpid(), 0, 0 }, parent = { getppid(), 0, 0 };
-	assert_int_equal(auth_ask_peer(f->auth, &self, &who, &why), AUTH_REFUSED);
-	assert_int_equal(auth_ask_peer(f->auth, &parent, &who, &why), AUTH_KNOWN);
+	assert_int_equal(auth_ask_peer(f->auth, &self, false, &who, &why), AUTH_REFUSED);
+	assert_int_equal(auth_ask_peer(f->auth, &parent, false, &who, &why), AUTH_KNOWN);
 	principal_unref(who);
+	/* By another auth, when what had been let in may be gone. */
+	struct ucred gone = { 0x7ffffff0, 0, 0 }, other = { 0x7ffffff0, 65534, 0 };
+	assert_int_equal(auth_ask_peer(f->auth, &gone, true, &who, &why), AUTH_KNOWN);
+	assert_string_equal(who->user_id, "unix_root");
+	principal_unref(who);
+	assert_int_equal(auth_ask_peer(f->auth, &other, true, &who, &why), AUTH_REFUSED);
 }
 
 /* Waiting. */

@@ -221,8 +221,10 @@ static void test_more_connections(void **state)
 	close(second);
 }
 
-static struct principal *admit(void *arg, const struct ucred *peer, const char **ret_why)
+static struct principal *admit(
+    void *arg, const struct ucred *peer, bool again, const char **ret_why)
 {
+	(void)again;
 	(void)arg;
 	(void)peer;
 	*ret_why = "nobody is";
