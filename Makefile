@@ -87,7 +87,7 @@ FETCH_SOURCES  := $(wildcard fetch/*.c) host/landlock.c host/pipe.c host/sandbox
                   daemon/base/buf.c daemon/base/frame.c
 # What agentctl has in common with it.
 CTL_SOURCES    := $(wildcard ctl/*.c) $(wildcard daemon/base/cron_*.c) daemon/base/base64.c daemon/base/buf.c daemon/base/calendar.c \
-                  daemon/base/id.c daemon/base/tzif.c daemon/base/zone.c daemon/conf/nearest.c
+                  daemon/base/harmless.c daemon/base/id.c daemon/base/tzif.c daemon/base/zone.c daemon/conf/nearest.c
 # manual/PAGE.in, and the one that agentctl makes itself.
 MANUALS        := agentctl.1 $(patsubst manual/%.in,%,$(wildcard manual/*.in))
 PLUGINS        := $(filter-out common,$(patsubst plugins/%/,%,$(wildcard plugins/*/)))

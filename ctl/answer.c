@@ -7,6 +7,7 @@
 
 #include "ctl/say.h"
 #include "ctl/text.h"
+#include "daemon/base/harmless.h"
 
 #define EVENT_COLUMNS 100 /* of one that goes to a file */
 
@@ -57,7 +58,7 @@ static void say_line(struct answer *answer, const char *text)
 	size_t columns = text_columns(STDERR_FILENO);
 	stop_waiting(answer);
 	break_line(answer);
-	text_add_harmless(&line, text, strlen(text), false);
+	harmless_add(&line, text, strlen(text), false);
 	size_t n = text_fit(line.data, line.length, columns > 3 ? columns - 3 : EVENT_COLUMNS);
 	fprintf(stderr, "%s· %.*s%s%s\n", say_style(stderr, STYLE_DIM), (int)n, line.data,
 	    n < line.length ? "…" : "", say_style(stderr, STYLE_NONE));

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "ctl/text.h"
+#include "daemon/base/harmless.h"
 
 static struct {
 	bool json, colour_out, colour_err;
@@ -39,7 +40,7 @@ bool say_is_json(void)
 void say_text(FILE *to, const char *text, size_t n, bool lines)
 {
 	struct buf out = { 0 };
-	text_add_harmless(&out, text, n, lines);
+	harmless_add(&out, text, n, lines);
 	fwrite(out.data ? out.data : "", 1, out.length, to);
 	buf_done(&out);
 }

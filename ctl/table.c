@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "ctl/text.h"
+#include "daemon/base/harmless.h"
 
 #define COLUMNS_MAX 16
 
@@ -52,7 +53,7 @@ void table_add_styled(struct table *table, enum style style, const char *text)
 			abort();
 	}
 	if (text)
-		text_add_harmless(&clean, text, strlen(text), false);
+		harmless_add(&clean, text, strlen(text), false);
 	table->cells[table->count++] =
 	    (struct cell){ text && text[0] ? buf_take(&clean) : NULL, style };
 	buf_done(&clean);

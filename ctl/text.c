@@ -1,4 +1,4 @@
-/* text: escapes, widths, ages. Pure but for the question how wide a terminal is. */
+/* text: widths, ages. Pure but for the question how wide a terminal is. */
 #include "ctl/text.h"
 
 #include <string.h>
@@ -7,55 +7,7 @@
 #include <unistd.h>
 #include <wchar.h>
 
-/* One character of good UTF-8. */
-static size_t decode(const char *text, uint32_t *ret)
-{
-	const unsigned char *p = (const unsigned char *)text;
-	size_t length = p[0] < 0x80 ? 1 : p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
-	static const unsigned char mask[] = { 0, 0x7f, 0x1f, 0x0f, 0x07 };
-	uint32_t c = p[0] & mask[length];
-	for (size_t i = 1; i < length; i++)
-		c = c << 6 | (p[i] & 0x3fu);
-	*ret = c;
-	return length;
-}
-
-/* C0, DEL, C1, line separators, and what turns the direction of text about. */
-static bool is_harmful(uint32_t c)
-{
-	return c < 0x20 || (c >= 0x7f && c < 0xa0) || c == 0x061c || c == 0x200e || c == 0x200f ||
-	       (c >= 0x2028 && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069);
-}
-
-static void add_good(struct buf *out, const char *text, size_t n, bool lines)
-{
-	size_t start = 0, length;
-	for (size_t i = 0; i < n; i += length) {
-		uint32_t c;
-		length = decode(text + i, &c);
-		if (!is_harmful(c) || (lines && (c == '\n' || c == '\t')))
-			continue;
-		buf_add(out, text + start, i - start);
-		if (c == '\n' || c == '\t')
-			buf_add_str(out, c == '\n' ? "\\n" : "\\t");
-		else
-			buf_addf(out, c < 0x80 ? "\\x%02x" : "\\u%04x", c);
-		start = i + length;
-	}
-	buf_add(out, text + start, n - start);
-}
-
-void text_add_harmless(struct buf *out, const char *text, size_t n, bool lines)
-{
-	struct buf clean = { 0 };
-	if (utf8_is_good(text, n)) {
-		add_good(out, text, n, lines);
-		return;
-	}
-	buf_add_utf8(&clean, NULL, text, n);
-	add_good(out, clean.data ? clean.data : "", clean.length, lines);
-	buf_done(&clean);
-}
+#include "daemon/base/harmless.h"
 
 static size_t width_of(uint32_t c)
 {
@@ -68,7 +20,7 @@ size_t text_width(const char *text, size_t n)
 	size_t width = 0;
 	for (size_t i = 0; i < n;) {
 		uint32_t c;
-		i += decode(text + i, &c);
+		i += harmless_decode(text + i, &c);
 		width += width_of(c);
 	}
 	return width;
@@ -79,7 +31,7 @@ size_t text_fit(const char *text, size_t n, size_t columns)
 	size_t i = 0, width = 0;
 	while (i < n) {
 		uint32_t c;
-		size_t length = decode(text + i, &c);
+		size_t length = harmless_decode(text + i, &c);
 		width += width_of(c);
 		if (width > columns)
 			break;

@@ -1,20 +1,16 @@
 /*
- * text: what others wrote, made fit for a terminal, and how wide it is there. What a server, an agent
- * or a session's other side says may hold sequences that move a cursor, set a title or answer back.
+ * text: how wide what others wrote is on a terminal, once daemon/base/harmless has made it fit for one; and
+ * sizes and times as people read them.
  */
 #ifndef AGENTCTL_TEXT_H
 #define AGENTCTL_TEXT_H
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #include "daemon/base/buf.h"
 
-/* Control characters, and those that change the direction of text, as \x1b or \u202e. With `lines`,
- * newlines and tabs pass. What is no UTF-8 becomes U+FFFD. */
-void text_add_harmless(struct buf *out, const char *text, size_t n, bool lines);
-/* How many columns it takes: good UTF-8 without control characters, as text_add_harmless gives it. */
+/* How many columns it takes: good UTF-8 without control characters, as harmless_add gives it. */
 size_t text_width(const char *text, size_t n);
 /* How many of its bytes fit into so many columns. */
 size_t text_fit(const char *text, size_t n, size_t columns);

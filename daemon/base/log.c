@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "daemon/base/buf.h"
+#include "daemon/base/harmless.h"
 #include "daemon/base/id.h"
 #include "daemon/base/journal.h"
 
@@ -76,24 +77,6 @@ bool log_enabled(enum log_level level)
 	return level <= log_state.level;
 }
 
-/* Text for a line: what could end or colour it is shown as \n, \t, \xNN. */
-static void add_escaped(struct buf *out, const char *text, size_t n)
-{
-	size_t start = 0;
-	for (size_t i = 0; i < n; i++) {
-		unsigned char c = (unsigned char)text[i];
-		if (c >= 0x20 && c != 0x7f)
-			continue;
-		buf_add_utf8(out, NULL, text + start, i - start);
-		if (c == '\n' || c == '\t')
-			buf_add(out, c == '\n' ? "\\n" : "\\t", 2);
-		else
-			buf_addf(out, "\\x%02x", c);
-		start = i + 1;
-	}
-	buf_add_utf8(out, NULL, text + start, n - start);
-}
-
 static void add_json(struct buf *out, const char *text, size_t n)
 {
 	if (utf8_is_good(text, n)) {
@@ -136,21 +119,22 @@ static void add_line_json(struct buf *out, enum log_level level, const struct lo
 	buf_add(out, "}\n", 2);
 }
 
-/* In quotes if it is more than a word, so that it is seen where it ends, and that it is one field. */
+/* In quotes if it is more than a word, so that it is seen where it ends, and that it is one field: a backslash at its end
+ * must not seem to quote the mark behind it. */
 static void add_value(struct buf *out, const char *text)
 {
 	if (*text && !strpbrk(text, " \"=")) {
-		add_escaped(out, text, strlen(text));
+		harmless_add(out, text, strlen(text), false);
 		return;
 	}
 	buf_add(out, "\"", 1);
 	for (;;) {
-		size_t n = strcspn(text, "\"");
-		add_escaped(out, text, n);
+		size_t n = strcspn(text, "\"\\");
+		harmless_add(out, text, n, false);
 		text += n;
 		if (!*text)
 			break;
-		buf_add(out, "\\\"", 2);
+		buf_add(out, (char[]){ '\\', *text }, 2);
 		text++;
 	}
 	buf_add(out, "\"", 1);
@@ -160,7 +144,7 @@ static void add_value(struct buf *out, const char *text)
 static void add_words(
     struct buf *out, const struct log_field *fields, size_t count, const char *message, size_t n)
 {
-	add_escaped(out, message, n);
+	harmless_add(out, message, n, false);
 	for (size_t i = 0; i < count; i++) {
 		if (!fields[i].text)
 			continue;

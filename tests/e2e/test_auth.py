@@ -462,6 +462,17 @@ def test_the_access_log(daemon):
     assert "admin" in line_of(daemon, "/agents/a/restart?n=5")["refused"]
 
 
+def test_a_name_cannot_forge_the_log(agentd):
+    """In text, for a terminal: a user's name ends where it ends, and neither colours anything nor turns it about."""
+    daemon = agentd(COMPOSITE.replace("OF", "sso") + "log: { format: text }\n", listening=False)
+    host, port = daemon.wait_log(r"listening on").get("message").split("http://")[1].split(" ")[0].split(":")
+    daemon.address = host, int(port)
+    for name, shown in (("a b\\", r'"a b\\"'), ('a" key=root', r'"a\" key=root"'), ("a\\", "a\\"), ("e\x9b31m", r"e\u009b31m"),
+                        ("\u202eevil", r"\u202eevil"), ("é x", '"é x"')):
+        assert bearer(daemon, token(sub=name)).get("/agents").status == 200
+        daemon.wait_log("GET /agents .*" + re.escape(f" user={shown} request_id="))
+
+
 def test_secrets_are_nowhere_to_be_read(agentd, tmp_path):
     """No key, token or secret in the log, in what the API shows, or in what `ps e` shows of the processes."""
     daemon = agentd(COMPOSITE.replace("OF", "keys, sso").replace(f'"{SECRET}"', '"${SECRET}"') + "log: { level: debug }\n",
