@@ -158,6 +158,7 @@ void access_ask(struct api *api, struct http_request *request, struct access_rul
 		wait_for_keys(api, request, rule, proceed);
 		return;
 	case AUTH_UNAVAILABLE:
+		http_note_refusal(request, why);
 		http_add_header(request, "Retry-After", "5");
 		problem_reply(request, PROBLEM_AUTH_UNAVAILABLE, "%s", why);
 		return;

@@ -113,6 +113,8 @@ def test_an_issuer_that_is_down(agentd, issuer):
     daemon.wait_log("cannot get .*it answers with status 500; trying again in 1 s")
     reply = daemon.get("/agents", headers=ONE)
     assert (reply.status, reply.json["code"]) == (503, "auth_unavailable") and reply.headers["Retry-After"]
+    line = wait_for("its line", lambda: next((line for line in daemon.log if line.get("status") == 503), None))
+    assert line["refused"] == reply.json["detail"]
     assert daemon.get("/agents").status == 401
     issuer.status = 200
     wait_for("the keys", lambda: status(daemon, ONE) == 200, 30)

@@ -1,8 +1,10 @@
 """GET /metrics, read with the parser of Prometheus' own client library."""
+import re
+
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from conftest import wait_for
+from conftest import ROOT, wait_for
 from line import Line
 
 
@@ -183,4 +185,23 @@ def test_interfaces_and_hooks(agentd):
     for name in ("bot", "tel", "gate"):
         assert value(daemon, "agentd_host_resident_memory_bytes", name) > 100000
         assert ("agentd_host_cpu_seconds_total", name) in metrics(daemon)
+    line.close()
+
+
+def test_the_docs_name_each(agentd):
+    """The table in docs/http-api.md is what there is, neither more nor less, with its labels."""
+    line = Line()
+    daemon = agentd(f"""
+        agents: {{ bot: {{ plugin: PLUGIN(actor) }} }}
+        interfaces: {{ tel: {line.config("open: true", "hooks: [ gate ]")} }}
+        hooks: {{ gate: {{ plugin: PLUGIN(gate) }} }}
+        cron: {{ c: {{ schedule: "0 0 29 2 *", input: x }} }}
+    """).wait_ready()
+    daemon.run("say x")
+    there = {family.name + "_total" * (family.type == "counter"):
+             {label for sample in family.samples for label in sample.labels} - {"le"}
+             for family in text_string_to_metric_families(daemon.get("/metrics").body.decode())}
+    table = (ROOT / "docs" / "http-api.md").read_text().split("## Metrics")[1]
+    rows = [[re.findall("`(.*?)`", cell) for cell in row.split("|")[1:3]] for row in re.findall("(?m)^[|] `.*", table)]
+    assert {name: set(labels) for names, labels in rows for name in names} == there
     line.close()
