@@ -120,8 +120,9 @@ int key_new(struct client *client, const struct arguments *arguments)
 		    "This is the key, shown only now. agent.conf gets its hash, in the list of keys of an\n"
 		    "auth of type api_key:\n\n"
 		    "  %s\n\n"
-		    "Whoever has the key sends it as the header X-API-Key; agentctl takes it from\n"
-		    "AGENTD_API_KEY, or from a file: agentctl --url http://HOST:PORT --key-file FILE status\n",
+		    "Whoever has the key sends it as the header X-API-Key, or as Authorization: Bearer.\n"
+		    "agentctl takes it from AGENTD_API_KEY, or from a file:\n"
+		    "agentctl --url http://HOST:PORT --key-file FILE status\n",
 		    key, line.data);
 	json_decref(agents);
 	buf_done(&line);

@@ -283,12 +283,13 @@ def heads(tmp_path, arguments, **env):
 
 
 def test_the_api_key(tmp_path):
-    """A key goes along as X-API-Key, a JWT as a bearer token; from the environment or a file, never argv."""
+    """A key and a JWT go along as a bearer token, which is taken whatever `header` says; from the environment or a file,
+    never argv."""
     (tmp_path / "key").write_text("agentd_file\n")
-    assert "X-API-Key: agentd_env\r\n" in heads(tmp_path, ["status"], AGENTD_API_KEY="agentd_env")
+    assert "Authorization: Bearer agentd_env\r\n" in heads(tmp_path, ["status"], AGENTD_API_KEY="agentd_env")
     assert "Authorization: Bearer a.b.c\r\n" in heads(tmp_path, ["status"], AGENTD_API_KEY="a.b.c")
     head = heads(tmp_path, ["status", "--key-file", str(tmp_path / "key")], AGENTD_API_KEY="agentd_env")
-    assert "X-API-Key: agentd_file\r\n" in head
+    assert "Authorization: Bearer agentd_file\r\n" in head
     done = subprocess.run([CTL, "status"], env=environment(tmp_path, AGENTD_API_KEY="a\r\nHost: b"),
                           capture_output=True, text=True)
     assert done.returncode == 65 and "control character" in done.stderr
