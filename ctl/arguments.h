@@ -19,6 +19,9 @@ enum word {
 	WORD_LINK,     /* such a user, or somebody on a platform */
 	WORD_SESSION,
 	WORD_RUN,
+	WORD_LIVE_RUN, /* one that is not over */
+	WORD_CRON,     /* a schedule */
+	WORD_EVENT,    /* what a trigger waits for */
 	WORD_STATUS,
 	WORD_COMMAND,
 	WORD_SHELL,

@@ -20,7 +20,20 @@ static const char bash_script[] =
     "# bash completion for agentctl; made by: agentctl completion bash\n"
     "_agentctl()\n"
     "{\n"
-    "\tlocal line word=${COMP_WORDS[COMP_CWORD]}\n"
+    "\tlocal line part whole= before=\n"
+    "\tlocal -a words=()\n"
+    "\t# bash cuts words at : and =, and has only the last piece replaced\n"
+    "\tfor part in \"${COMP_WORDS[@]:1:COMP_CWORD}\"; do\n"
+    "\t\tif [[ ${#words[@]} -gt 0 && ($whole == *[:=] || $part == [:=]*) ]]; then\n"
+    "\t\t\tbefore=$whole\n"
+    "\t\t\twhole+=$part\n"
+    "\t\t\t[[ $part == [:=]* ]] && before=$whole\n"
+    "\t\t\twords[${#words[@]}-1]=$whole\n"
+    "\t\telse\n"
+    "\t\t\tbefore= whole=$part\n"
+    "\t\t\twords+=(\"$part\")\n"
+    "\t\tfi\n"
+    "\tdone\n"
     "\tCOMPREPLY=()\n"
     "\twhile IFS= read -r line; do\n"
     "\t\tif [[ $line == :file ]]; then\n"
@@ -28,8 +41,8 @@ static const char bash_script[] =
     "\t\t\treturn\n"
     "\t\tfi\n"
     "\t\tline=${line%%$'\\t'*}\n"
-    "\t\t[[ $line == \"$word\"* ]] && COMPREPLY+=(\"$line\")\n"
-    "\tdone < <(\"${COMP_WORDS[0]}\" complete -- \"${COMP_WORDS[@]:1:COMP_CWORD}\" 2>/dev/null)\n"
+    "\t\t[[ $line == \"$whole\"* ]] && COMPREPLY+=(\"${line#\"$before\"}\")\n"
+    "\tdone < <(\"${COMP_WORDS[0]}\" complete -- \"${words[@]}\" 2>/dev/null)\n"
     "}\n"
     "complete -F _agentctl agentctl\n";
 
@@ -109,6 +122,10 @@ static const struct source {
 	{ WORD_INSTANCE, "/hooks", "hooks", NULL, "name", NULL },
 	{ WORD_SESSION, "/sessions?limit=" NAMES_MAX, "sessions", NULL, "session_id", NULL },
 	{ WORD_RUN, "/runs?limit=" NAMES_MAX, "runs", NULL, "run_id", NULL },
+	{ WORD_LIVE_RUN, "/runs?status=running&limit=" NAMES_MAX, "runs", NULL, "run_id", NULL },
+	{ WORD_LIVE_RUN, "/runs?status=queued&limit=" NAMES_MAX, "runs", NULL, "run_id", NULL },
+	{ WORD_CRON, "/triggers", "cron", NULL, "name", NULL },
+	{ WORD_EVENT, "/triggers", "events", NULL, "event", NULL },
 	{ WORD_REPLY, "/outbox?limit=" NAMES_MAX, "replies", NULL, "id", NULL },
 	{ WORD_USER, "/identities", "identities", NULL, "user_id", NULL },
 	{ WORD_LINK, "/identities", "identities", NULL, "user_id", NULL },
@@ -200,6 +217,9 @@ static void offer_word(const struct arguments *arguments, enum word word)
 	case WORD_INSTANCE:
 	case WORD_SESSION:
 	case WORD_RUN:
+	case WORD_LIVE_RUN:
+	case WORD_CRON:
+	case WORD_EVENT:
 	case WORD_REPLY:
 	case WORD_USER:
 	case WORD_LINK:
@@ -242,23 +262,46 @@ struct line {
 	size_t taken;
 };
 
+static void give(struct line *line, const struct option_row *row, const char *value)
+{
+	struct arguments *arguments = &line->arguments;
+	if (arguments->given_count == ARGUMENTS_MAX)
+		return;
+	arguments->given[arguments->given_count].row = row;
+	arguments->given[arguments->given_count++].value = value;
+}
+
+/* "--url=URL" */
+static void read_whole_option(struct line *line, const char *word)
+{
+	size_t n = strcspn(word, "=");
+	for (const struct option_row *row = arguments_common; word[n] && row->name; row++)
+		if (row->value && strlen(row->name) + 2 == n &&
+		    strncmp(word + 2, row->name, n - 2) == 0)
+			give(line, row, word + n + 1);
+}
+
+/* Returns how many words it is. */
+static size_t read_option(struct line *line, char **argv, size_t count)
+{
+	const struct option_row *row = waiting(arguments_common, argv[0]);
+	if (row && count > 1)
+		give(line, row, argv[1]);
+	else if (!row && line->command)
+		row = waiting(line->command->options, argv[0]);
+	read_whole_option(line, argv[0]);
+	return row ? 2 : 1;
+}
+
 static void read_line(struct line *line, char **argv, size_t count)
 {
-	for (size_t i = 0; i < count && line->count < 8; i++) {
-		const struct option_row *row = NULL;
+	size_t i = 0;
+	while (i < count && line->count < 8) {
 		if (argv[i][0] == '-') {
-			row = waiting(arguments_common, argv[i]);
-			if (row && i + 1 < count) {
-				line->arguments.given[0].row = row;
-				line->arguments.given[0].value = argv[i + 1];
-				line->arguments.given_count = 1;
-			} else if (line->command) {
-				row = waiting(line->command->options, argv[i]);
-			}
-			i += row != NULL;
+			i += read_option(line, argv + i, count - i);
 			continue;
 		}
-		line->words[line->count++] = argv[i];
+		line->words[line->count++] = argv[i++];
 		line->command = command_find(line->words, line->count, &line->taken);
 	}
 }

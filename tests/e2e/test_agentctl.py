@@ -876,6 +876,7 @@ def test_completion_in_bash(ctl, tmp_path):
     ctl("run", "say x", "--session", "plain")
     ctl("run", "say x", "--session", "$(touch ran)")
     run_id = json.loads(ctl("runs", "-n", "1", "--json").stdout)["runs"][0]["run_id"]
+    going = ctl("run", "--background", "hang").stdout.strip()
 
     def offered(*words):
         return complete_in_bash(tmp_path, ctl.actor, *words)
@@ -883,13 +884,44 @@ def test_completion_in_bash(ctl, tmp_path):
     assert offered("runs", "") == ["show", "events"]
     assert offered("restart", "a") == ["actor"]
     assert offered("sessions", "show", "") == ["plain"]
-    assert run_id in offered("cancel", "")
+    assert run_id in offered("runs", "show", "") and offered("cancel", "") == [going]
     assert offered("run", "--str") == ["--stream"]
     assert offered("--json", "runs", "--status", "f") == ["failed"]
     assert offered("help", "ke") == ["key"]
     assert offered("complete", "x") == [] and offered("nothing", "") == []
     assert complete_in_bash(tmp_path, None, "restart", "") == []
     assert not (tmp_path / "ran").exists()
+
+
+def test_completion_knows_schedules_and_events(agentd, tmp_path):
+    """The names that cron run, pause and resume take, and the events that a trigger waits for."""
+    daemon = agentd("""
+        agents: { a: { plugin: PLUGIN(actor) } }
+        cron: { nightly: { schedule: "@daily", input: x } }
+        events: { w: { event: signup, input: x } }
+    """).wait_ready()
+    for words, names in ((["cron", "run", ""], ["nightly"]), (["cron", "pause", "n"], ["nightly"]), (["cron", "resume", ""], ["nightly"]),
+                         (["emit", ""], ["signup"]), (["emit", "signup", ""], []), (["cron", "next", ""], [])):
+        assert complete_in_bash(tmp_path, daemon, *words) == names
+
+
+def test_completion_asks_the_agentd_that_is_meant(ctl, tmp_path):
+    """As it is typed: bash cuts a word at its colons, and all options that say which agentd it is count."""
+    (tmp_path / "key").write_text("unknown")
+    ctl("link", "ann", "tel:12345")
+    (tmp_path / "rc").write_text("PS1='> '\nsource <(agentctl completion bash)\nprintf 'set''up\\n'\n")
+    host, port = ctl.actor.address
+    shell = Terminal(["bash", "--rcfile", "rc", "-i"], environment(tmp_path, PATH=f"{BUILD}:{os.environ['PATH']}"), tmp_path)
+    try:
+        shell.wait_text(r"setup\n[^>]*> $")
+        for typed, shown in ((f"agentctl --url http://{host}:{port} --key-file key restart act\t", "restart actor $"),
+                             (f"\x15agentctl --key-file=key --url=http://{host}:{port} restart act\t", "restart actor $"),
+                             (f"\x15agentctl -u http://{host}:{port} unlink tel:12\t", "unlink tel:12345 $")):
+            shell.raw = b""
+            shell.send(typed)
+            shell.wait_text(shown)
+    finally:
+        shell.close()
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh"])
