@@ -12,7 +12,7 @@
 #define ROWS_MAX 24
 
 const struct option_row arguments_common[] = {
-	{ "socket", 's', "PATH", WORD_FILE, "agentd's socket" },
+	{ "socket", 's', "PATH", WORD_FILE, "where agentd's socket is" },
 	{ "url", 'u', "URL", WORD_OTHER, "its address instead: http://host:port" },
 	{ "key-file", 0, "FILE", WORD_FILE, "the API key is in FILE" },
 	{ "json", 0, NULL, WORD_OTHER, "print JSON, one document" },

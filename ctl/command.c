@@ -38,7 +38,8 @@ static const struct option_row chat_options[] = {
 static const struct option_row runs_options[] = {
 	{ "agent", 0, "NAME", WORD_AGENT, "only runs of this agent" },
 	{ "session", 0, "ID", WORD_SESSION, "only runs of this session" },
-	{ "status", 0, "STATUS", WORD_STATUS, "queued, running, succeeded, failed or cancelled" },
+	{ "status", 0, "STATUS", WORD_STATUS,
+	    "one of queued, running, succeeded, failed, cancelled" },
 	LIMIT_ROW,
 	{ 0 },
 };
