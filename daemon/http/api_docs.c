@@ -8,10 +8,11 @@
 #include "daemon/http/problem.h"
 #include "daemon/proc/build.h"
 
-/* The page is all in one file, and asks nobody but this server. */
+/* The page is all in one file, and asks nobody but this server. In another page's frame its buttons could be
+ * clicked by somebody who does not see them. */
 #define DOCS_POLICY                                                           \
 	"default-src 'none'; connect-src 'self'; style-src 'unsafe-inline'; " \
-	"script-src 'unsafe-inline'; img-src data:"
+	"script-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'"
 
 void api_openapi(struct api *api, struct http_request *request, const struct route_params *params)
 {

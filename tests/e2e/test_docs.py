@@ -140,6 +140,16 @@ def test_talks_to_its_daemon_only(page):
     assert page.complaints() == []
 
 
+def test_in_no_frame_of_another_page(page, tmp_path):
+    """A page cannot put it into a frame, and have people click there what they do not see."""
+    (tmp_path / "other.html").write_text(f'<iframe src="{page.origin}/docs"></iframe>')
+    page.driver.get(f"file://{tmp_path}/other.html")
+    wait_for("the complaint", lambda: any("frame-ancestors" in text for text in page.complaints()))
+    page.driver.switch_to.frame(0)
+    assert not page.all("details.route")
+    page.driver.switch_to.default_content()
+
+
 def test_filter(page):
     """Leaves the routes that have every word; "/" goes there."""
     page.all("body")[0].send_keys("/")

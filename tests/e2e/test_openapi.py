@@ -179,7 +179,7 @@ def test_headers(daemon):
     assert page.body == (ROOT / "daemon/http/docs.html").read_bytes()
     policy = page.headers["Content-Security-Policy"]
     assert policy == ("default-src 'none'; connect-src 'self'; style-src 'unsafe-inline'; "
-                      "script-src 'unsafe-inline'; img-src data:")
+                      "script-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'")
 
 
 def test_title_and_version(agentd):
