@@ -53,7 +53,7 @@ static void on_reloaded(void *arg, const struct api_reloaded *result)
 	}
 	buf_add_str(&body, "{\"status\":\"reloaded\",\"warnings\":[");
 	add_messages(&body, result->notes);
-	buf_add_str(&body, "]}\n");
+	buf_add_str(&body, "]}");
 	api_reply_json(request, &body);
 }
 

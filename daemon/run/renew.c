@@ -119,7 +119,9 @@ bool agent_replace(struct run *run)
 		return true;
 	if (agent_count_role(agent, WORKER_RETIRED) >= RETIRED_MAX)
 		return false;
-	log_warn("%s: a run in pid %d (generation %u) does not heed its end: it is replaced",
+	struct log_field fields[] = { { "run_id", run->id, false } };
+	log_with(LOG_LEVEL_WARN, fields,
+	    "%s: a run in pid %d (generation %u) does not heed its end: it is replaced",
 	    agent->setup.config.settings->instance.label, child_pid(worker->child),
 	    child_generation(worker->child));
 	worker->reason = "a run in it did not end";

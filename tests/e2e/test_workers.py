@@ -105,8 +105,10 @@ def test_a_process_with_a_run_that_ignores_its_end_is_replaced(serve):
     old = daemon.pid_of("a")
     neighbour = daemon.start_run("timer 1000")
     wait_running(daemon, "a", 1)
-    assert daemon.run("ignore", timeout=0.1).status == 504
-    daemon.wait_log(rf"agent a: a run in pid {old} \(generation 1\) does not heed its end: it is replaced")
+    reply = daemon.run("ignore", timeout=0.1)
+    assert reply.status == 504
+    line = daemon.wait_log(rf"agent a: a run in pid {old} \(generation 1\) does not heed its end: it is replaced")
+    assert line["run_id"] == reply.json["run_id"]
     agent = generation(daemon, 2)
     assert agent["pids"][0] == old and len(agent["pids"]) == 2
     assert daemon.run("say new").json["content"] == "new"
