@@ -69,13 +69,16 @@ int where_find(const struct client_where *where, struct where_found *ret_found)
 static int read_key(const char *path, char key[KEY_MAX])
 {
 	FILE *file = fopen(path, "re");
-	if (!file)
+	size_t n = file ? fread(key, 1, KEY_MAX - 1, file) : 0;
+	bool failed = !file || ferror(file);
+	int error = errno;
+	if (file)
+		fclose(file);
+	if (failed)
 		return say_error(
-		    EX_NOINPUT, "cannot read the key in %s: %s", path, strerror(errno));
-	size_t n = fread(key, 1, KEY_MAX - 1, file);
+		    EX_NOINPUT, "cannot read the key in %s: %s", path, strerror(error));
 	key[n] = '\0';
 	key[strcspn(key, "\r\n")] = '\0';
-	fclose(file);
 	return 0;
 }
 

@@ -293,6 +293,8 @@ def test_the_api_key(tmp_path):
     done = subprocess.run([CTL, "status"], env=environment(tmp_path, AGENTD_API_KEY="a\r\nHost: b"),
                           capture_output=True, text=True)
     assert done.returncode == 65 and "control character" in done.stderr
+    done = subprocess.run([CTL, "status", "--key-file", str(tmp_path)], env=environment(tmp_path), capture_output=True, text=True)
+    assert done.returncode == 66 and "Is a directory" in done.stderr
 
 
 def test_terminal_escapes_are_harmless(ctl):
