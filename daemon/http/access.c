@@ -176,9 +176,14 @@ bool access_may_see(struct http_request *request, const char *user_id, const cha
 {
 	if (principal_may_see(http_principal(request), user_id))
 		return true;
+	access_refuse_other(request, what);
+	return false;
+}
+
+void access_refuse_other(struct http_request *request, const char *what)
+{
 	http_note_refusal(request, "another user's");
 	problem_reply(request, PROBLEM_FORBIDDEN, "the %s belongs to another user", what);
-	return false;
 }
 
 const char *access_only_user(const struct http_request *request)

@@ -27,6 +27,8 @@ void access_add_allowed_headers(struct http_request *request, const struct setti
 /* Whether the one who asks may see what belongs to a user; if not, that is answered with 403. `what`:
  * "run" or "session". */
 bool access_may_see(struct http_request *request, const char *user_id, const char *what);
+/* The same answer, when that has been found out elsewhere. */
+void access_refuse_other(struct http_request *request, const char *what);
 /* The user to whom lists are limited; NULL: to nobody. */
 const char *access_only_user(const struct http_request *request);
 

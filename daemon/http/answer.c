@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/http/access.h"
 #include "daemon/http/problem.h"
 #include "daemon/http/reply.h"
 #include "daemon/http/sse.h"
@@ -196,7 +197,7 @@ static void on_written(void *arg, int error, const struct store_taken *taken)
 	if (error == 0)
 		start_written(beginning);
 	else if (request && error == -EPERM)
-		problem_reply(request, PROBLEM_FORBIDDEN, "the session belongs to another user");
+		access_refuse_other(request, "session");
 	else if (request)
 		reply_store_error(request, error);
 	beginning_free(beginning);
@@ -272,11 +273,14 @@ void answer_refuse(struct http_request *request, enum run_code code, const struc
 		[RUN_OVERLOADED] = "the agent's queue is full, or too much input waits",
 		[RUN_DRAINING] = "agentd is stopping",
 		[RUN_SESSION_BUSY] = "another run of this session is going on",
-		[RUN_FORBIDDEN] = "the session belongs to another user",
 		[RUN_NO_MEMORY] = "out of memory",
 	};
 	char detail[400];
 	struct agent_view view;
+	if (code == RUN_FORBIDDEN) {
+		access_refuse_other(request, "session");
+		return;
+	}
 	agent_look(agent, &view);
 	snprintf(detail, sizeof(detail), "%s", why[code]);
 	if (code == RUN_AGENT_UNAVAILABLE && view.last_exit->at_wall_ms)

@@ -30,7 +30,7 @@ static void pending_reply(
 		return;
 	}
 	if (result->error == -EPERM) {
-		problem_reply(request, PROBLEM_FORBIDDEN, "the session belongs to another user");
+		access_refuse_other(request, "session");
 		return;
 	}
 	if (result->error) {

@@ -118,8 +118,7 @@ static void on_deleted(void *arg, int error)
 	if (wait->request && error == -ENOENT)
 		problem_reply(wait->request, PROBLEM_NOT_FOUND, "there is no such session");
 	else if (wait->request && error == -EPERM)
-		problem_reply(
-		    wait->request, PROBLEM_FORBIDDEN, "the session belongs to another user");
+		access_refuse_other(wait->request, "session");
 	else if (wait->request && error < 0)
 		reply_store_error(wait->request, error);
 	else if (wait->request)
@@ -140,7 +139,7 @@ static void on_busy_session(void *arg, int error, const struct store_session *se
 		problem_reply(request, PROBLEM_SESSION_BUSY,
 		    "a run of this session is going on; cancel it first");
 	else if (request)
-		problem_reply(request, PROBLEM_FORBIDDEN, "the session belongs to another user");
+		access_refuse_other(request, "session");
 	free(wait);
 }
 

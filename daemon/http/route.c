@@ -87,6 +87,7 @@ static bool is_acceptable(struct http_request *request)
 	}
 	if (host && settings->loopback_only && !http_is_local(request) &&
 	    !origin_host_is_ours(settings, host)) {
+		http_note_refusal(request, "Host is not this server");
 		problem_reply(request, PROBLEM_FORBIDDEN,
 		    "Host \"%.100s\" is not this server; if it is, name it in http.hosts", host);
 		return false;
@@ -98,6 +99,7 @@ static bool is_acceptable(struct http_request *request)
 		http_add_header(request, "Access-Control-Expose-Headers",
 		    "Retry-After, WWW-Authenticate, X-Request-Id");
 	} else if (origin && !(host && origin_is_same(origin, host))) {
+		http_note_refusal(request, "a page of another origin");
 		problem_reply(request, PROBLEM_FORBIDDEN,
 		    "a page of %.100s may not use this server; if it should, name it in "
 		    "http.cors_origins",

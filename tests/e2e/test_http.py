@@ -539,6 +539,8 @@ def test_host(agentd, host, expected):
     """DNS rebinding: on this machine only, Host must be a name of this server."""
     daemon = with_http(agentd, "hosts: [ agents.example ]")
     assert daemon.request("GET", "/health", headers={"Host": host}).status == expected
+    if expected == 403:
+        assert daemon.wait_log("GET /health")["refused"] == "Host is not this server"
 
 
 @pytest.mark.parametrize("origin, expected", [
@@ -551,6 +553,7 @@ def test_origin(echo, origin, expected):
     assert reply.status == expected
     if expected == 403:
         assert_problem(reply, 403, "forbidden")
+        assert echo.wait_log("POST /run")["refused"] == "a page of another origin"
 
 
 def test_host_does_not_matter_over_a_unix_socket(unix):

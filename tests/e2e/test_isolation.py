@@ -91,7 +91,9 @@ def test_every_route_has_a_row(agentd):
 
 
 def attack(bob, run_id, store=True, writes=True):
-    """Bob asks every route for what is Alice's. `store`: whether there is one; `writes`: whether it can be written."""
+    """Bob asks every route for what is Alice's. `store`: whether there is one; `writes`: whether it can be written. The log
+    says of each refusal why."""
+    refused = set()
     for (method, pattern), (requests, statuses) in TABLE.items():
         path = pattern.replace("{name}", "a").replace("{user}", user_of("alice")).replace("{id}", run_id if "/runs/" in pattern else SESSION)
         for query in QUERIES.get(pattern, [""]):
@@ -106,8 +108,11 @@ def attack(bob, run_id, store=True, writes=True):
                 assert reply.status in allowed, what
                 assert SECRET.encode() not in reply.body, what
                 assert run_id.encode() not in reply.body, what
+                if reply.status == 403:
+                    refused.add(reply.headers["X-Request-Id"])
                 if reply.status == 403 and "restart" not in path:
                     assert reply.json["code"] == "forbidden", what
+    wait_for("why each was refused", lambda: refused <= {line["request_id"] for line in bob.log if line.get("refused")})
     assert not any(run["user_id"] != user_of("bob") for run in runs(bob))
 
 
