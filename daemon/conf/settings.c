@@ -224,16 +224,32 @@ static bool is_origin(const char *text)
 	return n && text[n] && !strpbrk(text + n, "/*?#@ \t");
 }
 
+/* With the port that browsers leave out of it: NULL, or where that begins. */
+static const char *find_usual_port(const char *origin)
+{
+	const char *usual = strncmp(origin, "https", 5) == 0 ? ":443" : ":80";
+	size_t n = strlen(origin), m = strlen(usual);
+	return n > m && strcmp(origin + n - m, usual) == 0 ? origin + n - m : NULL;
+}
+
 static void check_origins(const struct settings *settings, struct conf_errors *errors)
 {
 	const struct schema_list *origins = &settings->http.cors_origins;
-	for (size_t i = 0; i < origins->count; i++)
-		if (!is_origin(origins->items[i]))
-			conf_error(errors,
-			    settings_place(conf_get(settings->tree, "http"), "cors_origins", i),
+	for (size_t i = 0; i < origins->count; i++) {
+		const char *origin = origins->items[i], *port = find_usual_port(origin);
+		const struct conf_node *at =
+		    settings_place(conf_get(settings->tree, "http"), "cors_origins", i);
+		if (!is_origin(origin))
+			conf_error(errors, at,
 			    "\"%s\" is not an origin: https://host or https://host:port, without a "
 			    "path; each is named, there is no wildcard",
-			    origins->items[i]);
+			    origin);
+		else if (port)
+			conf_error(errors, at,
+			    "no browser says \"%s\": it leaves the usual port out, and says "
+			    "\"%.*s\"",
+			    origin, (int)(port - origin), origin);
+	}
 }
 
 /* As a Host says it. What is no name would fit no request, and nobody would know why. */

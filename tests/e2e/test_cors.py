@@ -94,3 +94,14 @@ def test_origins_that_are_none(tmp_path, origin):
     done = run_agentd("-t", "-c", path, cwd=tmp_path)
     assert done.returncode == 78
     assert f'agent.conf:2: http.cors_origins[0]: "{origin}" is not an origin' in done.stderr
+
+
+@pytest.mark.parametrize("origin, says", [("https://a.example:443", "https://a.example"), ("http://a.example:80", "http://a.example"),
+    ("http://[::1]:80", "http://[::1]"), ("https://a.example:80", None), ("http://a.example:443", None), ("http://a.example:8080", None)])
+def test_an_origin_that_no_browser_says(tmp_path, origin, says):
+    """Browsers leave the usual port out (RFC 6454, section 6.1): with it an origin would never fit, and nobody would know why."""
+    path = tmp_path / "agent.conf"
+    path.write_text(f'http:\n  cors_origins: [ "{origin}" ]\nagents: {{ echo: {{ plugin: echo }} }}\n')
+    done = run_agentd("-t", "-c", path, cwd=tmp_path)
+    assert done.returncode == (78 if says else 0)
+    assert not says or f'agent.conf:2: http.cors_origins[0]: no browser says "{origin}"' in done.stderr and f'"{says}"' in done.stderr
