@@ -167,11 +167,14 @@ static int begin_session(struct chat *chat, const char *agent, const char *sessi
 	const char *own = json_string_value(json_object_get(reply.json, "agent"));
 	chat->session = strdup(session);
 	chat->has_turn = true;
-	chat->agent = agent ? strdup(agent) : own ? strdup(own) : NULL;
-	if (prompt_is_terminal(chat->prompt))
+	chat->agent = own ? strdup(own) : agent ? strdup(agent) : NULL;
+	if (agent && own && strcmp(agent, own) != 0)
+		code =
+		    say_error(EXIT_REFUSED, "the session is one with %s, not with %s", own, agent);
+	else if (prompt_is_terminal(chat->prompt))
 		sessions_print_messages(json_object_get(reply.json, "messages"), MESSAGES_SHOWN);
 	reply_done(&reply);
-	return 0;
+	return code;
 }
 
 /* Who could be meant, where nobody is named and there is no default. */

@@ -664,6 +664,11 @@ def test_chat_needs_to_know_with_whom(agentd, tmp_path):
     daemon = agentd("agents: { one: { plugin: echo }, two: { plugin: echo } }").wait_ready()
     done = subprocess.run([CTL, "chat"], input="hi", capture_output=True, text=True, env=environment(tmp_path, daemon))
     assert done.returncode == USAGE and "name an agent: one, two" in done.stderr
+    assert daemon.run("x", agent="two", session_id="s").status == 200
+    for agent, code in (("one", REFUSED), ("two", OK)):
+        done = subprocess.run([CTL, "chat", agent, "--session", "s"], input="hi", capture_output=True, text=True,
+                              env=environment(tmp_path, daemon))
+        assert (done.returncode, "one with two" in done.stderr) == (code, code == REFUSED), done.stderr
 
 
 # Without a server.
