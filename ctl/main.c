@@ -4,6 +4,7 @@
  * Options that all commands share, the command, its own options: all along tables. What a command
  * does is in the file of its name.
  */
+#include <errno.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -60,11 +61,10 @@ static int print_version(void)
 	return 0;
 }
 
-int main(int argc, char **argv)
+static int run(int argc, char **argv)
 {
 	struct arguments arguments = { 0 };
 	size_t taken = 0;
-	say_open(wants_json(argc, argv));
 	int code = arguments_read(&arguments, NULL, NULL, argc, argv);
 	if (code)
 		return code;
@@ -94,4 +94,21 @@ int main(int argc, char **argv)
 		return help_print(command);
 	code = check_words(command, &arguments);
 	return code ? code : run_command(command, &arguments);
+}
+
+/* A key, or a list that goes to a file, must not be lost without a word. */
+static int check_output(int code)
+{
+	bool failed = ferror(stdout);
+	errno = EIO; /* why an earlier write failed is not known any more */
+	if (fflush(stdout) == 0 && !failed)
+		return code;
+	say_note("cannot write to standard output: %s", strerror(errno));
+	return code ? code : EX_IOERR;
+}
+
+int main(int argc, char **argv)
+{
+	say_open(wants_json(argc, argv));
+	return check_output(run(argc, argv));
 }

@@ -217,6 +217,15 @@ def test_a_wrong_command_line(local, arguments, said):
     assert said in lines[0] and len(lines) == 2 and lines[1].startswith("Try: agentctl help")
 
 
+@pytest.mark.parametrize("arguments", ["key new", "status --json", "run request", "completion bash", "help", "-v"])
+def test_what_cannot_be_written(ctl, tmp_path, arguments):
+    """On a full disk it is said, and no success: a key would be lost, a list cut."""
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([CTL, *arguments.split()], stdin=subprocess.DEVNULL, stdout=full, stderr=subprocess.PIPE, text=True,
+                              env=environment(tmp_path, ctl.actor))
+    assert (done.returncode, "cannot write to standard output: " in done.stderr) == (74, True), done
+
+
 def test_agentd_cannot_be_reached(local, tmp_path):
     """Exit code 69, and a line that says what to do."""
     done = local("status")  # no socket anywhere, unless this machine runs one
