@@ -203,9 +203,22 @@ bool access_is_credential(const struct provider_settings *provider, const char *
 	return false;
 }
 
+static bool has_key_header(const struct provider_settings *provider)
+{
+	return provider->type == AUTH_API_KEY && strcasecmp(provider->header, "Authorization") != 0;
+}
+
+const char *access_key_header(const struct provider_settings *provider)
+{
+	const char *header = has_key_header(provider) ? provider->header : NULL;
+	for (size_t i = 0; !header && i < provider->part_count; i++)
+		header = access_key_header(provider->parts[i]);
+	return header;
+}
+
 static void add_header_of(struct buf *names, const struct provider_settings *provider)
 {
-	if (provider->type == AUTH_API_KEY && strcasecmp(provider->header, "Authorization") != 0)
+	if (has_key_header(provider))
 		buf_addf(names, ", %s", provider->header);
 	for (size_t i = 0; i < provider->part_count; i++)
 		add_header_of(names, provider->parts[i]);

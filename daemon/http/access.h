@@ -21,6 +21,8 @@ void access_ask(struct api *api, struct http_request *request, struct access_rul
 
 /* Whether a header is where a provider's credentials are. */
 bool access_is_credential(const struct provider_settings *provider, const char *name);
+/* The header, beside Authorization, in which one may send a key; of several the first. NULL: there is none. */
+const char *access_key_header(const struct provider_settings *provider);
 /* Names of headers that a page of another origin may send, for its preflight. */
 void access_add_allowed_headers(struct http_request *request, const struct settings *settings);
 

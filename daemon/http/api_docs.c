@@ -2,6 +2,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/http/access.h"
 #include "daemon/http/api.h"
 #include "daemon/http/embed.h"
 #include "daemon/http/openapi.h"
@@ -24,6 +25,7 @@ void api_openapi(struct api *api, struct http_request *request, const struct rou
 		.metrics_auth = http->auth && strcmp(http->metrics_auth_word, "none") != 0,
 		.dev = api->build != NULL,
 		.failure = api->build ? build_failure(api->build) : NULL,
+		.key_header = http->auth ? access_key_header(http->auth) : "X-API-Key",
 	};
 	json_t *document = openapi_make(&setup);
 	char *text = document ? json_dumps(document, JSON_COMPACT) : NULL;

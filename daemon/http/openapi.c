@@ -170,7 +170,8 @@ static json_t *make_security(struct maker *maker, const struct route *route)
 	json_t *security = json_array();
 	if (!needs_auth(maker, route))
 		return security;
-	append(maker, security, json_pack("{s:[]}", "apiKey"));
+	if (maker->setup->key_header)
+		append(maker, security, json_pack("{s:[]}", "apiKey"));
 	append(maker, security, json_pack("{s:[]}", "bearer"));
 	if (!maker->setup->auth)
 		append(maker, security, json_object());
@@ -217,6 +218,16 @@ static json_t *make_paths(struct maker *maker)
 	return paths;
 }
 
+/* schemas.json has the header that keys are in as a rule. */
+static void name_key_header(struct maker *maker, json_t *schemes)
+{
+	if (maker->setup->key_header)
+		put(maker, json_object_get(schemes, "apiKey"), "name",
+		    json_string(maker->setup->key_header));
+	else
+		json_object_del(schemes, "apiKey");
+}
+
 static json_t *make_codes(struct maker *maker)
 {
 	json_t *codes = json_array();
@@ -242,10 +253,12 @@ json_t *openapi_make(const struct openapi_setup *setup)
 	size_t length = (size_t)(embed_schemas_end - embed_schemas);
 	json_t *document = json_loadb(embed_schemas, length, JSON_REJECT_DUPLICATES, NULL);
 	json_t *info = json_object_get(document, "info");
-	json_t *schemas = json_object_get(json_object_get(document, "components"), "schemas");
+	json_t *components = json_object_get(document, "components");
+	json_t *schemas = json_object_get(components, "schemas");
 	put(&maker, info, "title", json_string(setup->title));
 	put(&maker, info, "version", json_string(AGENTD_VERSION));
 	put(&maker, json_object_get(schemas, "ProblemCode"), "enum", make_codes(&maker));
+	name_key_header(&maker, json_object_get(components, "securitySchemes"));
 	put(&maker, document, "paths", make_paths(&maker));
 	if (setup->dev)
 		put(&maker, document, "x-dev", make_dev(setup->failure));

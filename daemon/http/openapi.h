@@ -18,6 +18,8 @@ struct openapi_setup {
 	/* In dev mode the document says so ("x-dev"), and how the last build failed. */
 	bool dev;
 	const struct build_failure *failure; /* borrowed; NULL: it did not */
+	/* Where a key may be; NULL: it is a bearer, or there is none. */
+	const char *key_header;
 };
 
 /* NULL: memory is out. */

@@ -244,6 +244,29 @@ def test_security(document):
         assert ("401" in operation["responses"]) == ("429" in operation["responses"]) == (not is_open)
 
 
+@pytest.mark.parametrize("auth, header", [
+    ("type: api_key, keys: [ KEY ]", "X-API-Key"), ("type: api_key, header: X-My-Key, keys: [ KEY ]", "X-My-Key"),
+    ("type: api_key, header: authorization, keys: [ KEY ]", None), ("type: composite, of: [ sso, mine ]", "X-Mine"),
+    ("type: jwt, algorithms: [ HS256 ], secret: SECRET", None)])
+def test_the_header_of_keys(agentd, auth, header):
+    """It is what the auth says, for who makes a client of the document, and for the page; none is offered where none is taken."""
+    daemon = agentd(f"""
+        http: {{ listen: [ "127.0.0.1:0" ], docs: true, auth: k }}
+        auth:
+          k: {{ {auth} }}
+          sso: {{ type: jwt, algorithms: [ HS256 ], secret: SECRET }}
+          mine: {{ type: api_key, header: X-Mine, keys: [ KEY ] }}
+        agents: {{ a: {{ plugin: echo }} }}
+    """.replace("KEY", '"sha256:%s"' % hashlib.sha256(b"key").hexdigest()).replace("SECRET", "s" * 32))
+    document = daemon.get("/openapi.json").json
+    schemes = document["components"]["securitySchemes"]
+    ways = document["paths"]["/runs"]["get"]["security"]
+    assert schemes.get("apiKey", {}).get("name") == header and "bearer" in schemes
+    assert ways == ([{"apiKey": []}] if header else []) + [{"bearer": []}]
+    if header:
+        assert daemon.get("/runs", headers={header: "key"}).status == 200
+
+
 # What it says of answers. Each of these is a daemon in some situation.
 
 def usual(start, witness):

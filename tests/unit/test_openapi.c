@@ -37,9 +37,10 @@ static void test_auth(void **state)
 		struct openapi_setup setup;
 		size_t runs, metrics;
 	} rows[] = {
-		{ { "x", false, false, false, NULL }, 3, 0 },
-		{ { "x", true, false, false, NULL }, 2, 0 },
-		{ { "x", true, true, false, NULL }, 2, 2 },
+		{ { "x", .key_header = "K" }, 3, 0 },
+		{ { "x", .auth = true, .key_header = "K" }, 2, 0 },
+		{ { "x", .auth = true }, 1, 0 },
+		{ { "x", .auth = true, .metrics_auth = true, .key_header = "K" }, 2, 2 },
 	};
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
 		json_t *document = openapi_make(&rows[i].setup);
@@ -74,7 +75,7 @@ static size_t allocations_of_schemas(void)
 static void test_out_of_memory(void **state)
 {
 	(void)state;
-	struct openapi_setup setup = { .title = "x" };
+	struct openapi_setup setup = { .title = "x", .key_header = "K" };
 	json_set_alloc_funcs(allocate, free);
 	size_t first = allocations_of_schemas();
 	allocations = 0;
