@@ -432,6 +432,18 @@ static void hide_keys(struct settings *settings)
 	}
 }
 
+/* The same file cannot be both: what comes by it is either asked for a key, or is who the kernel says. */
+static void check_control(const struct settings *settings, struct conf_errors *errors)
+{
+	const struct schema_list *listen = &settings->http.listen;
+	for (size_t i = 0; i < listen->count; i++)
+		if (is_control(settings, listen->items[i]))
+			conf_error(errors,
+			    settings_place(conf_get(settings->tree, "http"), "listen", i),
+			    "\"%s\" is the control socket already: choose another path",
+			    listen->items[i]);
+}
+
 static void find_control(struct settings *settings, struct conf_errors *errors)
 {
 	const struct conf_node *node = conf_get(conf_get(settings->tree, "control"), "socket");
@@ -450,6 +462,7 @@ static void find_control(struct settings *settings, struct conf_errors *errors)
 		    SOCKET_PATH_MAX, control->socket);
 	if (control->socket)
 		hide(settings, control->socket);
+	check_control(settings, errors);
 }
 
 struct settings *settings_read(

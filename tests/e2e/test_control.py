@@ -84,6 +84,15 @@ def test_in_use_by_another(agentd, tmp_path):
     assert ask(first.control) == 200
 
 
+@pytest.mark.parametrize("control", ["/tmp/agentd-no-such/sock", None])
+def test_an_address_of_http_in_its_place(check, tmp_path, control):
+    """One path cannot be both: said with the config, not by a bind that fails; also of the usual one."""
+    path = control or f"{tmp_path}/agentd.sock"
+    [line] = errors(check(f"http: {{ listen: [ '127.0.0.1:0', 'unix:{path}' ] }}\n{AGENT}"
+                          + (f"control: {{ socket: {control} }}\n" if control else ""), env={"RUNTIME_DIRECTORY": str(tmp_path)}))
+    assert line == f'agent.conf:1: http.listen[1]: "unix:{path}" is the control socket already: choose another path'
+
+
 def test_a_file_in_its_way(agentd, tmp_path):
     """A file that is no socket is never removed for one."""
     (tmp_path / "precious").write_text("precious")
