@@ -17,7 +17,10 @@ static int say_mistakes(const struct reply *reply)
 		say_note("%.*s", (int)n, lines);
 		lines += n + (lines[n] == '\n');
 	}
-	return say_error(EX_CONFIG, "not reloaded: agentd goes on with the config that it has");
+	say_note("not reloaded: agentd goes on with the config that it has");
+	if (say_is_json())
+		say_json_text(reply->body.data, reply->body.length);
+	return EX_CONFIG;
 }
 
 static void say_warnings(const struct reply *reply)

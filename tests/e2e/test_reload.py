@@ -584,4 +584,5 @@ def test_agentctl_reload(agentd):
     first, last = done.stderr.splitlines()
     assert re.match(r"agentctl: agent\.conf:2: .*nmber", first)
     assert last == "agentctl: not reloaded: agentd goes on with the config that it has"
-    assert json.loads(ctl("--json", "reload").stdout)["error"]
+    problem = json.loads(ctl("--json", "reload").stdout)
+    assert problem["error"] and [f"agentctl: {line}" for line in problem["detail"].splitlines()] == done.stderr.splitlines()[:-1]
