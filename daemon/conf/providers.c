@@ -171,8 +171,11 @@ static bool url_is_good(const char *url)
 		return url[8] != '\0';
 	for (size_t i = 0; i < sizeof(local) / sizeof(local[0]); i++) {
 		size_t n = strlen(local[i]);
-		if (strncmp(url, local[i], n) == 0 && (url[n] == ':' || url[n] == '/' || !url[n]))
-			return true;
+		if (strncmp(url, local[i], n) != 0)
+			continue;
+		if (url[n] == ':') /* a port; more would be a user's name, and the host behind it */
+			n += 1 + strspn(url + n + 1, "0123456789");
+		return url[n] == '/' || !url[n];
 	}
 	return false;
 }

@@ -107,7 +107,9 @@ static bool is_acceptable(struct http_request *request)
 		return false;
 	}
 	if (!http_path(request)) {
-		problem_reply(request, PROBLEM_BAD_REQUEST, "the request target is not acceptable");
+		problem_reply(request, PROBLEM_BAD_REQUEST,
+		    "the path is not acceptable: it has a broken escape, or one of / or NUL, a part . or .., "
+		    "a #, a second / in front, or is not UTF-8");
 		return false;
 	}
 	return true;

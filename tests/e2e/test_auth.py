@@ -342,7 +342,7 @@ MISTAKES = [  # (config, line and message)
     ("auth:\n" + JWT + "    algorithms: [ HS256 ]\n    secret: short\n", r"5: auth\.t\.secret: .*(short|bytes)"),
     *[("auth:\n" + JWT + f'    algorithms: [ RS256 ]\n    jwks_url: "{url}"\n', r"5: auth\.t\.jwks_url: must be https://")
       for url in ("http://id.example/k", "https://", "http://127.0.0.1.evil/k", "http://localhost.evil/k", "http://127.0.0.1@evil/k",
-                  "file:///etc/k", "id.example", "HTTP://localhost/k")],
+                  "http://127.0.0.1:80@evil/k", "http://localhost:x@evil/k", "file:///etc/k", "id.example", "HTTP://localhost/k")],
     ("auth:\n" + JWT + "    algorithms: [ RS256 ]\n    key_file: away.pem\n", r"5: auth\.t\.key_file: .*away\.pem: No such file"),
     ("auth:\n" + JWT + "    algorithms: [ RS256 ]\n    jwks_file: away.json\n", r"5: auth\.t\.jwks_file: .*away\.json: No such file"),
     ("auth:\n" + JWT + f"    algorithms: [ HS256 ]\n    secret: {SECRET}\n    leeway: 2h\n", r"6: auth\.t\.leeway: must be between 0s? and 1h"),
