@@ -222,12 +222,27 @@ static void greet(const struct chat *chat)
 	printf(". /help shows what you can do, Ctrl-D leaves.%s\n", say_style(stdout, STYLE_NONE));
 }
 
-static void part(const struct chat *chat, bool returns)
+/* The options that say which agentd it is, as they were given. */
+static void print_where(const struct arguments *again)
 {
-	if (!chat->has_turn || !returns)
+	static const char *const options[] = { "socket", "url", "key-file" };
+	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++) {
+		const char *value = arguments_get(again, options[i]);
+		if (!value)
+			continue;
+		printf(" --%s ", options[i]);
+		say_word(stdout, value);
+	}
+}
+
+static void part(const struct chat *chat, const struct arguments *again)
+{
+	if (!chat->has_turn || !again)
 		return;
 	fputs(say_style(stdout, STYLE_DIM), stdout);
-	fputs("Go on with: agentctl chat --session ", stdout);
+	fputs("Go on with: agentctl", stdout);
+	print_where(again);
+	fputs(" chat --session ", stdout);
 	say_word(stdout, chat->session);
 	printf("%s\n", say_style(stdout, STYLE_NONE));
 }
@@ -242,7 +257,8 @@ static void add_prompt(struct buf *text)
 		buf_add_str(text, "> ");
 }
 
-int chat_talk(struct client *client, const char *agent, const char *session, bool returns)
+int chat_talk(
+    struct client *client, const char *agent, const char *session, const struct arguments *again)
 {
 	struct buf text = { 0 };
 	struct chat chat = { .client = client };
@@ -257,7 +273,7 @@ int chat_talk(struct client *client, const char *agent, const char *session, boo
 			greet(&chat);
 		talk(&chat);
 		if (terminal)
-			part(&chat, returns);
+			part(&chat, again);
 		code = terminal ? 0 : chat.code; /* a script wants to know */
 	}
 	prompt_free(chat.prompt);
@@ -273,5 +289,5 @@ int chat_run(struct client *client, const struct arguments *arguments)
 		return say_usage(
 		    "chat", "a chat is for people: use \"agentctl run --json --session ID\"");
 	return chat_talk(
-	    client, arguments_word(arguments, 0), arguments_get(arguments, "session"), true);
+	    client, arguments_word(arguments, 0), arguments_get(arguments, "session"), arguments);
 }

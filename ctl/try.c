@@ -34,7 +34,7 @@ int try_run(struct client *client, const struct arguments *arguments)
 	int code = !talks && !length ? say_usage("try", "the text is empty")
 				     : trial_start(arguments_word(arguments, 0), &trial);
 	if (code == 0) {
-		code = talks ? chat_talk(trial_client(trial), NULL, NULL, false)
+		code = talks ? chat_talk(trial_client(trial), NULL, NULL, NULL)
 			     : say_one(trial, text, length);
 		trial_stop(trial);
 	}

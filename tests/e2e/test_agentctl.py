@@ -572,8 +572,16 @@ def test_chat(ctl, terminal, tmp_path):
     history = tmp_path / "client" / "agentctl" / "history"
     assert stat.S_IMODE(history.stat().st_mode) == 0o600 and "hist" in history.read_text()
 
-    again = terminal("chat", "--session", session, daemon=ctl.actor)
+    where = ["--url", "http://%s:%d" % ctl.actor.address]  # as it was said, so that the line works as it stands
+    again = terminal(*where, "chat", "--session", session)
     again.wait_text("say grüß dich")
+    again.say("say x")
+    again.wait_text(r"\nx\n> $")
+    again.send("\x04")
+    again.wait_text(re.escape(f"Go on with: agentctl {' '.join(where)} chat --session {session}"))
+    assert again.wait() == 0
+    again = terminal("chat", "--session", session, daemon=ctl.actor)
+    again.wait_text("say x")
     again.say("/new")
     again.say("history")
     again.wait_text(r"\n0\n")
