@@ -1,6 +1,7 @@
 /* key: API keys. agentd is told their SHA-256 only; they are random, so a slow hash would gain nothing. */
 #include <errno.h>
 #include <openssl/evp.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,10 +14,11 @@
 #include "ctl/command.h"
 #include "ctl/say.h"
 
-#define KEY_BYTES 32
-#define KEY_TEXT  (7 + 43 + 1) /* agentd_, 32 bytes in base64url without padding, NUL */
-#define KEY_MAX   8192
-#define HASH_TEXT (7 + 64 + 1) /* sha256:, hex, NUL */
+#define KEY_BYTES   32
+#define KEY_TEXT    (7 + 43 + 1) /* agentd_, 32 bytes in base64url without padding, NUL */
+#define KEY_MAX     8192
+#define KEY_LONGEST 1024         /* that agentd takes */
+#define HASH_TEXT   (7 + 64 + 1) /* sha256:, hex, NUL */
 
 static void encode(const unsigned char bytes[KEY_BYTES], char text[KEY_TEXT])
 {
@@ -130,15 +132,27 @@ int key_new(struct client *client, const struct arguments *arguments)
 	return 0;
 }
 
+static struct termios before; /* it was made silent */
+
+/* Whoever changes their mind gets a terminal back that shows what they type. */
+static void on_signal(int number)
+{
+	tcsetattr(STDIN_FILENO, TCSAFLUSH, &before);
+	signal(number, SIG_DFL);
+	raise(number);
+}
+
 /* One line, which nobody sees being typed. */
 static size_t read_hidden(char key[KEY_MAX])
 {
-	struct termios before, silent;
+	struct termios silent;
 	bool terminal = isatty(STDIN_FILENO) && tcgetattr(STDIN_FILENO, &before) == 0;
 	if (terminal) {
 		fputs("Key: ", stderr);
 		silent = before;
 		silent.c_lflag &= ~(tcflag_t)ECHO;
+		signal(SIGINT, on_signal);
+		signal(SIGTERM, on_signal);
 		tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent);
 	}
 	if (!fgets(key, KEY_MAX, stdin))
@@ -158,7 +172,14 @@ int key_hash(struct client *client, const struct arguments *arguments)
 	(void)client;
 	(void)arguments;
 	size_t n = read_hidden(key);
-	int code = n ? hash_key(key, n, hash) : say_error(EX_NOINPUT, "there was no key on stdin");
+	int code = 0;
+	if (n == 0)
+		code = say_error(EX_NOINPUT, "there was no key on stdin");
+	else if (n > KEY_LONGEST)
+		code =
+		    say_error(EX_DATAERR, "agentd takes no key of more than %d bytes", KEY_LONGEST);
+	else
+		code = hash_key(key, n, hash);
 	explicit_bzero(key, sizeof(key));
 	if (code)
 		return code;

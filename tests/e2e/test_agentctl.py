@@ -701,6 +701,9 @@ def test_key_new(local):
     assert local("key", "hash", input=key + "\n").stdout == f"sha256:{digest}\n"
     assert local("key", "new").stdout.splitlines()[0] != key
     assert local("key", "hash", input="").returncode != OK
+    done = local("key", "hash", input="k" * 1025)  # agentd would not know it
+    assert done.returncode == 65 and "1024" in done.stderr and not done.stdout
+    assert local("key", "hash", input="k" * 1024).returncode == OK
 
 
 def test_key_hash_on_a_terminal(terminal):
@@ -711,6 +714,20 @@ def test_key_hash_on_a_terminal(terminal):
     asked.send("secret\r")
     assert asked.wait() == 0
     assert "secret" not in asked.text and hashlib.sha256(b"secret").hexdigest() in asked.text
+
+
+def test_key_hash_is_given_up(terminal):
+    """Ctrl-C gives the terminal back as it was: what is typed next is seen."""
+    asked = terminal("key", "hash")
+    asked.wait_text("Key: $")
+    wait_for("echo to be off", lambda: not termios.tcgetattr(asked.fd)[3] & termios.ECHO)
+    slave = os.open(os.readlink(f"/proc/{asked.pid}/fd/0"), os.O_RDWR | os.O_NOCTTY)  # the settings outlive the program
+    try:
+        asked.send("sec\x03")
+        assert asked.wait() == -signal.SIGINT
+        assert termios.tcgetattr(slave)[3] & termios.ECHO
+    finally:
+        os.close(slave)
 
 
 @pytest.mark.skipif(SANITIZED, reason="a plugin without the sanitizer")
