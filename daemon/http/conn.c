@@ -62,15 +62,20 @@ struct evbuffer *conn_output(const struct conn *conn)
 
 /* Reading. */
 
+/* To who sends a chunked body; to others evhttp says it. */
+static void conn_say_continue(struct conn *conn)
+{
+	static const char line[] = "HTTP/1.1 100 Continue\r\n\r\n";
+	struct buf head = { .data = (char *)(uintptr_t)line, .length = sizeof(line) - 1 };
+	if (conn->gate.wants_continue)
+		conn_send(conn, &head, NULL);
+	conn->gate.wants_continue = false;
+}
+
 static void conn_take(struct conn *conn, size_t n)
 {
 	gate_input(&conn->gate, conn_input(conn), n);
-	if (conn->gate.wants_continue) {
-		/* Nothing else is on its way out while a request is being read. */
-		static const char line[] = "HTTP/1.1 100 Continue\r\n\r\n";
-		send(conn->fd, line, sizeof(line) - 1, MSG_DONTWAIT | MSG_NOSIGNAL);
-		conn->gate.wants_continue = false;
-	}
+	conn_say_continue(conn);
 	if (conn->request && evbuffer_get_length(conn_input(conn)) >= STREAM_READ_MAX)
 		conn_close_soon(conn); /* its end could not be seen any more behind what it sends */
 	if (conn->reading || conn->request)
@@ -120,6 +125,7 @@ static void conn_on_complete(struct evhttp_request *evreq, void *arg)
 	conn->answered = NULL;
 	conn_read_on(conn);
 	gate_next(&conn->gate, conn_input(conn));
+	conn_say_continue(conn);
 	conn->reading = conn->gate.aside || evbuffer_get_length(conn_input(conn)) > 0;
 	conn_arm(conn, conn->reading ? settings->request_timeout_ms : settings->keep_alive_ms);
 	if (conn->closes || conn->server->draining)

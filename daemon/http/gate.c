@@ -253,7 +253,6 @@ static void begin_chunked(
 {
 	gate->head = *head;
 	gate->left = 0;
-	gate->wants_continue = head->expects_continue;
 	gate->state = GATE_CHUNK_SIZE;
 	gate->front = evbuffer_new();
 	gate->body = evbuffer_new();
@@ -263,6 +262,7 @@ static void begin_chunked(
 	}
 	evbuffer_remove_buffer(gate->aside, gate->front, head->length);
 	scan_chunks(gate, input);
+	gate->wants_continue = head->expects_continue && gate->state != GATE_CLOSED;
 }
 
 void gate_input(struct gate *gate, struct evbuffer *input, size_t added)

@@ -268,6 +268,37 @@ def test_odd_chunks(echo, body):
     assert understood or status(answer) == 400 and b'"status":"ok"' not in answer
 
 
+EXPECTING = post(CHUNKED + b"Expect: 100-continue\r\n", b"")
+
+
+def test_continue_behind_another_request(echo):
+    """Bug: who asked behind another request whether to go on, with a chunked body, was told once that body came."""
+    with echo.socket() as sock:
+        sock.sendall(HEALTH + EXPECTING)
+        told = read_until(sock, b"HTTP/1.1 100 Continue\r\n\r\n")
+        assert status(told) == 200 and told.endswith(b"}\nHTTP/1.1 100 Continue\r\n\r\n")
+        sock.sendall(b"d" + CHUNK)
+        assert status(read_until(sock, b'"succeeded"')) == 200
+
+
+def test_continue_is_not_said_late(actor):
+    """Bug: if the body had come already, it was told in the midst of a later stream's chunks."""
+    body = b'{"input":"hang","stream":true}'
+    with actor.socket() as sock:
+        sock.sendall(HEALTH + EXPECTING + b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body))
+        began = read_until(sock, b"run.started")
+        sock.sendall(LAST)
+        run_id = actor.get("/runs?status=running").json["runs"][0]["run_id"]
+        assert actor.request("POST", f"/runs/{run_id}/cancel").status == 202
+        assert b"100 Continue" not in began + read_until(sock, b'"status":"ok"')
+
+
+def test_continue_is_not_said_to_who_is_refused(agentd):
+    """A body that is too large already is refused, and not asked for."""
+    daemon = with_http(agentd, "max_body: 1000")
+    assert status(exchange(daemon, EXPECTING, b"7d0\r\n")) == 413
+
+
 @pytest.mark.parametrize("head", [b"Content-Length: 2000\r\n", b"Content-Length: 2000\r\nExpect: 100-continue\r\n",
                                   b"Transfer-Encoding: chunked\r\n"])
 def test_body_too_large(agentd, head):
