@@ -259,12 +259,23 @@ static void conn_on_output(struct evbuffer *output, const struct evbuffer_cb_inf
 
 /* Beginning and end. */
 
-/* Every connection of evhttp ends here, however it ends. */
+static void conn_free(struct conn *conn)
+{
+	struct http_server *server = conn->server;
+	TAILQ_REMOVE(&server->conns, conn, link);
+	HASH_DEL(server->by_bev, conn);
+	conn_not_soon(conn);
+	gate_done(&conn->gate);
+	principal_unref(conn->peer);
+	free(conn);
+	server_on_left(server);
+}
+
+/* Every connection that was adopted ends here, however it ends. */
 static void conn_on_close(struct evhttp_connection *evcon, void *arg)
 {
 	(void)evcon;
 	struct conn *conn = arg;
-	struct http_server *server = conn->server;
 	struct http_request *request = conn->request;
 	if (request) {
 		request_log(request, 499);
@@ -275,13 +286,7 @@ static void conn_on_close(struct evhttp_connection *evcon, void *arg)
 	event_del(&conn->readable);
 	if (conn->writable)
 		event_free(conn->writable);
-	TAILQ_REMOVE(&server->conns, conn, link);
-	HASH_DEL(server->by_bev, conn);
-	conn_not_soon(conn);
-	gate_done(&conn->gate);
-	principal_unref(conn->peer);
-	free(conn);
-	server_on_left(server);
+	conn_free(conn);
 }
 
 static void conn_find_peer(struct conn *conn, bool again)
@@ -321,23 +326,37 @@ static void conn_find_origin(struct conn *conn)
 		conn_find_peer(conn, false);
 }
 
-/* The bufferevent's argument is its evhttp_connection: there is no other way to it before a request
- * is whole. The socket becomes ours. */
-static void conn_adopt(struct conn *conn)
+/* The socket becomes ours. */
+static void conn_take_socket(struct conn *conn)
 {
-	void *evcon = NULL;
-	bufferevent_getcb(conn->bev, NULL, NULL, NULL, &evcon);
-	conn->evcon = evcon;
 	conn->fd = bufferevent_getfd(conn->bev);
 	event_assign(&conn->readable, conn->server->base, conn->fd, EV_READ | EV_PERSIST,
 	    conn_on_readable, conn);
 	evhttp_connection_set_closecb(conn->evcon, conn_on_close, conn);
-	if (event_add(&conn->readable, NULL) < 0 || bufferevent_setfd(conn->bev, -1) < 0) {
+	if (event_add(&conn->readable, NULL) < 0 || bufferevent_setfd(conn->bev, -1) < 0 ||
+	    !evbuffer_add_cb(conn_output(conn), conn_on_output, conn)) {
 		evhttp_connection_free(conn->evcon);
 		return;
 	}
 	conn_find_origin(conn);
 	conn_arm(conn, conn->server->rules.settings->request_timeout_ms);
+}
+
+/* The bufferevent's argument is its evhttp_connection: there is no other way to it before a request is whole. Without
+ * one, evhttp had no memory for it, and has freed the bufferevent, or forgotten it. */
+static void conn_adopt(struct conn *conn)
+{
+	void *evcon = NULL;
+	bufferevent_getcb(conn->bev, NULL, NULL, NULL, &evcon);
+	bool is_freed = bufferevent_decref(conn->bev);
+	conn->evcon = evcon;
+	if (evcon) {
+		conn_take_socket(conn);
+		return;
+	}
+	if (!is_freed)
+		bufferevent_free(conn->bev);
+	conn_free(conn);
 }
 
 struct bufferevent *conn_new(struct event_base *base, void *arg)
@@ -347,7 +366,7 @@ struct bufferevent *conn_new(struct event_base *base, void *arg)
 	struct bufferevent *bev =
 	    bufferevent_socket_new(base, -1, 0); /* evhttp closes the socket */
 	if (conn && bev) {
-		conn->bev = bev; /* freed with its evhttp_connection */
+		conn->bev = bev;
 		HASH_ADD_PTR(server->by_bev, bev, conn);
 	}
 	if (!conn || !conn->hh.tbl) {
@@ -355,8 +374,8 @@ struct bufferevent *conn_new(struct event_base *base, void *arg)
 		return bev; /* its requests are refused; NULL: evhttp makes its own */
 	}
 	conn->server = server;
+	bufferevent_incref(bev); /* until it is adopted */
 	gate_init(&conn->gate, &server->gate_limits);
-	evbuffer_add_cb(bufferevent_get_output(bev), conn_on_output, conn);
 	TAILQ_INSERT_TAIL(&server->conns, conn, link);
 	server_on_come(server);
 	conn_soon(conn);

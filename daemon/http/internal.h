@@ -41,7 +41,7 @@ struct listener {
 
 struct conn {
 	struct http_server *server;      /* borrowed */
-	struct bufferevent *bev;         /* borrowed from evhttp */
+	struct bufferevent *bev;         /* a reference until adopted, then borrowed from evhttp */
 	struct evhttp_connection *evcon; /* borrowed; NULL until adopted */
 	int fd;                          /* evhttp's */
 	bool is_local;                   /* over a unix socket */

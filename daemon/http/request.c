@@ -21,10 +21,17 @@ static void request_name(struct http_request *request)
 		id_make(clock_wall_ms(), request->id);
 }
 
+/* Into one piece, as http_body gives it. */
+static bool gather_body(struct evhttp_request *evreq)
+{
+	struct evbuffer *body = evhttp_request_get_input_buffer(evreq);
+	return evbuffer_get_length(body) == 0 || evbuffer_pullup(body, -1);
+}
+
 struct http_request *request_new(struct conn *conn, struct evhttp_request *evreq)
 {
 	struct http_server *server = conn->server;
-	struct http_request *request = calloc(1, sizeof(*request));
+	struct http_request *request = gather_body(evreq) ? calloc(1, sizeof(*request)) : NULL;
 	if (!request)
 		return NULL;
 	request->conn = conn;

@@ -223,6 +223,7 @@ void http_server_free(struct http_server *server)
 	server_close_listeners(server);
 	if (server->http)
 		evhttp_free(server->http);
+	conn_run_soon(server); /* those that have just come */
 	if (server->tick)
 		event_free(server->tick);
 	if (server->soon)

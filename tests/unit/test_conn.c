@@ -1,0 +1,138 @@
+/* Connections, when libevent has no memory: nobody is left behind, and no handler sees half of a request. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "daemon/http/internal.h"
+#include "daemon/proc/sockets.h"
+
+#define BODY_SIZE 300000
+
+static struct event_base *base;
+static struct http_server *server;
+static struct sockets *none; /* that were handed over */
+static char address[64];
+static size_t most = SIZE_MAX; /* that libevent is given at once */
+static unsigned answers;
+
+static void *bounded_malloc(size_t size)
+{
+	return size <= most ? malloc(size) : NULL;
+}
+
+static void answer(void *arg, struct http_request *request)
+{
+	size_t length;
+	const char *bytes = http_body(request, &length);
+	(void)arg;
+	answers++;
+	http_reply(request, length && bytes[length - 1] == 'x' ? 200 : 400, NULL, NULL);
+}
+
+static int set_up(void **state)
+{
+	static const struct http_settings settings = { .max_connections = 10,
+		.request_timeout_ms = 10000,
+		.keep_alive_ms = 10000,
+		.slow_reader_ms = 10000,
+		.max_head = 8192,
+		.max_fields = 20,
+		.max_body = 1 << 20 };
+	(void)state;
+	base = event_base_new();
+	none = sockets_new();
+	server = http_server_new(base, answer);
+	struct era *era = era_new(base);
+	http_server_configure(server, &(struct http_rules){ .era = era, .settings = &settings });
+	era_unref(era);
+	snprintf(address, sizeof(address), "unix:/tmp/conn-%d", (int)getpid());
+	assert_int_equal(http_server_listen(server, address, none), 0);
+	most = SIZE_MAX;
+	answers = 0;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	(void)state;
+	http_server_free(server);
+	sockets_free(none);
+	eras_release();
+	event_base_free(base);
+	return 0;
+}
+
+/* Bug: evhttp fails once it has a bufferevent, and either forgets that or frees it; its connection was adopted, and
+ * agentd ended. */
+static void test_evhttp_has_no_memory_for_one(void **state)
+{
+	(void)state;
+	assert_non_null(conn_new(base, server));
+	bufferevent_free(conn_new(base, server));
+	assert_int_equal(server->conn_count, 2);
+	event_base_loop(base, EVLOOP_NONBLOCK);
+	assert_int_equal(server->conn_count, 0);
+}
+
+static void test_it_ends_before_one_is_adopted(void **state)
+{
+	(void)state;
+	assert_non_null(conn_new(base, server));
+}
+
+/* The status that a request with a large body is answered with. */
+static int status_of_large(void)
+{
+	struct sockaddr_un to = { .sun_family = AF_UNIX };
+	static char request[BODY_SIZE + 200], reply[1000];
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), head;
+	memcpy(to.sun_path, address + 5, strlen(address + 5));
+	assert_int_equal(connect(fd, (const struct sockaddr *)&to, sizeof(to)), 0);
+	head = sprintf(
+	    request, "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n", BODY_SIZE);
+	memset(request + head, 'x', BODY_SIZE);
+	for (size_t done = 0, size = (size_t)head + BODY_SIZE; done < size;) {
+		ssize_t n = send(fd, request + done, size - done, MSG_DONTWAIT | MSG_NOSIGNAL);
+		assert_true(n > 0 || errno == EAGAIN);
+		done += n > 0 ? (size_t)n : 0;
+		event_base_loop(base, EVLOOP_NONBLOCK);
+	}
+	while (recv(fd, reply, sizeof(reply) - 1, MSG_DONTWAIT) < 0 && errno == EAGAIN)
+		event_base_loop(base, EVLOOP_ONCE);
+	close(fd);
+	return atoi(reply + strlen("HTTP/1.1 "));
+}
+
+/* Bug: a handler got no body, and its length. */
+static void test_no_memory_for_a_body_in_one_piece(void **state)
+{
+	(void)state;
+	assert_int_equal(status_of_large(), 200);
+	most = BODY_SIZE / 2;
+	assert_int_equal(status_of_large(), 500);
+	assert_int_equal(answers, 1);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test_setup_teardown(
+		    test_evhttp_has_no_memory_for_one, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		    test_it_ends_before_one_is_adopted, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		    test_no_memory_for_a_body_in_one_piece, set_up, tear_down),
+	};
+	event_set_mem_functions(bounded_malloc, realloc, free);
+	return cmocka_run_group_tests_name("conn", tests, NULL, NULL);
+}
