@@ -128,7 +128,7 @@ static void conn_on_complete(struct evhttp_request *evreq, void *arg)
 	conn_say_continue(conn);
 	conn->reading = conn->gate.aside || evbuffer_get_length(conn_input(conn)) > 0;
 	conn_arm(conn, conn->reading ? settings->request_timeout_ms : settings->keep_alive_ms);
-	if (conn->closes || conn->server->draining)
+	if (conn->closes || (conn->server->draining && conn_is_idle(conn)))
 		conn_close_soon(conn);
 }
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from conftest import SLOW, Stream, wait_for
+from test_stream import slow_connect
 
 
 @pytest.fixture
@@ -109,6 +110,22 @@ def test_a_stream_ends_with_its_run(start):
     rest = list(events)
     assert [event.name for event in rest] == ["run.delta", "run.finished"]
     assert rest[-1].data["content"] == "timer"
+    assert daemon.wait() == 0
+
+
+def test_a_request_behind_a_long_reply_is_answered_too(start):
+    """Bug: one that came while the reply before it was on its way got a reset, which took the end of that reply along."""
+    daemon = start()
+    with slow_connect(daemon).sock as sock:
+        sock.sendall(b"POST /run HTTP/1.1\r\nHost: localhost\r\nContent-Length: 25\r\n\r\n" b'{"input":"flood 8388608"}')
+        answers = sock.recv(1000)
+        stop(daemon)
+        sock.sendall(b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        answers += b"".join(iter(lambda: sock.recv(1 << 20), b""))
+    first, second = answers.split(b"\nHTTP/1.1 200 OK\r\n")
+    head, _, body = first.partition(b"\r\n\r\n")
+    assert b"\r\nConnection:" not in head and len(json.loads(body)["content"]) == 8 << 20
+    assert b"\r\nConnection: close\r\n" in second
     assert daemon.wait() == 0
 
 
