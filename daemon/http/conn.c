@@ -15,6 +15,8 @@
 
 #include "daemon/http/internal.h"
 
+#define DISCARDS_MAX 16 /* reads: who sends more gets the reset */
+
 void conn_soon(struct conn *conn)
 {
 	struct http_server *server = conn->server;
@@ -116,6 +118,15 @@ void conn_read_on(struct conn *conn)
 		conn_close_soon(conn);
 }
 
+/* What comes behind the last request is not heard. Left unread, it would make the close a reset, and the kernel would
+ * drop what it has not sent yet. */
+static void conn_discard(struct conn *conn)
+{
+	for (int i = 0; i < DISCARDS_MAX; i++)
+		if (recv(conn->fd, conn->server->bytes, READ_MAX, MSG_DONTWAIT) <= 0)
+			return;
+}
+
 /* The answer has left: the connection may bring another request. It may not be freed here. */
 static void conn_on_complete(struct evhttp_request *evreq, void *arg)
 {
@@ -123,6 +134,8 @@ static void conn_on_complete(struct evhttp_request *evreq, void *arg)
 	struct conn *conn = arg;
 	const struct http_settings *settings = conn->server->rules.settings;
 	conn->answered = NULL;
+	if (conn->closes)
+		conn_discard(conn);
 	conn_read_on(conn);
 	gate_next(&conn->gate, conn_input(conn));
 	conn_say_continue(conn);

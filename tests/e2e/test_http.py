@@ -9,6 +9,7 @@ import time
 import pytest
 from conftest import SANITIZED, SLOW, assert_problem, wait_for
 from credentials import Control
+from test_stream import slow_connect
 
 UUID7 = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
 HEALTH = b"GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -407,6 +408,16 @@ def test_large_answers(agentd, pause):
             time.sleep(pause)
         assert json.loads(got)["content"] == text + str(n)
     connection.close()
+
+
+def test_bytes_behind_the_last_request(agentd):
+    """Bug: they made the close a reset, which took along what had not left of the answer."""
+    daemon = with_http(agentd, "max_body: 16MiB")
+    connection = slow_connect(daemon)
+    connection.request("POST", "/run", json.dumps({"input": "x" * (8 << 20)}), {"Connection": "close"})
+    sock, reply = connection.sock, connection.getresponse()
+    sock.sendall(HEALTH * 5000)
+    assert json.loads(reply.read())["content"] == "x" * (8 << 20)
 
 
 def test_answer_that_nobody_reads(agentd):
