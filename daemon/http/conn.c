@@ -130,10 +130,10 @@ static void conn_discard(struct conn *conn)
 /* The answer has left: the connection may bring another request. It may not be freed here. */
 static void conn_on_complete(struct evhttp_request *evreq, void *arg)
 {
-	(void)evreq;
 	struct conn *conn = arg;
 	const struct http_settings *settings = conn->server->rules.settings;
 	conn->answered = NULL;
+	evreq->minor = 1; /* else evhttp closes one of HTTP/1.0 that says more than "keep-alive" */
 	if (conn->closes)
 		conn_discard(conn);
 	conn_read_on(conn);

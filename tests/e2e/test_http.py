@@ -382,6 +382,7 @@ def test_keep_alive(agentd):
     ("1.1", "Connection: close\r\n", "close"), ("1.1", "connection: keep-alive, Close\r\n", "close"),
     ("1.1", "Connection: upgrade\r\nConnection: close\r\n", "close"),
     ("1.0", "", "close"), ("1.0", "Connection: keep-alive\r\n", "keep-alive"), ("1.0", "Connection: close\r\n", "close"),
+    ("1.0", "Connection: te, keep-alive\r\n", "keep-alive"), ("1.0", "Connection: te\r\nConnection: keep-alive\r\n", "keep-alive"),
 ])
 def test_connection_field(echo, version, field, stays):
     """The connection ends after the answer if its client says so (RFC 9112, section 9.3), and the answer tells."""
