@@ -80,8 +80,8 @@ struct http_request {
 	void *gone_arg;
 	const struct http_stream_ops *stream; /* NULL: it is none */
 	void *stream_arg;
-	bool in_chunks, has_body; /* of a stream */
-	bool is_due;              /* of a stream: it is called at the end of this turn */
+	bool in_chunks; /* of a stream */
+	bool is_due;    /* of a stream: it is called at the end of this turn */
 	TAILQ_ENTRY(http_request) held;
 };
 

@@ -201,7 +201,17 @@ void request_refuse(struct evhttp_request *evreq)
 
 /* Streams. */
 
-void http_stream_begin(
+/* Everything has been handed to the connection. */
+static void end_stream(struct http_request *request)
+{
+	struct evhttp_request *evreq = request->evreq;
+	struct conn *conn = request->conn;
+	request_log(request, 200);
+	request_free(request);
+	conn_end_answer(conn, evreq);
+}
+
+bool http_stream_begin(
     struct http_request *request, const char *type, const struct http_stream_ops *ops, void *arg)
 {
 	struct conn *conn = request->conn;
@@ -213,14 +223,18 @@ void http_stream_begin(
 		add_field(head, "Transfer-Encoding", "chunked");
 	buf_add(head, "\r\n", 2);
 	conn_send(conn, head, NULL);
+	if (request_is_head(request)) {
+		end_stream(request);
+		return false;
+	}
 	request->stream = ops;
 	request->stream_arg = arg;
 	request->in_chunks = in_chunks;
-	request->has_body = !request_is_head(request);
 	conn_read_on(conn);
 	/* What was said is of no more use, and may hold a key. */
 	evhttp_clear_headers(evhttp_request_get_input_headers(request->evreq));
 	buf_done(&request->headers);
+	return true;
 }
 
 void http_stream_soon(struct http_request *request)
@@ -248,7 +262,7 @@ void http_stream_write(struct http_request *request, struct buf *text)
 	request->bytes += text->length;
 	head->failed = false;
 	buf_cut(head, 0);
-	if (request->has_body && text->length) {
+	if (text->length) {
 		if (request->in_chunks) {
 			add_chunk_size(head, text->length);
 			buf_add(text, "\r\n", 2);
@@ -266,14 +280,10 @@ size_t http_stream_backlog(const struct http_request *request)
 void http_stream_end(struct http_request *request)
 {
 	static const char end[] = "0\r\n\r\n";
-	struct evhttp_request *evreq = request->evreq;
-	struct conn *conn = request->conn;
 	struct buf last = { .data = (char *)(uintptr_t)end, .length = sizeof(end) - 1 };
-	if (request->has_body && request->in_chunks)
-		conn_send(conn, &last, NULL);
-	request_log(request, 200);
-	request_free(request);
-	conn_end_answer(conn, evreq);
+	if (request->in_chunks)
+		conn_send(request->conn, &last, NULL);
+	end_stream(request);
 }
 
 void http_stream_cut(struct http_request *request)

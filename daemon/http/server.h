@@ -135,7 +135,8 @@ struct http_stream_ops {
 	void (*soon)(void *arg);    /* http_stream_soon asked for it: this turn of the loop ends */
 	void (*drained)(void *arg); /* what could not leave at once has left for the network */
 };
-void http_stream_begin(
+/* False: it was a HEAD, which has no body: it is answered, and over. */
+bool http_stream_begin(
     struct http_request *request, const char *type, const struct http_stream_ops *ops, void *arg);
 void http_stream_soon(struct http_request *request);
 /* `text` is emptied; its memory stays for the next. */

@@ -277,7 +277,10 @@ static void sse_open(struct sse *sse)
 	static const struct http_stream_ops ops = { .soon = sse_on_soon,
 		.drained = sse_on_drained };
 	http_on_gone(sse->request, sse_on_gone, sse);
-	http_stream_begin(sse->request, "text/event-stream", &ops, sse);
+	if (!http_stream_begin(sse->request, "text/event-stream", &ops, sse)) {
+		sse_free(sse);
+		return;
+	}
 	sse_arm(sse, http_settings(sse->request)->heartbeat_ms);
 	sse_catch_up(sse);
 }

@@ -138,6 +138,16 @@ def test_head(echo, path):
     assert status(answer) == echo.get(path).status
 
 
+def test_head_of_a_stream(actor):
+    """Bug: a HEAD for the events of a run held its connection until that was over, and what came behind it waited."""
+    stream = actor.stream("hang")
+    run_id = next(iter(stream)).data["run_id"]
+    answers = exchange(actor, b"HEAD /runs/%s/events HTTP/1.1\r\nHost: localhost\r\n\r\n" % run_id.encode(), LAST)
+    head, _, rest = answers.partition(b"\r\n\r\n")
+    assert b"\r\nContent-Type: text/event-stream\r\n" in head and rest.startswith(b"HTTP/1.1 200 OK")
+    stream.close()
+
+
 @pytest.mark.parametrize("target, expected", [
     ("/health?x=1&y", 200), ("/%68e%61lth", 200), ("/agents/%68ello", 200),
     ("//health", 400), ("/./health", 400), ("/agents/../health", 400), ("/agents/%2e%2e/health", 400),
