@@ -153,13 +153,16 @@ void conn_on_request(struct evhttp_request *evreq, void *arg)
 	struct conn *conn;
 	HASH_FIND_PTR(server->by_bev, &bev, conn);
 	struct http_request *request = conn ? request_new(conn, evreq) : NULL;
+	if (conn)
+		evhttp_request_set_on_complete_cb(evreq, conn_on_complete, conn);
 	if (!request) { /* out of memory, now or when the connection came */
+		if (conn)
+			conn->closes = true;
 		request_refuse(evreq);
 		return;
 	}
 	conn->deadline_ms = 0;
 	conn->has_asked = true;
-	evhttp_request_set_on_complete_cb(evreq, conn_on_complete, conn);
 	server_settle_soon(server);
 	server->handler(request->rules.arg, request);
 }

@@ -23,11 +23,12 @@ static struct http_server *server;
 static struct sockets *none; /* that were handed over */
 static char address[64];
 static size_t most = SIZE_MAX; /* that libevent is given at once */
+static size_t never;           /* so much it is never given */
 static unsigned answers;
 
 static void *bounded_malloc(size_t size)
 {
-	return size <= most ? malloc(size) : NULL;
+	return size <= most && size != never ? malloc(size) : NULL;
 }
 
 static void answer(void *arg, struct http_request *request)
@@ -58,6 +59,7 @@ static int set_up(void **state)
 	snprintf(address, sizeof(address), "unix:/tmp/conn-%d", (int)getpid());
 	assert_int_equal(http_server_listen(server, address, none), 0);
 	most = SIZE_MAX;
+	never = 0;
 	answers = 0;
 	return 0;
 }
@@ -90,14 +92,29 @@ static void test_it_ends_before_one_is_adopted(void **state)
 	assert_non_null(conn_new(base, server));
 }
 
-/* The status that a request with a large body is answered with. */
-static int status_of_large(void)
+static int call(void)
 {
 	struct sockaddr_un to = { .sun_family = AF_UNIX };
-	static char request[BODY_SIZE + 200], reply[1000];
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0), head;
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	memcpy(to.sun_path, address + 5, strlen(address + 5));
 	assert_int_equal(connect(fd, (const struct sockaddr *)&to, sizeof(to)), 0);
+	return fd;
+}
+
+/* 0: the connection has ended. */
+static ssize_t receive(int fd, char *reply, size_t size)
+{
+	ssize_t n;
+	while ((n = recv(fd, reply, size, MSG_DONTWAIT)) < 0 && errno == EAGAIN)
+		event_base_loop(base, EVLOOP_ONCE);
+	return n;
+}
+
+/* The status that a request with a large body is answered with. */
+static int ask_large(int fd)
+{
+	static char request[BODY_SIZE + 200], reply[1000];
+	int head;
 	head = sprintf(
 	    request, "POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n", BODY_SIZE);
 	memset(request + head, 'x', BODY_SIZE);
@@ -107,9 +124,7 @@ static int status_of_large(void)
 		done += n > 0 ? (size_t)n : 0;
 		event_base_loop(base, EVLOOP_NONBLOCK);
 	}
-	while (recv(fd, reply, sizeof(reply) - 1, MSG_DONTWAIT) < 0 && errno == EAGAIN)
-		event_base_loop(base, EVLOOP_ONCE);
-	close(fd);
+	assert_true(receive(fd, reply, sizeof(reply) - 1) > 0);
 	return atoi(reply + strlen("HTTP/1.1 "));
 }
 
@@ -117,10 +132,29 @@ static int status_of_large(void)
 static void test_no_memory_for_a_body_in_one_piece(void **state)
 {
 	(void)state;
-	assert_int_equal(status_of_large(), 200);
+	int fd = call();
+	assert_int_equal(ask_large(fd), 200);
 	most = BODY_SIZE / 2;
-	assert_int_equal(status_of_large(), 500);
+	assert_int_equal(ask_large(fd), 500);
 	assert_int_equal(answers, 1);
+	close(fd);
+}
+
+/* Bug: its connection was not closed then, and evhttp read the next request as it came. */
+static void test_no_memory_to_say_that_it_is_closed(void **state)
+{
+	static const char next[] = "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n";
+	char reply[100];
+	int fd = call();
+	(void)state;
+	most = BODY_SIZE / 2;
+	never = sizeof("Connection");
+	assert_int_equal(ask_large(fd), 500);
+	send(fd, next, strlen(next), MSG_NOSIGNAL);
+	while (receive(fd, reply, sizeof(reply)) > 0)
+		;
+	assert_int_equal(answers, 0);
+	close(fd);
 }
 
 int main(void)
@@ -132,6 +166,8 @@ int main(void)
 		    test_it_ends_before_one_is_adopted, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 		    test_no_memory_for_a_body_in_one_piece, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(
+		    test_no_memory_to_say_that_it_is_closed, set_up, tear_down),
 	};
 	event_set_mem_functions(bounded_malloc, realloc, free);
 	return cmocka_run_group_tests_name("conn", tests, NULL, NULL);
