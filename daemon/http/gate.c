@@ -46,21 +46,27 @@ static bool put_aside(struct gate *gate, struct evbuffer *input)
 	return true;
 }
 
-/* The first n bytes of what is aside go to the end of the input. */
-static void let_through(struct gate *gate, struct evbuffer *input, size_t n)
+/* False: out of memory, which evbuffer_remove_buffer does not tell. */
+static bool move(struct evbuffer *from, struct evbuffer *to, size_t n)
 {
-	evbuffer_remove_buffer(gate->aside, input, n);
+	size_t before = evbuffer_get_length(to);
+	evbuffer_remove_buffer(from, to, n);
+	return evbuffer_get_length(to) == before + n;
+}
+
+/* The first n bytes of what is aside go to the end of the input. */
+static bool let_through(struct gate *gate, struct evbuffer *input, size_t n)
+{
+	bool moved = move(gate->aside, input, n);
 	if (evbuffer_get_length(gate->aside) == 0)
 		drop(&gate->aside);
+	return moved;
 }
 
 /* All but the first n bytes of the input go aside. */
 static bool keep_back(struct gate *gate, struct evbuffer *input, size_t n)
 {
-	if (!put_aside(gate, input))
-		return false;
-	let_through(gate, input, n);
-	return true;
+	return put_aside(gate, input) && let_through(gate, input, n);
 }
 
 static void begin_chunked(
@@ -88,9 +94,12 @@ static void pass_head(
 	size_t here = evbuffer_get_length(at_input ? input : gate->aside);
 	gate->left = here < whole ? whole - here : 0;
 	gate->state = gate->left ? GATE_BODY : GATE_CLOSED;
+	bool passed = true;
 	if (!at_input)
-		let_through(gate, input, here < whole ? here : whole);
-	else if (here > whole && !keep_back(gate, input, whole))
+		passed = let_through(gate, input, here < whole ? here : whole);
+	else if (here > whole)
+		passed = keep_back(gate, input, whole);
+	if (!passed)
 		refuse(gate, input, 500, "out of memory");
 }
 
@@ -135,25 +144,24 @@ static bool pass_decoded(struct gate *gate, struct evbuffer *input)
 		cuts[1][1] = length;
 	}
 	size_t done = 0, end = evbuffer_get_length(gate->front) - 2; /* before the empty line */
-	for (size_t i = 0; bytes && i < 2; i++) {
+	bool passed = bytes;
+	for (size_t i = 0; passed && i < 2; i++) {
 		if (!cuts[i][1])
 			continue;
-		evbuffer_add(input, bytes + done, cuts[i][0] - done);
+		passed = evbuffer_add(input, bytes + done, cuts[i][0] - done) == 0;
 		done = cuts[i][0] + cuts[i][1];
 	}
-	if (bytes) {
-		evbuffer_add(input, bytes + done, end - done);
-		evbuffer_add_printf(
-		    input, "Content-Length: %zu\r\n\r\n", evbuffer_get_length(gate->body));
-		evbuffer_add_buffer(input, gate->body);
-	}
+	passed = passed && evbuffer_add(input, bytes + done, end - done) == 0 &&
+		 evbuffer_add_printf(
+		     input, "Content-Length: %zu\r\n\r\n", evbuffer_get_length(gate->body)) > 0 &&
+		 evbuffer_add_buffer(input, gate->body) == 0;
 	drop(&gate->front);
 	drop(&gate->body);
 	gate->state = GATE_CLOSED;
-	return bytes != NULL;
+	return passed;
 }
 
-enum progress { STUCK, MOVED, DONE, BROKEN };
+enum progress { STUCK, MOVED, DONE, BROKEN, NO_MEMORY };
 
 /* What lies aside, as far as a line may reach. */
 static const char *chunk_bytes(struct gate *gate, size_t *ret_n)
@@ -167,7 +175,9 @@ static enum progress scan_chunk_size(struct gate *gate)
 {
 	size_t n;
 	const char *bytes = chunk_bytes(gate, &n);
-	int length = bytes ? head_scan_chunk(bytes, n, &gate->left) : 0;
+	if (!bytes)
+		return n ? NO_MEMORY : STUCK;
+	int length = head_scan_chunk(bytes, n, &gate->left);
 	if (length <= 0)
 		return length < 0 ? BROKEN : STUCK;
 	evbuffer_drain(gate->aside, (size_t)length);
@@ -180,7 +190,9 @@ static enum progress scan_chunk_trailer(struct gate *gate)
 	size_t n;
 	bool last;
 	const char *bytes = chunk_bytes(gate, &n);
-	int length = bytes ? head_scan_trailer(bytes, n, &last) : 0;
+	if (!bytes)
+		return n ? NO_MEMORY : STUCK;
+	int length = head_scan_trailer(bytes, n, &last);
 	if (length <= 0)
 		return length < 0 ? BROKEN : STUCK;
 	evbuffer_drain(gate->aside, (size_t)length);
@@ -197,7 +209,8 @@ static enum progress take_chunk_data(struct gate *gate)
 		return STUCK;
 	if (n > gate->left)
 		n = (size_t)gate->left;
-	evbuffer_remove_buffer(gate->aside, gate->body, n);
+	if (!move(gate->aside, gate->body, n))
+		return NO_MEMORY;
 	gate->left -= n;
 	if (gate->left == 0)
 		gate->state = GATE_CHUNK_END;
@@ -244,7 +257,7 @@ static void scan_chunks(struct gate *gate, struct evbuffer *input)
 	} while (progress == MOVED);
 	if (progress == BROKEN)
 		refuse(gate, input, 400, "the chunks of the body are broken");
-	else if (progress == DONE && !pass_decoded(gate, input))
+	else if (progress == NO_MEMORY || (progress == DONE && !pass_decoded(gate, input)))
 		refuse(gate, input, 500, "out of memory");
 }
 
@@ -256,11 +269,11 @@ static void begin_chunked(
 	gate->state = GATE_CHUNK_SIZE;
 	gate->front = evbuffer_new();
 	gate->body = evbuffer_new();
-	if ((at_input && !put_aside(gate, input)) || !gate->front || !gate->body) {
+	if ((at_input && !put_aside(gate, input)) || !gate->front || !gate->body ||
+	    !move(gate->aside, gate->front, head->length)) {
 		refuse(gate, input, 500, "out of memory");
 		return;
 	}
-	evbuffer_remove_buffer(gate->aside, gate->front, head->length);
 	scan_chunks(gate, input);
 	gate->wants_continue = head->expects_continue && gate->state != GATE_CLOSED;
 }

@@ -24,10 +24,13 @@ static struct sockets *none; /* that were handed over */
 static char address[64];
 static size_t most = SIZE_MAX; /* that libevent is given at once */
 static size_t never;           /* so much it is never given */
+static int left = -1;          /* how often it is given some until it is not, once; -1: always */
 static unsigned answers;
 
 static void *bounded_malloc(size_t size)
 {
+	if (left >= 0 && left-- == 0)
+		return NULL;
 	return size <= most && size != never ? malloc(size) : NULL;
 }
 
@@ -157,6 +160,63 @@ static void test_no_memory_to_say_that_it_is_closed(void **state)
 	close(fd);
 }
 
+/* What the gate lets through of a request, and of one behind it, that come in such pieces; "": it is refused. */
+static void pass(const char *bytes, size_t piece, char *out, size_t size)
+{
+	static const struct gate_limits limits = { { 2000, 20 }, 2000 };
+	int may = left;
+	left = -1;
+	struct evbuffer *input = evbuffer_new();
+	struct gate gate;
+	gate_init(&gate, &limits);
+	out[0] = '\0';
+	for (size_t i = 0, n = strlen(bytes); i < n && gate.state != GATE_CLOSED; i += piece) {
+		size_t step = n - i < piece ? n - i : piece;
+		evbuffer_add(input, bytes + i, step);
+		left = may;
+		gate_input(&gate, input, step);
+		may = left;
+		left = -1;
+	}
+	assert_int_equal(gate.state, GATE_CLOSED);
+	assert_true(gate.status == 0 || gate.status == 500);
+	if (!gate.status)
+		out[evbuffer_remove(input, out, size - 1)] = '\0';
+	gate_done(&gate);
+	evbuffer_free(input);
+	left = may;
+}
+
+/* Bug: bytes that there was no memory for were left out, and evhttp took what came next for theirs. */
+static void test_gate_without_memory(void **state)
+{
+	static const char *const requests[] = {
+		"POST / HTTP/1.1\r\nHost: localhost\r\nContent-Length: 5\r\n\r\nhelloGET / HTTP/1.1\r\n",
+		"POST / HTTP/1.1\r\nExpect: 100-continue\r\nHost: localhost\r\n"
+		"Transfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2;a=b\r\nlo\r\n0\r\nT: x\r\n\r\nGET /",
+	};
+	(void)state;
+	for (size_t i = 0; i < sizeof(requests) / sizeof(requests[0]); i++)
+		for (size_t piece = 1; piece <= strlen(requests[i]); piece++) {
+			char good[500], got[500];
+			pass(requests[i], piece, good, sizeof(good));
+			assert_string_equal(good + strlen(good) - 9, "\r\n\r\nhello");
+			for (int n = 0; left == -1; n++) {
+				left = n;
+				pass(requests[i], piece, got, sizeof(got));
+				if (got[0])
+					assert_string_equal(got, good);
+			}
+			left = -1;
+		}
+}
+
+static void say_nothing(int severity, const char *text)
+{
+	(void)severity;
+	(void)text;
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -168,7 +228,9 @@ int main(void)
 		    test_no_memory_for_a_body_in_one_piece, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(
 		    test_no_memory_to_say_that_it_is_closed, set_up, tear_down),
+		cmocka_unit_test(test_gate_without_memory),
 	};
+	event_set_log_callback(say_nothing);
 	event_set_mem_functions(bounded_malloc, realloc, free);
 	return cmocka_run_group_tests_name("conn", tests, NULL, NULL);
 }
