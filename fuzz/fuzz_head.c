@@ -36,6 +36,14 @@ static void check_head(const char *bytes, size_t n)
 			abort();
 }
 
+/* Nobody is told to go on with a request that is whole, or refused. */
+static void check_continue(struct gate *gate)
+{
+	if (gate->wants_continue && gate->state == GATE_CLOSED)
+		abort();
+	gate->wants_continue = false;
+}
+
 /* What evhttp would get to read, one request after the other, if the bytes came in such pieces. */
 static void pass(const char *bytes, size_t n, size_t piece, struct buf *out, int *ret_status)
 {
@@ -47,6 +55,7 @@ static void pass(const char *bytes, size_t n, size_t piece, struct buf *out, int
 		evbuffer_unfreeze(input, 0); /* as a bufferevent does while it reads */
 		evbuffer_add(input, bytes + i, step);
 		gate_input(&gate, input, step);
+		check_continue(&gate);
 		while (gate.state == GATE_CLOSED && !gate.status) { /* answered at once */
 			size_t before = out->length, length = evbuffer_get_length(input);
 			evbuffer_remove(input, buf_room(out, length), length);
@@ -59,6 +68,7 @@ static void pass(const char *bytes, size_t n, size_t piece, struct buf *out, int
 			    head.chunked || head.length + head.content_length != length)
 				abort(); /* exactly one request, of known length */
 			gate_next(&gate, input);
+			check_continue(&gate);
 		}
 	}
 	*ret_status = gate.status;
