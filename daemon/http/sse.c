@@ -33,9 +33,8 @@ struct sse {
 	bool cancels;
 	struct run_subscriber subscriber;
 	struct buf out;     /* of this turn */
-	struct event timer; /* the next comment, or the end of a slow client */
+	struct event timer; /* the next comment, or the end */
 	uint64_t wrote_ms;  /* when the client was last sent something, monotonic */
-	size_t backlog;     /* of a paused stream, when its timer was set */
 	bool paused;
 };
 
@@ -85,14 +84,13 @@ static void sse_arm(struct sse *sse, int64_t after_ms)
 	event_add(&sse->timer, &after);
 }
 
-/* From now on the client has to take something, or it is cut. */
+/* A client that takes nothing is cut by its connection. */
 static void sse_pause(struct sse *sse)
 {
-	if (!sse->paused && sse->listening)
+	if (sse->listening)
 		run_pause(sse->run);
 	sse->paused = true;
-	sse->backlog = http_stream_backlog(sse->request);
-	sse_arm(sse, http_settings(sse->request)->slow_reader_ms);
+	event_del(&sse->timer);
 }
 
 /* Memory was too short for an event. The client is cut, and comes again behind what it has; from the
@@ -150,15 +148,12 @@ static void sse_on_timer(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	struct sse *sse = arg;
 	struct http_request *request = sse->request;
-	bool lost = sse->out.failed;
-	if (!lost && !sse->paused) {
+	if (!sse->out.failed) {
 		sse_heartbeat(sse);
-	} else if (!lost && http_stream_backlog(request) < sse->backlog) {
-		sse_pause(sse); /* slow, but reading */
-	} else {
-		sse_leave(sse);
-		http_stream_cut(request);
+		return;
 	}
+	sse_leave(sse);
+	http_stream_cut(request);
 }
 
 static void sse_on_gone(void *arg)
