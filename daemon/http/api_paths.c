@@ -75,10 +75,10 @@ static void reply_unavailable(
 	problem_reply(request, PROBLEM_INTERFACE_UNAVAILABLE, "%s", why);
 }
 
-/* Neither 204 nor 304 has a body (RFC 9110, sections 15.3.5 and 15.4.5). */
+/* RFC 9110, sections 15.3.5, 15.3.6 and 15.4.5. */
 static bool has_body(const struct interface_answer *answer)
 {
-	return answer->status != 204 && answer->status != 304;
+	return answer->status != 204 && answer->status != 205 && answer->status != 304;
 }
 
 static void on_answered(void *arg, const struct interface_answer *answer)

@@ -7,6 +7,7 @@
  * and ends the process if a byte comes while a request is held (libevent 2.1.12).
  */
 #include <errno.h>
+#include <linux/sockios.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -122,6 +123,7 @@ void conn_read_on(struct conn *conn)
  * drop what it has not sent yet. */
 static void conn_discard(struct conn *conn)
 {
+	evbuffer_drain(conn_input(conn), evbuffer_get_length(conn_input(conn)));
 	for (int i = 0; i < DISCARDS_MAX; i++)
 		if (recv(conn->fd, conn->server->bytes, READ_MAX, MSG_DONTWAIT) <= 0)
 			return;
@@ -133,15 +135,18 @@ static void conn_on_complete(struct evhttp_request *evreq, void *arg)
 	struct conn *conn = arg;
 	const struct http_settings *settings = conn->server->rules.settings;
 	conn->answered = NULL;
-	evreq->minor = 1; /* else evhttp closes one of HTTP/1.0 that says more than "keep-alive" */
-	if (conn->closes)
+	if (conn->closes) {
 		conn_discard(conn);
+		conn_close_soon(conn);
+		return;
+	}
+	evreq->minor = 1; /* else evhttp closes one of HTTP/1.0 that says more than "keep-alive" */
 	conn_read_on(conn);
 	gate_next(&conn->gate, conn_input(conn));
 	conn_say_continue(conn);
 	conn->reading = conn->gate.aside || evbuffer_get_length(conn_input(conn)) > 0;
 	conn_arm(conn, conn->reading ? settings->request_timeout_ms : settings->keep_alive_ms);
-	if (conn->closes || (conn->server->draining && conn_is_idle(conn)))
+	if (conn->server->draining && conn_is_idle(conn))
 		conn_close_soon(conn);
 }
 
@@ -232,6 +237,21 @@ static void conn_on_written(struct conn *conn)
 		bufferevent_trigger(conn->bev, EV_WRITE, 0); /* of evhttp's own */
 }
 
+/* Bytes that the socket has taken, and its client's machine has not. */
+static int conn_queued(const struct conn *conn)
+{
+	int n = 0;
+	ioctl(conn->fd, SIOCOUTQ, &n);
+	return n;
+}
+
+static void conn_await_room(struct conn *conn)
+{
+	conn->queued = conn_queued(conn);
+	if (event_add(conn->writable, &conn->server->slow_reader) < 0)
+		evhttp_connection_free(conn->evcon);
+}
+
 static void conn_write_rest(struct conn *conn)
 {
 	struct evbuffer *output = conn_output(conn);
@@ -240,16 +260,19 @@ static void conn_write_rest(struct conn *conn)
 		evhttp_connection_free(conn->evcon);
 	else if (evbuffer_get_length(output) == 0)
 		conn_on_written(conn);
-	else if (event_add(conn->writable, &conn->server->slow_reader) < 0)
-		evhttp_connection_free(conn->evcon);
+	else
+		conn_await_room(conn);
 }
 
+/* A client that reads slowly takes long to make the room at which a socket counts as writable. */
 static void conn_on_writable(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
 	struct conn *conn = arg;
 	if (what & EV_WRITE)
 		conn_write_rest(conn);
+	else if (conn_queued(conn) < conn->queued)
+		conn_await_room(conn);
 	else /* it has taken nothing for so long */
 		evhttp_connection_free(conn->evcon);
 }

@@ -61,6 +61,7 @@ struct conn {
 	struct gate gate;
 	struct event readable;
 	struct event *writable; /* NULL: the socket has always taken all */
+	int queued;             /* bytes in the socket, when it began to wait for that */
 	TAILQ_ENTRY(conn) link;
 	UT_hash_handle hh; /* by bev: evhttp has no place for a pointer of ours */
 };

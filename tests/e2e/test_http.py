@@ -431,6 +431,25 @@ def test_bytes_behind_the_last_request(agentd):
     assert json.loads(reply.read())["content"] == "x" * (8 << 20)
 
 
+def test_answer_that_is_read_slowly(agentd):
+    """Who reads a large answer slowly, and all the time, is not cut: slow_reader is for those who take nothing."""
+    daemon = with_http(agentd, f"max_body: 16MiB, slow_reader: {SLOW}s")
+    body = json.dumps({"input": "x" * (4 << 20)}).encode()
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sock.settimeout(10 * SLOW)
+        sock.connect(daemon.address)
+        sock.sendall(b"POST /run HTTP/1.1\r\nHost: localhost\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        got, end = len(sock.recv(1024)), time.monotonic() + 2 * SLOW
+        while time.monotonic() < end:
+            time.sleep(0.05)
+            got += len(sock.recv(1024))
+        while got < len(body):
+            more = sock.recv(1 << 20)
+            assert more, f"cut after {got} bytes"
+            got += len(more)
+
+
 def test_answer_that_nobody_reads(agentd):
     """Who asks for a large answer and does not read it is cut after slow_reader."""
     daemon = with_http(agentd, "max_body: 16MiB, slow_reader: 300ms")
