@@ -98,6 +98,8 @@ ABI_PLUGINS    := $(patsubst tests/abi/%.c,%,$(wildcard tests/abi/*/*.c))
 ANIMALS        := $(patsubst tests/zoo/%.c,%,$(wildcard tests/zoo/*.c))
 UNIT_TESTS     := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
 FUZZERS        := $(patsubst fuzz/%.c,%,$(wildcard fuzz/fuzz_*.c))
+# The one that waits most comes first.
+SLOWEST        := test_watch
 
 # Commands are shown by what they make, unless V=1.
 show = $(if $(V),,@echo '  $(1) $@';)
@@ -105,8 +107,8 @@ Q    = $(if $(V),,@)
 
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 
-.PHONY: all deps test-deps lint-deps bench-deps run test unit e2e zoo chaos lint format fuzz bench install clean \
-        always
+.PHONY: all deps test-deps lint-deps bench-deps run test tests unit e2e zoo chaos lint format fuzz bench install \
+        clean always
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -227,19 +229,26 @@ run: deps
 	$(MAKE) all
 	$(BUILD)/agentd -c conf/agent.conf
 
+NEEDED_BY_UNIT = $(UNIT_TESTS:%=$(BUILD)/tests/unit/%) $(FUZZERS:%=$(BUILD)/tests/replay/%) \
+                 $(BUILD)/agentd-host $(BUILD)/tests/plugins/actor.so
+NEEDED_BY_E2E  = all $(TEST_PLUGINS:%=$(BUILD)/tests/plugins/%.so) $(PRELOADS:%=$(BUILD)/tests/preload/%.so) \
+                 $(ANIMALS:%=$(BUILD)/tests/zoo/%.so) $(ABI_PLUGINS:%=$(BUILD)/tests/abi/%.so)
+
 test: test-deps
 	$(MAKE) unit
 	$(MAKE) e2e
 
-unit: $(UNIT_TESTS:%=$(BUILD)/tests/unit/%) $(FUZZERS:%=$(BUILD)/tests/replay/%) \
-      $(BUILD)/agentd-host $(BUILD)/tests/plugins/actor.so
-	@failed=0; for t in $(UNIT_TESTS:%=$(BUILD)/tests/unit/%); do $$t || failed=1; done; \
-	for f in $(FUZZERS:fuzz_%=%); do $(BUILD)/tests/replay/fuzz_$$f fuzz/corpus/$$f/* || failed=1; done; exit $$failed
+unit: $(NEEDED_BY_UNIT)
+	@printf '%s\n' $(patsubst %,$(BUILD)/tests/unit/%,$(SLOWEST) $(filter-out $(SLOWEST),$(UNIT_TESTS))) \
+	    $(foreach f,$(FUZZERS:fuzz_%=%),'$(BUILD)/tests/replay/fuzz_$f fuzz/corpus/$f/*') | \
+	xargs -P $(AT_ONCE) -L 1 sh -c '$$* > $$1.log 2>&1; code=$$?; flock $(BUILD)/tests cat $$1.log; exit $$code' -
 
-# Tests wait more than they work: one more at a time than there are processors.
-e2e: all $(TEST_PLUGINS:%=$(BUILD)/tests/plugins/%.so) $(PRELOADS:%=$(BUILD)/tests/preload/%.so) \
-     $(ANIMALS:%=$(BUILD)/tests/zoo/%.so) $(ABI_PLUGINS:%=$(BUILD)/tests/abi/%.so)
+# Tests wait more than they work: more at a time than there are processors.
+e2e: $(NEEDED_BY_E2E)
 	AGENTD_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -p no:cacheprovider -n $(AT_ONCE) $(TESTS)
+
+# All that is tested, and nothing is run.
+tests: $(NEEDED_BY_UNIT) $(NEEDED_BY_E2E)
 
 zoo: export AGENTD_ZOO_SECONDS = $(SECONDS)
 zoo: TESTS = tests/e2e/test_zoo.py
@@ -257,8 +266,8 @@ SOURCES = $(wildcard include/agentd/*.h daemon/*.[ch] daemon/*/*.[ch] host/*.[ch
 
 lint: lint-deps
 	@clang-format-14 --dry-run --Werror $(SOURCES)
-	@for f in $(filter %.c,$(SOURCES)); do \
-	    clang-14 -std=gnu17 -D_GNU_SOURCE -I. -Iinclude $(WARNINGS) -Werror -fsyntax-only $$f || exit 1; done
+	@printf '%s\n' $(filter %.c,$(SOURCES)) | \
+	    xargs -P "$$(nproc)" -n 8 clang-14 -std=gnu17 -D_GNU_SOURCE -I. -Iinclude $(WARNINGS) -Werror -fsyntax-only
 
 format:
 	@clang-format-14 -i $(SOURCES)
