@@ -22,8 +22,8 @@ ROUNDS  ?= 500
 MESSAGES ?= 1000
 TESTS   ?= tests/e2e
 SAN     ?=
-# Most tests wait for something; with a sanitizer they work.
-AT_ONCE ?= $(shell expr $$(nproc) + $(if $(SAN),1,2))
+# Most tests wait for something.
+AT_ONCE ?= $(shell expr $$(nproc) + 3)
 
 BUILD      := build$(if $(SAN),-$(SAN))
 BINDIR     := $(PREFIX)/bin
@@ -243,7 +243,6 @@ unit: $(NEEDED_BY_UNIT)
 	    $(foreach f,$(FUZZERS:fuzz_%=%),'$(BUILD)/tests/replay/fuzz_$f fuzz/corpus/$f/*') | \
 	xargs -P $(AT_ONCE) -L 1 sh -c '$$* > $$1.log 2>&1; code=$$?; flock $(BUILD)/tests cat $$1.log; exit $$code' -
 
-# Tests wait more than they work: more at a time than there are processors.
 e2e: $(NEEDED_BY_E2E)
 	AGENTD_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -p no:cacheprovider -n $(AT_ONCE) $(TESTS)
 
