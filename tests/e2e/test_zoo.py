@@ -293,13 +293,14 @@ def status(daemon, field):
 
 
 def wait_rest(daemon):
-    """Until the daemon has next to nothing to do: less than 1 ms while we look away for 10."""
+    """Until the daemon has next to nothing to do: less than 1 ms while we look away for 10, and it does not wait for
+    a processor that others have."""
     path, last = Path(f"/proc/{daemon.pid}/schedstat"), 0
 
     def rests():
         nonlocal last
         before, last = last, int(path.read_text().split()[0])
-        return last - before < 1_000_000
+        return last - before < 1_000_000 and processes()[daemon.pid][1] == "S"
     wait_for("the daemon to rest", rests)
 
 
@@ -494,10 +495,14 @@ class Callers:
 
 
 def descriptors_of_its_own(daemon):
-    """Without those of hosts (a socket, a pipe and a pidfd each)."""
-    before = fds(daemon)
-    hosts = sum(len(agent["pids"]) for agent in daemon.get("/agents").json["agents"])
-    return before - 3 * hosts
+    """Without those of hosts (a socket, a pipe and a pidfd each), while none comes or goes."""
+    def hosts():
+        return [pid for agent in daemon.get("/agents").json["agents"] for pid in agent["pids"]]
+
+    def count():
+        before, now = hosts(), fds(daemon)
+        return before == hosts() and (now - 3 * len(before),)
+    return wait_for("the hosts to stay the same", count)[0]
 
 
 def test_the_whole_zoo_at_once(zoo, tmp_path):
