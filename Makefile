@@ -4,6 +4,7 @@
 #   make deps                         installs what is missing, from Debian's packages
 #   make run                          deps, build, and agentd with conf/agent.conf
 #   make test [SAN=…] [TESTS=…]       deps, build, unit tests, end-to-end tests
+#   make test-programs [SAN=…]       what these test, without a run
 #   make lint                         the format, and a second compiler's warnings
 #   make fuzz [SECONDS=60]            the fuzzers, so long each
 #   make zoo [SECONDS=60]             every bad plugin at once, under load, so long
@@ -107,8 +108,8 @@ Q    = $(if $(V),,@)
 
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 
-.PHONY: all deps test-deps lint-deps bench-deps run test tests unit e2e zoo chaos lint format fuzz bench install \
-        clean always
+.PHONY: all deps test-deps lint-deps bench-deps run test test-programs unit e2e zoo chaos lint format fuzz bench \
+        install clean always
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -247,7 +248,7 @@ e2e: $(NEEDED_BY_E2E)
 	AGENTD_BUILD=$(abspath $(BUILD)) $(PYTHON) -m pytest -q -p no:cacheprovider -n $(AT_ONCE) $(TESTS)
 
 # All that is tested, and nothing is run.
-tests: $(NEEDED_BY_UNIT) $(NEEDED_BY_E2E)
+test-programs: $(NEEDED_BY_UNIT) $(NEEDED_BY_E2E)
 
 zoo: export AGENTD_ZOO_SECONDS = $(SECONDS)
 zoo: TESTS = tests/e2e/test_zoo.py
