@@ -276,7 +276,7 @@ def failed(daemon, reason):
     """FAILED at once, and one line that says so."""
     shown = wait_state(daemon, "failed", seconds=5)
     assert reason in shown["last_exit"]["reason"] and shown["next_retry_at"] is None and shown["restarts"] == 0
-    lines = [line for line in daemon.log if line["level"] == "error"]
+    lines = wait_for("its line", lambda: [line for line in daemon.log if line["level"] == "error"])
     assert len(lines) == 1 and reason in lines[0]["message"] and "not started again" in lines[0]["message"]
 
 
