@@ -16,7 +16,8 @@
 
 #include "daemon/http/internal.h"
 
-#define DISCARDS_MAX 16 /* reads: who sends more gets the reset */
+#define DISCARDS_MAX 16   /* reads: who sends more gets the reset */
+#define LINGER_MS    2000 /* who was refused may go on sending for so long */
 
 void conn_soon(struct conn *conn)
 {
@@ -108,6 +109,10 @@ static void conn_on_readable(evutil_socket_t fd, short what, void *arg)
 		evhttp_connection_free(conn->evcon);
 		return;
 	}
+	if (conn->lingers) {
+		evbuffer_drain(conn_input(conn), (size_t)n);
+		return;
+	}
 	conn_take(conn, (size_t)n);
 	if (!conn->request && evbuffer_get_length(conn_input(conn)))
 		bufferevent_trigger(conn->bev, EV_READ, 0);
@@ -129,6 +134,22 @@ static void conn_discard(struct conn *conn)
 			return;
 }
 
+/* The last answer has left. Somebody who is still sending what was refused shall read why, and a close now would be a reset
+ * (RFC 9112, section 9.6): so the connection is closed by them. */
+static void conn_on_last(struct conn *conn, struct evhttp_request *evreq)
+{
+	conn_discard(conn);
+	if (!conn->gate.status || shutdown(conn->fd, SHUT_WR) < 0) {
+		conn_close_soon(conn);
+		return;
+	}
+	conn->lingers = true;
+	evreq->minor = 1; /* so that evhttp does not close it */
+	evhttp_clear_headers(evhttp_request_get_input_headers(evreq));
+	conn_arm(conn, LINGER_MS);
+	conn_read_on(conn);
+}
+
 /* The answer has left: the connection may bring another request. It may not be freed here. */
 static void conn_on_complete(struct evhttp_request *evreq, void *arg)
 {
@@ -136,8 +157,7 @@ static void conn_on_complete(struct evhttp_request *evreq, void *arg)
 	const struct http_settings *settings = conn->server->rules.settings;
 	conn->answered = NULL;
 	if (conn->closes) {
-		conn_discard(conn);
-		conn_close_soon(conn);
+		conn_on_last(conn, evreq);
 		return;
 	}
 	evreq->minor = 1; /* else evhttp closes one of HTTP/1.0 that says more than "keep-alive" */

@@ -51,6 +51,7 @@ struct conn {
 	bool has_asked; /* it is not the first request */
 	bool reading;   /* the first byte of a request is here */
 	bool closes;    /* after the answer that is on its way */
+	bool lingers;   /* that has left, and what still comes is not heard */
 	struct principal *peer; /* who is at its other end; NULL: nobody who is let in */
 	const char *peer_why;
 	uint64_t deadline_ms; /* monotonic; for the next request to be whole. 0: none */

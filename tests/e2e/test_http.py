@@ -431,6 +431,27 @@ def test_bytes_behind_the_last_request(agentd):
     assert json.loads(reply.read())["content"] == "x" * (8 << 20)
 
 
+def test_who_is_still_sending_reads_why_it_is_refused(agentd):
+    """A body that is refused by its length may go on for a while: its client gets 413, and no reset."""
+    daemon = with_http(agentd, "max_body: 1KiB")
+    with daemon.socket() as sock:
+        sock.sendall(b"POST /run HTTP/1.1\r\nHost: localhost\r\nContent-Length: 8388608\r\n\r\n")
+        for _ in range(128):
+            sock.sendall(bytes(65536))
+        answer = b"".join(iter(lambda: sock.recv(65536), b""))
+    assert status(answer) == 413 and json.loads(answer.partition(b"\r\n\r\n")[2])["code"] == "payload_too_large"
+    wait_for("it to be gone", lambda: "\nagentd_http_connections 1\n" in daemon.get("/metrics").body.decode())
+
+
+def test_who_never_stops_sending_is_cut(agentd):
+    """Nor does it go on for ever."""
+    daemon = with_http(agentd, "max_body: 1KiB")
+    with daemon.socket() as sock, pytest.raises(ConnectionError):
+        sock.sendall(b"POST /run HTTP/1.1\r\nHost: localhost\r\nContent-Length: 8388608\r\n\r\n")
+        while True:
+            sock.sendall(bytes(1024))
+
+
 def test_answer_that_is_read_slowly(agentd):
     """Who reads a large answer slowly, and all the time, is not cut: slow_reader is for those who take nothing."""
     daemon = with_http(agentd, f"max_body: 16MiB, slow_reader: {SLOW}s")
