@@ -16,6 +16,7 @@
 #include "daemon/dev.h"
 #include "daemon/http/route.h"
 #include "daemon/proc/fetch.h"
+#include "daemon/proc/orphan.h"
 #include "daemon/proc/sockets.h"
 #include "daemon/run/run.h"
 #include "daemon/run/spool.h"
@@ -535,6 +536,8 @@ void daemon_free(struct daemon *daemon)
 	runs_free(daemon->runs);
 	store_free(daemon->store);
 	spool_free(daemon->spool);
+	orphans_end(
+	    ORPHANS_LAST_MS, &(unsigned){ 0 }); /* what comes after us would not know them */
 	log_on_pending(NULL, NULL);
 	log_flush();
 	if (daemon->log_flush)

@@ -14,7 +14,6 @@
 
 #include "daemon/base/log.h"
 #include "daemon/proc/command.h"
-#include "daemon/proc/orphan.h"
 #include "daemon/proc/sockets.h"
 
 #define CHECK_PATIENCE_MS 60000
@@ -248,8 +247,6 @@ static bool is_as_checked(const struct upgrade *upgrade)
 int upgrade_exec(struct upgrade *upgrade)
 {
 	char *const *environment;
-	unsigned ended = 0;
-	orphans_end(&ended); /* the next one would have children that it does not know */
 	signal(SIGPIPE, SIG_DFL);
 	log_info("becoming %s", upgrade->path);
 	log_close_journal(); /* its fd may be where a socket goes */

@@ -261,7 +261,7 @@ static void on_leftovers_timer(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	(void)arg;
 	unsigned ended = 0;
-	if (!orphans_end(&ended))
+	if (!orphans_end(ORPHANS_SOON_MS, &ended))
 		arm(leftovers_timer, LEFTOVERS_MS);
 	if (ended)
 		log_warn("ended %u more process%s that a host had left behind", ended,
@@ -271,7 +271,7 @@ static void on_leftovers_timer(evutil_socket_t fd, short what, void *arg)
 static void child_end_leftovers(const struct child *child)
 {
 	unsigned ended = 0;
-	bool all = orphans_end(&ended);
+	bool all = orphans_end(ORPHANS_SOON_MS, &ended);
 	if (ended)
 		log_warn("%s: ended %u process%s that it left behind", child->setup.label, ended,
 		    ended == 1 ? "" : "es");

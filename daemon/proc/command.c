@@ -37,7 +37,8 @@ static void command_end(struct command *command, siginfo_t *ret_info)
 	kill(-command->pid, SIGKILL);
 	waitid(P_PID, (id_t)command->pid, ret_info, WEXITED);
 	own_process_drop(&command->own);
-	orphans_end(&(unsigned){ 0 }); /* what its group had, and what has left that */
+	orphans_end(
+	    ORPHANS_SOON_MS, &(unsigned){ 0 }); /* what its group had, and what has left that */
 	command->pid = 0;
 }
 

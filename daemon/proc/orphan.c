@@ -12,10 +12,6 @@
 
 #include "daemon/base/id.h"
 
-/* The killed are gone at once, but for those that the kernel holds up; each may leave children of its
- * own to us. */
-#define PATIENCE_MS 200
-
 static TAILQ_HEAD(, own_process) own_processes = TAILQ_HEAD_INITIALIZER(own_processes);
 
 void own_process_add(struct own_process *process, pid_t pid)
@@ -78,10 +74,12 @@ static bool end_round(uint64_t until_ms, unsigned *count)
 	return found;
 }
 
-bool orphans_end(unsigned *count)
+/* Each may leave children of its own to us. First all are killed, then they are waited for: those that the kernel holds
+ * up are so beside each other. */
+bool orphans_end(unsigned patience_ms, unsigned *count)
 {
-	uint64_t until_ms = clock_monotonic_ms() + PATIENCE_MS;
-	while (end_round(until_ms, count))
+	uint64_t until_ms = clock_monotonic_ms() + patience_ms;
+	for (bool waits = false; end_round(waits ? until_ms : 0, count); waits = true)
 		if (clock_monotonic_ms() >= until_ms)
 			return false;
 	return true;

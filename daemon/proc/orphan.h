@@ -25,9 +25,13 @@ void own_process_add(struct own_process *process, pid_t pid);
 /* Nothing happens if it was not added. */
 void own_process_drop(struct own_process *process);
 
+/* While there is a loop that others wait for; and at the end. */
+#define ORPHANS_SOON_MS 200
+#define ORPHANS_LAST_MS 2000
+
 /* Kills and reaps all children of this process but those, and adds how many they were. Waits for those that it
- * has killed, which are gone at once, but at most 200 ms in all. False: that was not long enough, and some may
- * be left. */
-bool orphans_end(unsigned *count);
+ * has killed, which are gone at once on a machine that has time for them, but no longer than that in all. False: that was
+ * not long enough, and some may be left. */
+bool orphans_end(unsigned patience_ms, unsigned *count);
 
 #endif

@@ -246,7 +246,7 @@ static void it_is_no_orphan(void **state)
 	    "sh -c 'sh -c \"read line < /proc/%d/fd/%d\"; exit 4' & wait $!; exit $?", getpid(),
 	    gate[0]);
 	start(f, script);
-	assert_true(orphans_end(&count));
+	assert_true(orphans_end(ORPHANS_SOON_MS, &count));
 	assert_int_equal(count, 0);
 	assert_int_equal(write(gate[1], "\n", 1), 1);
 	wait_done(f);
