@@ -46,6 +46,12 @@ static int parse(const struct keys *keys, const char *text, size_t length, struc
 static int read_file(struct keys *keys, struct jwk_set **ret, char *reason, size_t size)
 {
 	struct conf_file file;
+	struct stat is;
+	if (stat(keys->path, &is) == 0 &&
+	    !S_ISREG(is.st_mode)) { /* a pipe would hold up everything */
+		snprintf(reason, size, "it is no file, but a directory, a pipe or a device");
+		return -EINVAL;
+	}
 	int error = conf_file_read(keys->path, FILE_MAX_BYTES, &file);
 	if (error < 0) {
 		snprintf(reason, size, "%s", strerror(-error));

@@ -386,6 +386,20 @@ def test_a_file_that_breaks(serve, source, broken):
     assert len([m for m in daemon.messages() if "sso: cannot read" in m]) == 1
 
 
+def test_a_pipe_in_the_place_of_a_file(serve):
+    """Bug: agentd waited for somebody to write into it, and did nothing else."""
+    daemon = serve("algorithms: [ RS256 ], key_file: keys/f", f=pem(RSA[0]))
+    old = bearer(daemon, sign(RSA[0], "RS256"))
+    assert old.get("/agents").status == 200
+    (serve.folder / "f").unlink()
+    os.mkfifo(serve.folder / "f")
+
+    def said():
+        assert old.get("/agents").status == 200
+        return any("sso: cannot read" in m and "a pipe" in m for m in daemon.messages())
+    wait_for("the error", said, 3)
+
+
 def test_a_file_that_is_away(serve):
     """A file that is taken away leaves the keys; one that comes again counts."""
     daemon = serve("algorithms: [ RS256 ], key_file: keys/f", f=pem(RSA[0]))
@@ -401,7 +415,7 @@ def test_a_file_that_is_away(serve):
 # What `agentd -t` finds.
 
 @pytest.mark.parametrize("source, text, says", [
-    ("key_file", None, "No such file"), ("key_file", "", ""), ("key_file", "nonsense", ""), ("key_file", "DIRECTORY", "directory"),
+    ("key_file", None, "No such file"), ("key_file", "", ""), ("key_file", "nonsense", ""), ("key_file", "DIRECTORY", "directory"), ("jwks_file", "PIPE", "pipe"),
     ("key_file", "PRIVATE", "private"), ("jwks_file", "{", ""), ("jwks_file", "{}", ""), ("jwks_file", '{"keys":[]}', "no key"),
     ("jwks_file", '{"keys":[{"kty":"RSA","n":"AQAB","e":"AQAB"}]}', ""), ("jwks_file", "EC", "key")])
 def test_keys_that_are_no_good(tmp_path, source, text, says):
@@ -409,6 +423,8 @@ def test_keys_that_are_no_good(tmp_path, source, text, says):
     path = tmp_path / "f"
     if text == "DIRECTORY":
         path.mkdir()
+    elif text == "PIPE":
+        os.mkfifo(path)
     elif text is not None:
         private = RSA[0].private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
                                        serialization.NoEncryption()).decode()
