@@ -67,6 +67,8 @@ class Line:
             pass  # the next process gets it
 
     def order(self, *fields):
+        """Tells the process that is there, once there has been one, what to do."""
+        self.wait("UP")
         self.write("\t".join(("X",) + fields))
 
     def message(self, text, user="ann", chat="c1", key=None, name="", message_id="", reply_to="", file=None):

@@ -610,7 +610,7 @@ def test_an_interface_that_is_done(agentd, line):
 def test_an_interface_that_hangs(agentd, line):
     """Defect 2 of the original: one whose loop is stuck is noticed, killed, and started again."""
     daemon = agentd(config(line, times=", ping: 100ms")).wait_ready()
-    state_is(daemon, "ready")  # that is said later than UP
+    state_is(daemon, "ready")
     line.order("hang")
     line.wait("UP", 2, timeout=20 * SLOW)
     assert "pings" in state_is(daemon, "ready")["last_exit"]["reason"]

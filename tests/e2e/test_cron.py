@@ -759,7 +759,7 @@ def test_the_store_fails(start, tmp_path):
     wait_for("it to go on", lambda: len(made(daemon, "e")) > count + 5)
     post(daemon, "pause", "e")
     wait_for("all to end", lambda: trigger(daemon, "e")["running"] == 0)
-    assert assert_each_once(daemon, "e", 100) > 20
+    assert assert_each_once(daemon, "e", 100) > 10
     assert sum("the store can" in message for message in daemon.messages()) == 2, daemon.messages()
 
 

@@ -66,7 +66,7 @@ def test_a_message_is_answered(bot, api):
     """Promise: the answer goes to the channel, refers to the message, and pings nobody; typing comes before it (defect
     38 of the original: behind it)."""
     daemon = bot()
-    id = api.message("say hello @everyone")
+    id = api.message("after 500 hello @everyone")
     message = api.wait_messages(1)[0]
     assert (message["channel_id"], message["content"]) == (CHANNEL, "hello @everyone")
     assert message["message_reference"]["message_id"] == id
