@@ -147,7 +147,7 @@ class Clients:
         line.message(dice.choice(["say hi", "after 300 later", "crash", "say refuse before", "say later message",
                                   "say crash before", "say never after", "say change"]),
                      user=dice.choice(["u1", "u2", "u3"]), chat=dice.choice(["c1", "c2"]))
-        if dice.random() < 0.05:
+        if dice.random() < 0.05 and line.pids:
             line.order(dice.choice(["crash", "emit", "rest"]), "e")
         time.sleep(0.03)
 
