@@ -64,6 +64,7 @@ class DiscordApi:
         self.requests = []     # (method, path, headers)
         self.identifies = []   # (time, d)
         self.resumes = []      # (path, d)
+        self.greeted = 0       # when HELLO was said
         self.heartbeats = []   # (time, d)
         self.closes = []       # codes with which the bot has closed connections
         self.paths = []        # of connections
@@ -242,6 +243,7 @@ class DiscordApi:
             self.paths.append(handler.path)
             hello = self.hello
         if hello:
+            self.greeted = time.monotonic()
             connection.send(json.dumps({"op": 10, "s": None, "t": None,
                                         "d": {"heartbeat_interval": self.heartbeat_interval}}))
         try:

@@ -147,7 +147,7 @@ def test_a_thread_that_stays_does_not_hold_up_the_end(blocker):
     start = time.monotonic()
     daemon.terminate()
     assert daemon.wait() == 0
-    assert time.monotonic() - start < 4 * SLOW
+    assert time.monotonic() - start < 30 * SLOW
     assert not any("closed with" in message for message in daemon.messages())
 
 

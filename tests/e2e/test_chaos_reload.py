@@ -15,7 +15,6 @@ import time
 
 import pytest
 
-from conftest import SANITIZED
 from credentials import hash_of
 from line import Line
 from test_reload import write

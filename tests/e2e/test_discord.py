@@ -6,7 +6,7 @@ import time
 import pytest
 
 import discord_api as discord
-from conftest import SLOW, wait_for
+from conftest import wait_for
 from discord_api import ANN, BOT, CHANNEL, DIRECT, FORBIDDEN_CHANNEL, TOKEN, DiscordApi
 
 AGENTD_IMAGE = 1
@@ -162,7 +162,7 @@ def test_files_of_an_answer(bot, api):
     assert [m["content"] for m in api.wait_messages(6)[4:]] == ["here it is", "next"]
 
 
-@pytest.mark.parametrize("fault, for_all", [(discord.too_many(1.2), False), (discord.too_many(1.2, True), True),
+@pytest.mark.parametrize("fault, for_all", [(discord.too_many(3), False), (discord.too_many(1.2, True), True),
                                             (discord.banned(2), True)])
 def test_too_many_requests(bot, api, fault, for_all):
     """Promise: a 429 is waited out; the global one, and one that is not of the API itself, by all channels."""
@@ -175,7 +175,7 @@ def test_too_many_requests(bot, api, fault, for_all):
     messages = api.wait_messages(2)
     took = {m["content"]: m["time"] - begun for m in messages}
     assert took["one"] >= 1.2
-    assert (took["two"] >= 1.0) == for_all
+    assert took["two"] >= 1.0 if for_all else messages[0]["content"] == "two"
 
 
 @pytest.mark.parametrize("fault", [discord.cut, discord.cut_answer, discord.done_but_502, discord.html,
@@ -358,8 +358,7 @@ def test_heartbeats(bot, api):
     api.heartbeat_interval = 300
     daemon = bot()
     api.wait("five beats", lambda: len(api.heartbeats) >= 5)
-    gaps = [b[0] - a[0] for a, b in zip(api.heartbeats, api.heartbeats[1:])]
-    assert all(0.25 < gap < 2 * SLOW for gap in gaps[1:])  # a machine may be busy; twice as often is a fault
+    assert api.heartbeats[4][0] - api.greeted >= 4 * 0.3 - 0.05  # later is a busy machine, more often a fault
     assert api.heartbeats[-1][1] == 2  # READY and GUILD_CREATE
     api.acknowledges = False
     resumed(api)

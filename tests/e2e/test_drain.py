@@ -81,7 +81,8 @@ def test_a_run_that_is_being_written_down_is_answered_too(start):
         db.execute("BEGIN IMMEDIATE")  # now agentd has to wait for the store
         connection = daemon.connect()
         connection.request("POST", "/run", json.dumps({"input": "say late", "stream": True}))
-        time.sleep(0.2)  # it is admitted in that time
+        for _ in (1, 2):  # who comes after it is answered in the same turn of the loop at the earliest
+            assert daemon.get("/health").status == 200
         stop(daemon)
         time.sleep(0.3)  # there is no run: the agent would be stopped in that time
         db.execute("ROLLBACK")
@@ -236,14 +237,14 @@ def test_an_agent_in_any_state_can_be_stopped(agentd, state, options):
 def test_many_hosts_stop_beside_each_other(agentd):
     """Bug class: hosts stopped one after the other, each with its own grace."""
     agents = "".join(f"  a{i}: {{ plugin: PLUGIN(actor) }}\n" for i in range(8))
-    daemon = agentd(f"agents:\n{agents}supervision: {{ drain: {300 * SLOW}ms, kill: {300 * SLOW}ms }}").wait_ready()
+    daemon = agentd(f"agents:\n{agents}supervision: {{ drain: 1s, kill: 1s }}").wait_ready()
     hosts = [daemon.pid_of(f"a{i}") for i in range(8)]
     runs = [daemon.start_run("block 60000", agent=f"a{i}") for i in range(8)]
     wait_for("all to run", lambda: all(a["running"] for a in daemon.get("/agents").json["agents"]))
     begin = time.monotonic()
     stop(daemon)
     assert daemon.wait() == 0
-    assert time.monotonic() - begin < 8 * 0.3 * SLOW  # one drain, TERM and KILL, not eight
+    assert time.monotonic() - begin < 8 * 2  # one drain, TERM and KILL, not eight
     assert all(map(gone, hosts))
     for connection in runs:
         connection.close()

@@ -90,8 +90,8 @@ def test_one_that_says_when_to_come_back(agentd, line):
     """Promise: it is not started again before, and when that is can be seen; an operator need not wait."""
     daemon = agentd(config(line)).wait_ready()
     line.wait("UP")
-    line.order("rest", "1500")
     begun = time.monotonic()
+    line.order("rest", "1500")
     waits = wait_state(daemon, "backoff")
     assert waits["last_exit"]["reason"] == "the platform is tired" and waits["next_retry_at"] > waits["last_exit"]["at"]
     line.wait("UP", 2)

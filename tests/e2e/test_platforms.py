@@ -242,7 +242,7 @@ def test_a_platform_that_says_nothing(begun, platform, line):
     platform.front.be(SLOW_ONE)
     daemon = begun(ready=False)
     wait_for("it to ask", lambda: platform.front.asked)
-    assert slowest(daemon, line) < 1 * SLOW
+    assert slowest(daemon, line) < 5 * SLOW
     shown = wait_state(daemon, "backoff", seconds=29)
     assert shown["last_exit"]["reason"] != "was not ready in time"
     platform.front.be(None)
@@ -259,7 +259,7 @@ def test_a_platform_that_asks_for_an_hour(begun, platform, line):
     shown = wait_state(daemon, "backoff", more=lambda one: seconds_of(one["next_retry_at"]) > time.time() + 3000)
     assert "429" in shown["last_exit"]["reason"]
     asked = platform.front.asked
-    assert slowest(daemon, line) < 1 * SLOW
+    assert slowest(daemon, line) < 5 * SLOW
     assert platform.front.asked == asked
     platform.front.be(None)
     assert daemon.request("POST", "/interfaces/chat/restart").status == 202
@@ -295,7 +295,7 @@ def test_a_telegram_token_that_is_revoked(begun, platform, line, heard):
     else:
         platform.api.token = "1:another"
     failed(daemon, "the bot token is refused by Telegram: 401 Unauthorized")
-    assert slowest(daemon, line) < 1 * SLOW
+    assert slowest(daemon, line) < 5 * SLOW
     platform.api.token = TELEGRAM_TOKEN
     assert daemon.request("POST", "/interfaces/chat/restart").status == 202
     platform.say("with a good one")
@@ -309,4 +309,4 @@ def test_a_discord_token_that_is_revoked(begun, platform, line):
     platform.api.token = "another"
     platform.api.cut()
     failed(daemon, "Discord refuses the bot token")
-    assert slowest(daemon, line) < 1 * SLOW
+    assert slowest(daemon, line) < 5 * SLOW

@@ -10,7 +10,6 @@ import socket
 import subprocess
 import textwrap
 import threading
-import time
 from pathlib import Path
 
 import pytest

@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from conftest import SANITIZED, assert_problem, wait_for
+from conftest import assert_problem, wait_for
 from stored import (ACTOR, background, database, execute, events, kill, record, runs, stop, wait_over,
                     wait_running, with_key)
 from test_sandbox import needs_landlock

@@ -79,14 +79,14 @@ def test_what_is_asked_for(bot, api, options, timeout, updates):
 
 
 def test_polling_interval(bot, api):
-    """The first delay before another try, give or take a fifth."""
+    """The first delay before another try, and no less than that less a fifth."""
     bot(polling_interval="1s", polling_timeout="30s")
     api.wait("a poller", lambda: api.poller)
     api.fail("getUpdates", 502, "Bad Gateway")
     update = api.say("say x")  # ends the question that waits; the next one fails
     api.wait_confirmed(update)
     times = [when for name, asked, when in api.calls if name == "getUpdates" and asked.get("offset") == update["update_id"] + 1]
-    assert 0.8 <= times[1] - times[0] <= 1.2 + SLOW
+    assert times[1] - times[0] >= 0.8
 
 
 def test_max_message_length(bot, api):

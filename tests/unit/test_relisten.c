@@ -1,4 +1,5 @@
-/* Addresses that change while the server goes on: what stays is not touched, and nothing is done by halves. */
+/* Addresses, and those that change while the server goes on: what stays is not touched, and nothing is done by
+ * halves. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -8,6 +9,7 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -241,6 +243,28 @@ static void test_the_control_socket_stays(void **state)
 	assert_true(is_open(here) && is_open(there));
 }
 
+/* Bug: replies waited 40 ms for an acknowledgement (Nagle's algorithm). */
+static void test_replies_do_not_stall(void **state)
+{
+	struct sockaddr_in own, peer;
+	int found = 0, value = 0;
+	socklen_t size = sizeof(own), length = sizeof(value);
+	(void)state;
+	assert_int_equal(http_server_listen(server, "127.0.0.1:0", none), 0);
+	int fd = call(http_server_address(server, 0));
+	assert_true(is_answered(fd));
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&own, &size), 0);
+	for (int its = 3; !found && its < 100; its++) { /* the server's end of it */
+		size = sizeof(peer);
+		if (getpeername(its, (struct sockaddr *)&peer, &size) == 0 &&
+		    size == sizeof(peer) && peer.sin_port == own.sin_port)
+			found = its;
+	}
+	assert_int_equal(getsockopt(found, IPPROTO_TCP, TCP_NODELAY, &value, &length), 0);
+	assert_true(value);
+	close(fd);
+}
+
 int main(void)
 {
 #define SERVER(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
@@ -250,6 +274,7 @@ int main(void)
 		SERVER(test_all_or_nothing),
 		SERVER(test_more_connections),
 		SERVER(test_the_control_socket_stays),
+		SERVER(test_replies_do_not_stall),
 	};
 	if (!mkdtemp(folder))
 		return 1;
