@@ -45,6 +45,15 @@ static _Noreturn void usage_error(const char *message, const char *word)
 	exit(EX_USAGE);
 }
 
+/* What was asked for must not be lost without a word. */
+static int check_output(int code)
+{
+	if (!ferror(stdout) && fflush(stdout) == 0)
+		return code;
+	fprintf(stderr, "agentd: cannot write to standard output\n");
+	return code ? code : EX_OSERR;
+}
+
 static struct arguments parse_arguments(int argc, char **argv)
 {
 	struct arguments arguments = { 0 };
@@ -71,10 +80,10 @@ static struct arguments parse_arguments(int argc, char **argv)
 			break;
 		case OPTION_VERSION:
 			puts("agentd " AGENTD_VERSION);
-			exit(0);
+			exit(check_output(0));
 		case OPTION_HELP:
 			options_print_help(stdout);
-			exit(0);
+			exit(check_output(0));
 		default: /* getopt has said what is wrong */
 			fputs("Try: agentd --help\n", stderr);
 			exit(EX_USAGE);
@@ -286,5 +295,5 @@ int main(int argc, char **argv)
 	if (upgrade_is_due(upgrade))
 		code = upgrade_exec(upgrade);
 	upgrade_free(upgrade);
-	return code;
+	return check_output(code);
 }

@@ -3,6 +3,7 @@ import json
 import re
 import shutil
 import socket
+import subprocess
 import textwrap
 
 import pytest
@@ -398,3 +399,13 @@ def test_a_request_has_a_line_unless_told_otherwise(agentd):
         daemon.terminate()
         assert daemon.wait() == 0
         assert sum("POST /run" in message for message in daemon.messages()) == count
+
+
+@pytest.mark.parametrize("argument", ["-t", "--print-config", "--version", "--help"])
+def test_what_cannot_be_written(check, tmp_path, argument):
+    """Promise: on a full disk it is said, and no success: a config would be cut."""
+    check(GOOD)
+    file = [] if argument in ("--version", "--help") else ["-c", "agent.conf"]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([BUILD / "agentd", *file, argument], cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True)
+    assert (done.returncode, done.stderr) == (71, "agentd: cannot write to standard output\n")
