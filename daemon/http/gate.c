@@ -157,6 +157,8 @@ static bool pass_decoded(struct gate *gate, struct evbuffer *input)
 		 evbuffer_add_buffer(input, gate->body) == 0;
 	drop(&gate->front);
 	drop(&gate->body);
+	if (evbuffer_get_length(gate->aside) == 0)
+		drop(&gate->aside);
 	gate->state = GATE_CLOSED;
 	return passed;
 }
