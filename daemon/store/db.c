@@ -198,8 +198,6 @@ int db_error(int result)
 	case SQLITE_READONLY:
 	case SQLITE_PERM:
 		return -EROFS;
-	case SQLITE_CANTOPEN:
-		return -ENOENT;
 	case SQLITE_BUSY:
 	case SQLITE_LOCKED:
 		return -EBUSY;

@@ -12,8 +12,8 @@
 
 struct job {
 	/* On its thread. Writing jobs are inside a transaction, and may be done again after it failed:
-	 * nothing that they did before counts. 0 or -errno; what is no failure of the store (-EEXIST)
-	 * leaves the transaction as it is. */
+	 * nothing that they did before counts. 0 or -errno; what is no failure of the store (-EEXIST,
+	 * -ENOENT, -EPERM) leaves the transaction as it is. */
 	int (*work)(struct job *job, struct db *db);
 	/* On the loop: calls who asked. NULL: nobody did. */
 	void (*deliver)(struct job *job);

@@ -153,7 +153,7 @@ static int broken(struct sqlite_store *store)
 
 static bool is_failure(int error)
 {
-	return error < 0 && error != -EEXIST && error != -ENOENT;
+	return error < 0 && error != -EEXIST && error != -ENOENT && error != -EPERM;
 }
 
 /* One transaction. Its error; then nothing of it happened. */

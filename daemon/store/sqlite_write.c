@@ -315,7 +315,8 @@ void sqlite_run_finish(
 	if (finish && run->message_count)
 		turn_encode(&finish->turn, run);
 	if (!finish || finish->turn.failed) {
-		free(finish);
+		if (finish)
+			finish_free(&finish->job);
 		done(arg, -ENOMEM);
 		return;
 	}
