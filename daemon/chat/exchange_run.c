@@ -333,6 +333,7 @@ void exchange_run(struct exchange *exchange)
 		exchange_later(exchange, exchange_run, CHAT_AGAIN_MS);
 		return;
 	}
+	int64_t history = exchange->terms->settings->max_session_history;
 	struct run_request wanted = {
 		.input = { exchange->text.data, exchange->text.length },
 		.session_id = exchange->session_id,
@@ -341,7 +342,7 @@ void exchange_run(struct exchange *exchange)
 		.source = interface->source,
 		.metadata = { exchange->metadata.data, exchange->metadata.length },
 		.attachments = { attachments.data, attachments.length },
-		.history = exchange->terms->settings->max_session_history,
+		.history = history ? history : -1,
 		.durable = true,
 	};
 	enum run_code code = exchange_make_run(exchange, &wanted);

@@ -44,7 +44,7 @@ struct run {
 	struct buf input, metadata, attachments;
 	struct buf files;  /* of its answer */
 	size_t file_count; /* that came with its input, and are removed when it is over */
-	int64_t history;   /* 0: as its agent has it */
+	int64_t history;   /* of run_request */
 	struct buf said;   /* with a trigger: what its handler says that the agent is told */
 	int64_t timeout_ms;
 	uint64_t created_wall_ms, started_wall_ms, finished_wall_ms;

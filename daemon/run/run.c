@@ -537,7 +537,8 @@ char *run_spool(const struct run *run)
 
 int64_t run_history(const struct run *run)
 {
-	return run->history ? run->history : agent_settings(run->agent)->history;
+	int64_t history = run->history ? run->history : agent_settings(run->agent)->history;
+	return history < 0 ? 0 : history;
 }
 
 struct frame_text run_log(const struct run *run)

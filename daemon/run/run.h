@@ -71,7 +71,8 @@ struct run_request {
 	struct frame_text metadata;    /* JSON object */
 	struct frame_text attachments; /* that come with the input: attachment.h */
 	int64_t timeout_ms;            /* 0: the agent's; longer than the agent's: the agent's */
-	int64_t history; /* messages of its session that it is told; 0: as the agent has it */
+	int64_t
+	    history; /* messages of its session that it is told; 0: as the agent has it; -1: none */
 	/* It waits as long as it must, whatever state the agent is in; if the agent's process dies
 	 * with it, it is tried once more, in a process of its own. */
 	bool durable;

@@ -47,7 +47,7 @@ struct store_run {
 	struct frame_text attachments,
 	    files; /* of the input, and of the answer: run/attachment.h */
 	int64_t timeout_ms;
-	int64_t history; /* messages of its session that it is told; 0: as many as its agent says */
+	int64_t history;  /* messages of its session that it is told; of run_request */
 	bool any_session; /* its session may be another user's */
 	bool durable;     /* it is to be done, whatever becomes of this process */
 	enum run_status status;

@@ -259,6 +259,15 @@ def test_how_much_history(agentd, line):
         "4", "user:say 3::", "assistant:3::", "user:say 4::", "assistant:4::"]
 
 
+def test_no_history(agentd, line):
+    """Bug: max_session_history: 0 was as many as the agent's own `history`."""
+    agentd(config(line, "max_session_history: 0")).wait_ready()
+    line.wait("UP")
+    line.message("say one")
+    line.message("history")
+    assert line.replies(2)[1][1].strip() == "0"
+
+
 def test_order(agentd, line):
     """Defect 31 of the original: messages of a chat are answered one after another, in their order, however many
     chats there are; no history is mixed."""
