@@ -231,8 +231,12 @@ static enum auth_verdict ask(
 		.username = message->user_name[0] == '@' ? message->user_name + 1 : NULL,
 		.chat_id = message->chat_id };
 	*ret_why = "is not on the list";
-	for (size_t i = 0; verdict != AUTH_KNOWN && i < settings->auth_count; i++)
+	for (size_t i = 0; i < settings->auth_count; i++) {
+		if (verdict == AUTH_KNOWN ||
+		    verdict == AUTH_NO_MEMORY) /* the latter asks again later */
+			break;
 		verdict = auth_ask(terms->auth, settings->auth[i], &request, ret_who, ret_why);
+	}
 	return verdict;
 }
 

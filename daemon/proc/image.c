@@ -81,11 +81,11 @@ int image_load(const char *path, struct image **ret, char *reason, size_t size)
 		image->file = st;
 		image->fd = memfd_create("agentd-plugin", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	}
-	error = image && image->path && image->fd >= 0 ? 0 : -ENOMEM;
+	error = !image || !image->path ? -ENOMEM : image->fd < 0 ? -errno : 0;
 	if (error == 0)
 		error = image_check(&st, reason, size);
 	else
-		snprintf(reason, size, "out of memory");
+		snprintf(reason, size, "%s", strerror(-error));
 	if (error == 0 && (error = image_copy(from, st.st_size, image->fd)) < 0)
 		snprintf(reason, size, "cannot be read: %s", strerror(-error));
 	close(from);
