@@ -35,7 +35,7 @@ static int make_principal(
 		.label = key->name,
 		.user_id = user,
 		.admin = key->admin,
-		.sees_all = key->admin,
+		.sight = key->admin ? SEES_ALL : SEES_OWN,
 		.agents = &key->agents,
 		.rate = key->rate.count ? key->rate : provider->settings->rate,
 	};

@@ -23,9 +23,11 @@ static bool add(struct peers *peers, uid_t uid, const char *name)
 {
 	char user[300];
 	snprintf(user, sizeof(user), "unix_%s", name);
-	struct principal who = {
-		.provider = "", .label = "control", .user_id = user, .admin = true, .sees_all = true
-	};
+	struct principal who = { .provider = "",
+		.label = "control",
+		.user_id = user,
+		.admin = true,
+		.sight = SEES_ALL };
 	peers->users[peers->count].uid = uid;
 	peers->users[peers->count].who = principal_new(&who);
 	return peers->users[peers->count++].who != NULL;

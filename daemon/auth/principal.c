@@ -42,9 +42,11 @@ bool principal_may_use(const struct principal *principal, const char *agent)
 	return !agents || agents->count == 0;
 }
 
-bool principal_may_see(const struct principal *principal, const char *user_id)
+bool principal_may_see(const struct principal *principal, const char *user_id, const char *source)
 {
-	if (principal->sees_all)
+	if (principal->sight == SEES_ALL)
 		return true;
+	if (principal->sight == SEES_HTTP)
+		return source && strcmp(source, SOURCE_HTTP) == 0;
 	return user_id && principal->user_id && strcmp(user_id, principal->user_id) == 0;
 }

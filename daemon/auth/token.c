@@ -110,7 +110,7 @@ static enum auth_verdict make_principal(const struct provider *provider, const j
 		.user_id = user,
 		.claims = text,
 		.admin = admin,
-		.sees_all = admin,
+		.sight = admin ? SEES_ALL : SEES_OWN,
 		.rate = settings->rate,
 	};
 	*ret_who = principal_new(&who);

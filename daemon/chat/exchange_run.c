@@ -338,7 +338,7 @@ void exchange_run(struct exchange *exchange)
 		.input = { exchange->text.data, exchange->text.length },
 		.session_id = exchange->session_id,
 		.user_id = exchange->user_id,
-		.any_session = true, /* which session it is, is decided here */
+		.reach = REACH_ALL, /* which session it is, is decided here */
 		.source = interface->source,
 		.metadata = { exchange->metadata.data, exchange->metadata.length },
 		.attachments = { attachments.data, attachments.length },

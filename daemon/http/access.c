@@ -10,9 +10,9 @@
 #include "daemon/http/problem.h"
 
 static struct principal stranger = { .provider = "", .refs = 1 }; /* where auth is not asked */
-static struct principal nobody = { .provider = "", .sees_all = true, .refs = 1 };
+static struct principal nobody = { .provider = "", .sight = SEES_HTTP, .refs = 1 };
 static struct principal anybody_here = {
-	.provider = "", .admin = true, .sees_all = true, .refs = 1
+	.provider = "", .admin = true, .sight = SEES_ALL, .refs = 1
 };
 
 static const char *header_of(const void *arg, const char *name, unsigned nth)
@@ -172,16 +172,38 @@ void access_ask(struct api *api, struct http_request *request, struct access_rul
 
 /* What belongs to whom. */
 
-bool access_may_see(struct http_request *request, const char *user_id, const char *what)
+bool access_is_its_session(const struct http_request *request, const struct store_session *session)
 {
-	if (principal_may_see(http_principal(request), user_id))
+	return principal_may_see(
+	    http_principal(request), session->user, session->is_of_source ? SOURCE_HTTP : NULL);
+}
+
+bool access_may_see_session(struct http_request *request, const struct store_session *session)
+{
+	if (access_is_its_session(request, session))
 		return true;
-	access_refuse_other(request, what);
+	access_refuse_other(request, "session");
+	return false;
+}
+
+bool access_may_see_run(struct http_request *request, const struct store_run *run)
+{
+	if (principal_may_see(http_principal(request), run->user, run->source))
+		return true;
+	access_refuse_other(request, "run");
 	return false;
 }
 
 void access_refuse_other(struct http_request *request, const char *what)
 {
+	if (http_principal(request)->sight == SEES_HTTP) {
+		http_note_refusal(request, "of a chat or a trigger");
+		problem_reply(request, PROBLEM_FORBIDDEN,
+		    "the %s is of a chat or a trigger: without auth that is for whoever comes over "
+		    "the control socket (agentctl)",
+		    what);
+		return;
+	}
 	http_note_refusal(request, "another user's");
 	problem_reply(request, PROBLEM_FORBIDDEN, "the %s belongs to another user", what);
 }
@@ -189,7 +211,12 @@ void access_refuse_other(struct http_request *request, const char *what)
 const char *access_only_user(const struct http_request *request)
 {
 	const struct principal *who = http_principal(request);
-	return who->sees_all ? NULL : who->user_id;
+	return who->sight == SEES_OWN ? who->user_id : NULL;
+}
+
+const char *access_only_source(const struct http_request *request)
+{
+	return http_principal(request)->sight == SEES_HTTP ? SOURCE_HTTP : NULL;
 }
 
 bool access_is_credential(const struct provider_settings *provider, const char *name)

@@ -69,9 +69,10 @@ bool api_page_read(
     struct http_request *request, struct store_page *page, const char *const *filters)
 {
 	char *limit = NULL, *status = NULL, *after = NULL, *agent = NULL, *session = NULL;
-	*page = (struct store_page){
-		.limit = LIMIT_DEFAULT, .status = -1, .user = access_only_user(request)
-	};
+	*page = (struct store_page){ .limit = LIMIT_DEFAULT,
+		.status = -1,
+		.user = access_only_user(request),
+		.source = access_only_source(request) };
 	bool ok = read_word(request, "limit", &limit) && read_word(request, "cursor", &after);
 	for (; ok && *filters; filters++) {
 		if (strcmp(*filters, "status") == 0)

@@ -196,6 +196,9 @@ static void make_run(struct api *api, struct http_request *request, struct agent
 			     : wants_stream(request, body)                     ? ANSWER_STREAM
 									       : ANSWER_WHOLE;
 	char *metadata_text = json_is_object(metadata) ? json_dumps(metadata, JSON_COMPACT) : NULL;
+	static const enum run_reach reach_of[] = {
+		[SEES_OWN] = REACH_OWN, [SEES_HTTP] = REACH_SOURCE, [SEES_ALL] = REACH_ALL
+	};
 	const struct principal *who = http_principal(request);
 	struct run_request wanted = {
 		.agent = agent,
@@ -204,9 +207,9 @@ static void make_run(struct api *api, struct http_request *request, struct agent
 		.user_id = who->user_id ? who->user_id : text_of(body, "user_id"),
 		.claims = who->claims,
 		.traceparent = traceparent_of(request),
-		.any_session = who->sees_all,
+		.reach = reach_of[who->sight],
 		.owner = owner,
-		.source = "http",
+		.source = SOURCE_HTTP,
 		.metadata = { metadata_text, metadata_text ? strlen(metadata_text) : 0 },
 		.timeout_ms = milliseconds(json_number_value(json_object_get(body, "timeout"))),
 		.durable = answer == ANSWER_ACCEPTED,
@@ -248,9 +251,10 @@ static void on_session(void *arg, int error, const struct store_session *session
 		http_on_gone(request, NULL, NULL);
 	if (request && error < 0)
 		reply_store_error(request, error);
-	else if (request && (!session || access_may_see(request, session->user, "session")))
+	else if (request && (!session || access_may_see_session(request, session)))
 		make_run(asking->wait->api, request, asking->agent, asking->body,
-		    session ? RUN_OWNER_IS_USER : RUN_OWNER_UNKNOWN);
+		    session && http_principal(request)->sight == SEES_OWN ? RUN_OWNER_IS_USER
+									  : RUN_OWNER_UNKNOWN);
 	json_decref(asking->body);
 	free(asking->wait);
 	free(asking);
@@ -270,7 +274,8 @@ static void ask_owner(struct api *api, struct http_request *request, struct agen
 		return;
 	}
 	*asking = (struct asking){ .wait = wait, .agent = agent, .body = json_incref(body) };
-	store_session_get(api->store, session_id, 0, 0, on_session, asking);
+	store_session_get(
+	    api->store, session_id, access_only_source(request), 0, 0, on_session, asking);
 }
 
 static void run_body(
@@ -287,7 +292,7 @@ static void run_body(
 		    "false); \"url\" does not");
 		return;
 	}
-	if (session_id && !http_principal(request)->sees_all)
+	if (session_id && http_principal(request)->sight != SEES_ALL)
 		ask_owner(api, request, agent, body, session_id);
 	else
 		make_run(api, request, agent, body, RUN_OWNER_UNKNOWN);

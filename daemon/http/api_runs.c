@@ -55,6 +55,7 @@ static void list_on_runs(
 static bool is_wanted(const struct store_run *run, const struct store_page *page)
 {
 	return (!page->user || strcmp(run->user, page->user) == 0) &&
+	       (!page->source || strcmp(run->source, page->source) == 0) &&
 	       (!page->agent || strcmp(run->agent, page->agent) == 0) &&
 	       (!page->session_id || strcmp(run->session_id, page->session_id) == 0) &&
 	       (page->status < 0 || (int)run->status == page->status);
@@ -128,7 +129,7 @@ static void wanted_on_run(void *arg, int error, const struct store_run *run)
 		reply_store_error(request, error);
 	else if (request && !run)
 		reply_no_run(request, wanted->wait->api->store, wanted->id);
-	else if (request && access_may_see(request, run->user, "run"))
+	else if (request && access_may_see_run(request, run))
 		wanted->reply(wanted->wait, run, wanted->after);
 	free(wanted->wait);
 	free(wanted);
@@ -169,7 +170,7 @@ void api_runs_get(struct api *api, struct http_request *request, const struct ro
 		return;
 	}
 	describe_live(live, &record);
-	if (!access_may_see(request, record.user, "run"))
+	if (!access_may_see_run(request, &record))
 		return;
 	reply_write_record(&body, &record);
 	api_reply_json(request, &body);
@@ -195,7 +196,7 @@ void api_runs_cancel(
 	}
 	struct store_run record;
 	run_describe(live, &record);
-	if (!access_may_see(request, record.user, "run"))
+	if (!access_may_see_run(request, &record))
 		return;
 	if (run_is_over(live)) { /* its end is being written */
 		reply_over(&(struct api_wait){ .request = request }, &record, 0);
@@ -241,7 +242,7 @@ void api_runs_events(
 	struct store_run record;
 	if (live)
 		run_describe(live, &record);
-	if (live && !access_may_see(request, record.user, "run"))
+	if (live && !access_may_see_run(request, &record))
 		return;
 	if (live && run_is_over(live)) { /* its end is being written */
 		reply_events(&(struct api_wait){ .request = request }, &record, after);

@@ -90,7 +90,7 @@ static void on_session(void *arg, int error, const struct store_session *session
 		reply_store_error(wait->request, error);
 	} else if (wait->request && !session) {
 		problem_reply(wait->request, PROBLEM_NOT_FOUND, "there is no such session");
-	} else if (wait->request && access_may_see(wait->request, session->user, "session")) {
+	} else if (wait->request && access_may_see_session(wait->request, session)) {
 		write_head(&body, session);
 		buf_add_str(&body, ",\"messages\":[");
 		for (size_t i = 0; i < session->count; i++) {
@@ -108,8 +108,8 @@ void api_sessions_get(
 {
 	struct api_wait *wait = api_wait_new(api, request);
 	if (wait)
-		store_session_get(
-		    api->store, params->value[0], MESSAGES_MAX, BYTES_MAX, on_session, wait);
+		store_session_get(api->store, params->value[0], access_only_source(request),
+		    MESSAGES_MAX, BYTES_MAX, on_session, wait);
 }
 
 static void on_deleted(void *arg, int error)
@@ -127,15 +127,14 @@ static void on_deleted(void *arg, int error)
 }
 
 /* A run goes on in a session whose deletion is asked for. Whose session it is, the store knows; before its
- * first run has ended, that run's user. */
+ * first run has ended, that run says it. */
 static void on_busy_session(void *arg, int error, const struct store_session *session)
 {
 	struct api_wait *wait = arg;
 	struct http_request *request = wait->request;
 	if (request && error < 0)
 		reply_store_error(request, error);
-	else if (request && (session ? principal_may_see(http_principal(request), session->user)
-				     : wait->is_its))
+	else if (request && (session ? access_is_its_session(request, session) : wait->is_its))
 		problem_reply(request, PROBLEM_SESSION_BUSY,
 		    "a run of this session is going on; cancel it first");
 	else if (request)
@@ -146,13 +145,18 @@ static void on_busy_session(void *arg, int error, const struct store_session *se
 void api_sessions_delete(
     struct api *api, struct http_request *request, const struct route_params *params)
 {
-	const char *id = params->value[0], *user = runs_session_user(api->runs, id);
+	const char *id = params->value[0], *source = access_only_source(request);
+	const struct run *run = runs_in_session(api->runs, id);
 	struct api_wait *wait = api_wait_new(api, request);
+	struct store_run record;
 	if (!wait)
 		return;
-	wait->is_its = principal_may_see(http_principal(request), user);
-	if (user)
-		store_session_get(api->store, id, 0, 0, on_busy_session, wait);
-	else
-		store_session_delete(api->store, id, access_only_user(request), on_deleted, wait);
+	if (!run) {
+		store_session_delete(
+		    api->store, id, access_only_user(request), source, on_deleted, wait);
+		return;
+	}
+	run_describe(run, &record);
+	wait->is_its = principal_may_see(http_principal(request), record.user, record.source);
+	store_session_get(api->store, id, source, 0, 0, on_busy_session, wait);
 }

@@ -85,7 +85,7 @@ static enum run_code make_run(struct api *api, const struct http_request *reques
 	struct run_request wanted = trigger_request(webhook, words);
 	wanted.user_id = who->user_id;
 	wanted.claims = who->claims;
-	wanted.any_session = who->sees_all;
+	wanted.reach = trigger_reach(who);
 	wanted.owner = store_keeps_runs(api->store) ? RUN_OWNER_WRITTEN : RUN_OWNER_UNKNOWN;
 	wanted.durable = webhook->settings->webhook.accepted;
 	return run_create(api->runs, &wanted, ret);

@@ -69,6 +69,13 @@ static bool run_is_answered(struct run *run)
 	return false;
 }
 
+static bool run_is_out_of_reach(const struct run *run, const struct store_session *session)
+{
+	if (run->reach == REACH_OWN)
+		return strcmp(session->user, run->user_id) != 0;
+	return run->reach == REACH_SOURCE && !session->is_of_source;
+}
+
 static void run_on_history(void *arg, int error, const struct store_session *session)
 {
 	struct run *run = arg;
@@ -80,9 +87,9 @@ static void run_on_history(void *arg, int error, const struct store_session *ses
 	} else if (error < 0 || !run->by_number.tbl) { /* what is said of it would not find it */
 		run_leave_worker(run);
 		run_end(run, RUN_FAILED, RUN_NO_MEMORY, strerror(error < 0 ? -error : ENOMEM));
-	} else if (session && !run->any_session && strcmp(session->user, run->user_id) != 0) {
+	} else if (session && run_is_out_of_reach(run, session)) {
 		run_leave_worker(run);
-		run_end(run, RUN_FAILED, RUN_FORBIDDEN, "its session belongs to another user");
+		run_end(run, RUN_FAILED, RUN_FORBIDDEN, run_why_forbidden(run));
 	} else if (session && strcmp(session->agent, name) != 0) {
 		char why[256];
 		snprintf(why, sizeof(why), "session %.64s belongs to agent \"%s\"", run->session_id,
@@ -109,7 +116,8 @@ static void run_ask_history(struct run *run)
 	if (run->session_is_new)
 		run_on_history(run, 0, NULL);
 	else
-		store_session_get(run->runs->store, run->session_id, (size_t)run_history(run),
+		store_session_get(run->runs->store, run->session_id,
+		    run->reach == REACH_SOURCE ? run->source : NULL, (size_t)run_history(run),
 		    (size_t)settings->instance.limits.history, run_on_history, run);
 }
 

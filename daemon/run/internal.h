@@ -33,7 +33,7 @@ struct run {
 	uint64_t number;   /* its name in frames */
 	unsigned refs;
 	char id[ID_SIZE];
-	bool session_is_new, any_session;
+	bool session_is_new;
 	bool is_coming;      /* it has been made, and is to be started */
 	bool durable;        /* tried again when its process dies, and waits as long as it must */
 	bool keeps_spool;    /* somebody else removes what is in its folder */
@@ -50,6 +50,7 @@ struct run {
 	uint64_t created_wall_ms, started_wall_ms, finished_wall_ms;
 	uint64_t begun_us, ended_us; /* monotonic: of the last attempt; 0: there was none */
 
+	enum run_reach reach;
 	enum run_owner owner;
 	enum run_status status;
 	enum run_code code;
@@ -152,6 +153,7 @@ void run_leave_worker(struct run *run);                 /* FINISH came, or it ne
 void run_remove_files(struct run *run); /* of its input and of its answer, with its folder */
 void run_arm(struct run *run, int64_t after_ms); /* its timer */
 void run_end(struct run *run, enum run_status status, enum run_code code, const char *error);
+const char *run_why_forbidden(const struct run *run); /* for people: RUN_FORBIDDEN */
 void run_leave_for_later(struct run *run); /* agentd stops; its next start goes on with it */
 
 /* wire.c: runs as frames. */

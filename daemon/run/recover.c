@@ -65,7 +65,7 @@ static int resume(struct recovery *recovery, const struct store_run *record, str
 		.session_id = record->session_id,
 		.user_id = record->user,
 		.claims = claims,
-		.any_session = record->any_session,
+		.reach = record->reach,
 		.source = record->source,
 		.trigger = record->trigger,
 		.metadata = record->metadata,

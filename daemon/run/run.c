@@ -187,7 +187,7 @@ static struct run *run_new(struct runs *runs, const struct run_request *request)
 	run->claims = keep(&room, request->claims);
 	run->traceparent = keep(&room, request->traceparent);
 	run->trigger = keep(&room, request->trigger);
-	run->any_session = request->any_session;
+	run->reach = request->reach;
 	run->owner = request->owner;
 	keep_text(&run->input, request->input);
 	keep_text(&run->metadata, request->metadata);
@@ -208,13 +208,26 @@ static struct run *run_new(struct runs *runs, const struct run_request *request)
 /* Whether somebody else has the turn of a session that a run would go on with, as far as is known. Nobody
  * like that is told that it is busy, or interrupts its run. What has no run going is checked against the
  * store: on_session (http/api_run.c), add_work (store), run_on_history. */
-static bool is_stranger(
-    const struct session_turn *holder, bool any_session, enum run_owner owner, const char *user_id)
+static bool is_stranger(const struct session_turn *holder, enum run_reach reach,
+    enum run_owner owner, const char *user_id, const char *source)
 {
-	if (!holder || any_session || owner == RUN_OWNER_IS_USER)
+	if (!holder || reach == REACH_ALL || owner == RUN_OWNER_IS_USER)
 		return false;
 	const struct run *run = holder->owner;
+	if (reach == REACH_SOURCE)
+		return strcmp(run->source, source) != 0;
 	return strcmp(run->user_id, user_id ? user_id : "") != 0;
+}
+
+static bool run_is_stranger(const struct run *run, const struct session_turn *holder)
+{
+	return is_stranger(holder, run->reach, run->owner, run->user_id, run->source);
+}
+
+const char *run_why_forbidden(const struct run *run)
+{
+	return run->reach == REACH_SOURCE ? "its session is of a chat or a trigger"
+					  : "its session belongs to another user";
 }
 
 enum run_code run_create(struct runs *runs, const struct run_request *request, struct run **ret)
@@ -229,7 +242,8 @@ enum run_code run_create(struct runs *runs, const struct run_request *request, s
 		return code;
 	const struct session_turn *holder =
 	    request->session_id ? session_holder(runs->sessions, request->session_id) : NULL;
-	bool stranger = is_stranger(holder, request->any_session, request->owner, request->user_id);
+	bool stranger =
+	    is_stranger(holder, request->reach, request->owner, request->user_id, request->source);
 	if (stranger && request->owner == RUN_OWNER_UNKNOWN)
 		return RUN_FORBIDDEN;
 	if (holder && !stranger && agent_settings(request->agent)->on_busy == ON_BUSY_REJECT)
@@ -268,8 +282,7 @@ int run_attach(struct run *run, struct frame_text attachments)
 static bool is_refused(const struct run *run, const struct session_turn *holder)
 {
 	return holder && agent_settings(run->agent)->on_busy == ON_BUSY_REJECT && !run->deaths &&
-	       run->attempt == 1 &&
-	       !is_stranger(holder, run->any_session, run->owner, run->user_id);
+	       run->attempt == 1 && !run_is_stranger(run, holder);
 }
 
 bool run_finds_busy(const struct run *run)
@@ -291,9 +304,9 @@ void run_start(struct run *run)
 	records_begin(runs->records, run);
 
 	struct session_turn *holder = session_holder(runs->sessions, run->session_id);
-	bool stranger = is_stranger(holder, run->any_session, run->owner, run->user_id);
+	bool stranger = run_is_stranger(run, holder);
 	if (stranger && run->owner == RUN_OWNER_UNKNOWN) {
-		run_end(run, RUN_FAILED, RUN_FORBIDDEN, "its session belongs to another user");
+		run_end(run, RUN_FAILED, RUN_FORBIDDEN, run_why_forbidden(run));
 		return;
 	}
 	if (stranger)
@@ -499,7 +512,7 @@ void run_describe(const struct run *run, struct store_run *ret)
 		.files = { run->files.length ? run->files.data : NULL, run->files.length },
 		.history = run->history,
 		.claims = { run->claims, run->claims ? strlen(run->claims) : 0 },
-		.any_session = run->any_session,
+		.reach = run->reach,
 		.timeout_ms = run->timeout_ms,
 		.durable = run->durable,
 		.status = run->status,

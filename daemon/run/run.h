@@ -41,7 +41,7 @@ enum run_code {
 	RUN_SESSION_MISMATCH, /* the session belongs to another agent */
 	RUN_NO_MEMORY,
 	RUN_NOT_STORED,  /* the store could not write it down */
-	RUN_FORBIDDEN,   /* the session belongs to another user */
+	RUN_FORBIDDEN,   /* the session is out of its reach: another user's, as a rule */
 	RUN_INTERRUPTED, /* agentd ended while it was going on */
 };
 
@@ -63,8 +63,8 @@ struct run_request {
 	const char *user_id;
 	const char *claims;      /* what auth found about the user, a JSON object */
 	const char *traceparent; /* as the caller sent it (W3C Trace Context) */
-	bool any_session;        /* it may go on with another user's session */
-	enum run_owner owner;    /* else: what is known of that session */
+	enum run_reach reach;    /* which sessions it may go on with */
+	enum run_owner owner;    /* unless all: what is known of that session */
 	const char *source;
 	const char
 	    *trigger; /* of the agent's plugin, whose handler gets the input: came.h. NULL: none */
@@ -140,8 +140,8 @@ struct run *runs_find_live(const struct runs *runs, const char *id);
 uint64_t runs_oldest_wall_ms(const struct runs *runs);
 /* The i-th that has not ended, oldest first; NULL past the last. */
 struct run *runs_live_at(const struct runs *runs, size_t i);
-/* Whose run of a session is going, or waits; NULL: there is none. Borrowed. */
-const char *runs_session_user(const struct runs *runs, const char *session_id);
+/* The run that has the turn in a session; NULL: there is none. Borrowed. */
+const struct run *runs_in_session(const struct runs *runs, const char *session_id);
 
 /* RUN_OK and a run, with a reference for the caller; or why not. */
 enum run_code run_create(struct runs *runs, const struct run_request *request, struct run **ret);

@@ -150,11 +150,10 @@ struct run *runs_live_at(const struct runs *runs, size_t i)
 	return run;
 }
 
-const char *runs_session_user(const struct runs *runs, const char *session_id)
+const struct run *runs_in_session(const struct runs *runs, const char *session_id)
 {
 	const struct session_turn *holder = session_holder(runs->sessions, session_id);
-	const struct run *run = holder ? holder->owner : NULL;
-	return run ? run->user_id : NULL;
+	return holder ? holder->owner : NULL;
 }
 
 struct run *runs_find(struct runs *runs, uint64_t number)

@@ -46,12 +46,12 @@ struct store_ops {
 	void (*runs_list)(
 	    struct store *store, const struct store_page *page, store_runs_fn done, void *arg);
 	void (*runs_unfinished)(struct store *store, store_runs_fn done, void *arg);
-	void (*session_get)(struct store *store, const char *id, size_t most, size_t bytes,
-	    store_session_fn done, void *arg);
+	void (*session_get)(struct store *store, const char *id, const char *source, size_t most,
+	    size_t bytes, store_session_fn done, void *arg);
 	void (*sessions_list)(
 	    struct store *store, const struct store_page *page, store_sessions_fn done, void *arg);
-	void (*session_delete)(
-	    struct store *store, const char *id, const char *user, store_done_fn done, void *arg);
+	void (*session_delete)(struct store *store, const char *id, const char *user,
+	    const char *source, store_done_fn done, void *arg);
 	/* Of those that keep runs only. */
 	void (*cron_list)(struct store *store, store_crons_fn done, void *arg);
 	void (*cron_put)(

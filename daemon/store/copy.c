@@ -9,7 +9,7 @@ static size_t str_size(const char *text)
 	return text ? strlen(text) + 1 : 0;
 }
 
-static const char *copy_str(char **room, const char *text)
+const char *copy_str(char **room, const char *text)
 {
 	size_t n = str_size(text);
 	const char *copy = n ? memcpy(*room, text, n) : NULL;

@@ -18,5 +18,7 @@ size_t copy_chat_size(const struct store_chat *chat);
 void copy_chat_into(char **room, struct store_chat *into, const struct store_chat *chat);
 /* A text, moved to `*room`. */
 void copy_text(char **room, struct frame_text *text);
+/* The same for a string. NULL stays NULL. */
+const char *copy_str(char **room, const char *text);
 
 #endif

@@ -13,6 +13,7 @@
  * runs: seq is the order in which they were written down. Indices end with it by themselves, so each
  * serves a list, newest first. Most runs succeed; only the others are in runs_by_status. turn is the
  * order in which they became part of their sessions: a run may wait for long after it was written down.
+ * any_session is an enum run_reach: it was true or false before there were three.
  * sessions: last is the turn of their last run. cron: how far schedules have come.
  *
  * incoming: messages of chats, of which the key outlives all else. Numbers of what is deleted are never given
@@ -74,7 +75,13 @@ static const char *const migrations[] = {
 #define LIST(where)                                                           \
 	"SELECT " RUN_COLUMNS " FROM runs WHERE seq < ?1 AND (" where ")"     \
 	" AND (?3 IS NULL OR agent = ?3) AND (?4 IS NULL OR session_id = ?4)" \
-	" AND (?5 IS NULL OR user = ?5) AND (?6 < 0 OR status = ?6) ORDER BY seq DESC LIMIT ?2"
+	" AND (?5 IS NULL OR user = ?5) AND (?6 < 0 OR status = ?6)"          \
+	" AND (?7 IS NULL OR source = ?7) ORDER BY seq DESC LIMIT ?2"
+/* A session whose turns are all gone (DB_RUNS_SWEEP) is of no source: nobody knows. */
+#define IS_OF(session, source)                                                            \
+	"EXISTS (SELECT 1 FROM runs WHERE session_id = " session " AND turn IS NOT NULL)" \
+	" AND NOT EXISTS (SELECT 1 FROM runs WHERE session_id = " session                 \
+	" AND turn IS NOT NULL AND source <> " source ")"
 
 #define INCOMING_COLUMNS "seq, interface, key, user_id, chat_id, state, run_id, at"
 #define REPLY_COLUMNS \
@@ -118,15 +125,20 @@ static const char *const sql[DB_STATEMENTS] = {
 	[DB_SESSION_TURNS] =
 	    "SELECT messages, id, finished, input, content FROM runs WHERE session_id = ?1"
 	    " AND turn IS NOT NULL ORDER BY turn DESC",
+	[DB_SESSION_IS_OF] = "SELECT " IS_OF("?1", "?2"),
 	[DB_SESSION_DELETE] = "DELETE FROM sessions WHERE id = ?1",
 	[DB_SESSION_DELETE_RUNS] = "DELETE FROM runs WHERE session_id = ?1"
-				   " AND (?2 IS NULL OR user = ?2 OR turn IS NOT NULL)",
+				   " AND (turn IS NOT NULL OR ((?2 IS NULL OR user = ?2)"
+				   " AND (?3 IS NULL OR source = ?3)))",
 	[DB_SESSIONS_LIST] =
 	    "SELECT id, agent, user, created, updated, last FROM sessions WHERE last < ?1"
 	    " ORDER BY last DESC LIMIT ?2",
 	[DB_SESSIONS_LIST_USER] =
 	    "SELECT id, agent, user, created, updated, last FROM sessions WHERE last < ?1"
 	    " AND user = ?3 AND user <> '' ORDER BY last DESC LIMIT ?2",
+	[DB_SESSIONS_LIST_SOURCE] =
+	    "SELECT id, agent, user, created, updated, last FROM sessions WHERE last < ?1"
+	    " AND " IS_OF("sessions.id", "?3") " ORDER BY last DESC LIMIT ?2",
 	[DB_SESSIONS_SWEEP] = "DELETE FROM sessions WHERE id IN (SELECT id FROM sessions"
 			      " ORDER BY last LIMIT ?1) AND updated < ?2",
 	[DB_KEY_FIND] = "SELECT k.request, k.run_id, k.created, r.code, r.status FROM keys k"
@@ -343,6 +355,20 @@ int db_number(sqlite3_stmt *statement, int64_t *ret)
 	if (r == SQLITE_ROW)
 		*ret = sqlite3_column_int64(statement, 0);
 	sqlite3_reset(statement);
+	return error;
+}
+
+int db_is_of(struct db *db, const char *session_id, const char *source, bool *ret)
+{
+	sqlite3_stmt *is_of = db_prepare(db, DB_SESSION_IS_OF);
+	int64_t found;
+	if (!is_of)
+		return -EIO;
+	db_bind_str(is_of, 1, session_id);
+	db_bind_str(is_of, 2, source);
+	int error = db_number(is_of, &found);
+	if (error == 0)
+		*ret = found != 0;
 	return error;
 }
 

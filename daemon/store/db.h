@@ -6,6 +6,7 @@
 #define AGENTD_STORE_DB_H
 
 #include <sqlite3.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -33,10 +34,12 @@ enum db_statement {
 	DB_SESSION_PUT,
 	DB_SESSION_GET,
 	DB_SESSION_TURNS,
+	DB_SESSION_IS_OF, /* whether its turns are all of a source */
 	DB_SESSION_DELETE,
 	DB_SESSION_DELETE_RUNS,
 	DB_SESSIONS_LIST,
 	DB_SESSIONS_LIST_USER,
+	DB_SESSIONS_LIST_SOURCE,
 	DB_SESSIONS_SWEEP,
 	DB_KEY_FIND,
 	DB_KEY_PUT,
@@ -93,6 +96,8 @@ int db_exec(struct db *db, enum db_statement which);
 int db_change(struct db *db, sqlite3_stmt *statement);
 /* Runs one that gives a number. -ENOENT: it gives none. */
 int db_number(sqlite3_stmt *statement, int64_t *ret);
+/* Whether a session has turns, and all are of a source: they are looked at up to the first that is not. */
+int db_is_of(struct db *db, const char *session_id, const char *source, bool *ret);
 
 /* Binds; absent is NULL. What is bound must live until the statement is reset. */
 void db_bind_text(sqlite3_stmt *statement, int at, struct frame_text text);

@@ -35,16 +35,16 @@ void sqlite_run_finish(
     struct store *store, const struct store_run *run, store_done_fn done, void *arg);
 void sqlite_run_attempt(
     struct store *store, const char *id, unsigned attempts, store_done_fn done, void *arg);
-void sqlite_session_delete(
-    struct store *store, const char *id, const char *user, store_done_fn done, void *arg);
+void sqlite_session_delete(struct store *store, const char *id, const char *user,
+    const char *source, store_done_fn done, void *arg);
 
 /* sqlite_read.c */
 void sqlite_run_get(struct store *store, const char *id, store_run_fn done, void *arg);
 void sqlite_runs_list(
     struct store *store, const struct store_page *page, store_runs_fn done, void *arg);
 void sqlite_runs_unfinished(struct store *store, store_runs_fn done, void *arg);
-void sqlite_session_get(struct store *store, const char *id, size_t most, size_t bytes,
-    store_session_fn done, void *arg);
+void sqlite_session_get(struct store *store, const char *id, const char *source, size_t most,
+    size_t bytes, store_session_fn done, void *arg);
 void sqlite_sessions_list(
     struct store *store, const struct store_page *page, store_sessions_fn done, void *arg);
 

@@ -30,6 +30,7 @@ struct session {
 	size_t count, capacity, bytes;
 	struct piece *first, **last;
 	const char *id, *agent, *user; /* behind the struct */
+	const char *source;            /* of all its turns; NULL: they have several. Likewise */
 	UT_hash_handle hh;
 	TAILQ_ENTRY(session) by_use; /* longest idle first */
 	struct store_message few[FIRST_MESSAGES];
@@ -94,6 +95,12 @@ static struct session *session_find(struct memory_store *store, const char *id)
 	struct session *session;
 	HASH_FIND_STR(store->sessions, id, session);
 	return session;
+}
+
+/* Whether all its turns have that source. */
+static bool is_of(const struct session *session, const char *source)
+{
+	return session->source && strcmp(session->source, source) == 0;
 }
 
 static struct frame_text keep(char **room, struct frame_text text)
@@ -172,7 +179,8 @@ static void session_take(
 /* A session with its first messages. */
 static struct session *session_new(struct memory_store *store, const struct store_run *run)
 {
-	size_t names = strlen(run->session_id) + strlen(run->agent) + strlen(run->user) + 3;
+	size_t names = strlen(run->session_id) + strlen(run->agent) + strlen(run->user) +
+		       strlen(run->source) + 4;
 	struct session *session = malloc(sizeof(*session) + names + run_bytes(run));
 	if (!session)
 		return NULL;
@@ -181,6 +189,7 @@ static struct session *session_new(struct memory_store *store, const struct stor
 	session->id = keep_str(&room, run->session_id);
 	session->agent = keep_str(&room, run->agent);
 	session->user = keep_str(&room, run->user);
+	session->source = keep_str(&room, run->source);
 	session->created_wall_ms = run->finished_wall_ms;
 	session->last = &session->first;
 	session->messages = session->few;
@@ -207,6 +216,8 @@ static int session_add(struct session *session, const struct store_run *run)
 		return -ENOMEM;
 	}
 	session_take(session, piece, (char *)(piece + 1), run);
+	if (!is_of(session, run->source))
+		session->source = NULL;
 	return 0;
 }
 
@@ -245,8 +256,8 @@ static void store_trim(struct memory_store *store)
 		session_drop(store, TAILQ_FIRST(&store->by_use));
 }
 
-static void memory_session_get(
-    struct store *base, const char *id, size_t most, size_t bytes, store_session_fn done, void *arg)
+static void memory_session_get(struct store *base, const char *id, const char *source, size_t most,
+    size_t bytes, store_session_fn done, void *arg)
 {
 	(void)most; /* it is bounded as it is */
 	(void)bytes;
@@ -256,9 +267,15 @@ static void memory_session_get(
 		return;
 	}
 	struct store_session found = session_view(session);
+	found.is_of_source = source && is_of(session, source);
 	found.messages = session->messages;
 	found.count = session->count;
 	done(arg, 0, &found);
+}
+
+static bool is_wanted(const struct session *session, const char *user, const char *source)
+{
+	return (!user || strcmp(session->user, user) == 0) && (!source || is_of(session, source));
 }
 
 /* Whole sessions, by number of those that are newer. */
@@ -276,8 +293,7 @@ static void memory_sessions_list(
 	}
 	TAILQ_FOREACH_REVERSE(session, &store->by_use, by_use_list, by_use)
 	{
-		bool fits = !page->user || strcmp(session->user, page->user) == 0;
-		if (!fits || nth++ < skip)
+		if (!is_wanted(session, page->user, page->source) || nth++ < skip)
 			continue;
 		if (count == page->limit) {
 			snprintf(next, sizeof(next), "%zu", skip + count);
@@ -289,12 +305,12 @@ static void memory_sessions_list(
 	free(found);
 }
 
-static void memory_session_delete(
-    struct store *base, const char *id, const char *user, store_done_fn done, void *arg)
+static void memory_session_delete(struct store *base, const char *id, const char *user,
+    const char *source, store_done_fn done, void *arg)
 {
 	struct memory_store *store = (struct memory_store *)base;
 	struct session *session = session_find(store, id);
-	bool may = session && (!user || strcmp(session->user, user) == 0);
+	bool may = session && is_wanted(session, user, source);
 	if (may)
 		session_drop(store, session);
 	done(arg, may ? 0 : session ? -EPERM : -ENOENT);

@@ -13,7 +13,7 @@
 struct read_job {
 	struct job job;
 	struct arena arena;
-	char *id;
+	char *id, *source;
 	size_t most, bytes;
 	struct store_page page;
 	void (*done)(void); /* one of the callbacks of store.h, by what `deliver` makes of it */
@@ -53,6 +53,7 @@ static void read_page(struct read_job *read, const struct store_page *page)
 	read->page.agent = arena_str(&read->arena, page->agent);
 	read->page.session_id = arena_str(&read->arena, page->session_id);
 	read->page.user = arena_str(&read->arena, page->user);
+	read->page.source = arena_str(&read->arena, page->source);
 }
 
 /* -ENOMEM if it could not be made. */
@@ -91,7 +92,7 @@ static void take_run(struct arena *arena, sqlite3_stmt *row, struct store_run *r
 		.input = arena_column(arena, row, 17),
 		.content = arena_column(arena, row, 18),
 		.claims = arena_column(arena, row, 19),
-		.any_session = sqlite3_column_int(row, 20) != 0,
+		.reach = (enum run_reach)sqlite3_column_int(row, 20),
 		.trigger = arena_column_str(arena, row, 21),
 		.attachments = arena_column(arena, row, 22),
 		.files = arena_column(arena, row, 23),
@@ -145,6 +146,7 @@ static int list_work(struct job *job, struct db *db)
 	db_bind_str(rows, 4, page->session_id);
 	db_bind_str(rows, 5, page->user);
 	sqlite3_bind_int(rows, 6, page->status);
+	db_bind_str(rows, 7, page->source);
 	int error = take_runs(read, rows, page->limit);
 	sqlite3_reset(rows);
 	return error;
@@ -191,13 +193,15 @@ static int sessions_work(struct job *job, struct db *db)
 	const struct store_page *page = &read->page;
 	int64_t before = cursor_read(page->after), last = 0;
 	int r, error = 0;
-	sqlite3_stmt *rows = db_prepare(db, page->user ? DB_SESSIONS_LIST_USER : DB_SESSIONS_LIST);
+	sqlite3_stmt *rows = db_prepare(db, page->user     ? DB_SESSIONS_LIST_USER
+					    : page->source ? DB_SESSIONS_LIST_SOURCE
+							   : DB_SESSIONS_LIST);
 	if (before < 0 || !rows)
 		return before < 0 ? -EINVAL : -EIO;
 	sqlite3_bind_int64(rows, 1, before);
 	sqlite3_bind_int64(rows, 2, (int64_t)page->limit + 1);
-	if (page->user)
-		db_bind_str(rows, 3, page->user);
+	if (page->user || page->source)
+		db_bind_str(rows, 3, page->user ? page->user : page->source);
 	while (error == 0 && (r = sqlite3_step(rows)) == SQLITE_ROW) {
 		if (read->count == page->limit) {
 			read->next = cursor_write(read->cursor, last);
@@ -361,7 +365,13 @@ static int session_work(struct job *job, struct db *db)
 		};
 	int error = read->arena.failed ? -ENOMEM : db_error(r);
 	sqlite3_reset(row);
-	return error == 0 && read->sessions ? read_turns(read, db) : error;
+	if (error < 0 || !read->sessions)
+		return error;
+	/* Its source comes last: a turn that is written meanwhile is then not among those that were read, or seen here. */
+	error = read_turns(read, db);
+	return error == 0 && read->source
+		   ? db_is_of(db, read->id, read->source, &read->sessions->is_of_source)
+		   : error;
 }
 
 static void session_deliver(struct job *job)
@@ -370,12 +380,13 @@ static void session_deliver(struct job *job)
 	((store_session_fn)read->done)(read->arg, job->error, job->error ? NULL : read->sessions);
 }
 
-void sqlite_session_get(struct store *store, const char *id, size_t most, size_t bytes,
-    store_session_fn done, void *arg)
+void sqlite_session_get(struct store *store, const char *id, const char *source, size_t most,
+    size_t bytes, store_session_fn done, void *arg)
 {
 	struct read_job *read =
 	    read_new(session_work, session_deliver, id, (void (*)(void))done, arg);
 	if (read) {
+		read->source = arena_str(&read->arena, source);
 		read->most = most;
 		read->bytes = bytes;
 	}

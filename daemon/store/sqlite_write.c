@@ -89,8 +89,10 @@ static int put_key(const struct add_job *add, struct db *db)
 	return db_run(put);
 }
 
-/* Whether a session is that user's, or new. 0, -EPERM; *ret_found: it is there. */
-static int check_owner(struct db *db, const char *session_id, const char *user, bool *ret_found)
+/* Whether a session is that user's, and of that source only (NULL: whosever, of whatever), or new. 0, -EPERM;
+ * *ret_found: it is there. */
+static int check_owner(
+    struct db *db, const char *session_id, const char *user, const char *source, bool *ret_found)
 {
 	sqlite3_stmt *get = db_prepare(db, DB_SESSION_GET);
 	if (!get)
@@ -104,7 +106,10 @@ static int check_owner(struct db *db, const char *session_id, const char *user, 
 			error = -EPERM;
 	}
 	sqlite3_reset(get);
-	return error;
+	bool is_of = true;
+	if (error == 0 && *ret_found && source)
+		error = db_is_of(db, session_id, source, &is_of);
+	return is_of ? error : -EPERM;
 }
 
 static int add_work(struct job *job, struct db *db)
@@ -113,8 +118,9 @@ static int add_work(struct job *job, struct db *db)
 	const struct store_run *run = &add->run;
 	bool found;
 	int error = add->key.p ? find_key(add, db) : 0;
-	if (error == 0 && !run->any_session)
-		error = check_owner(db, run->session_id, run->user, &found);
+	if (error == 0 && run->reach != REACH_ALL)
+		error = check_owner(db, run->session_id, run->reach == REACH_OWN ? run->user : NULL,
+		    run->reach == REACH_SOURCE ? run->source : NULL, &found);
 	if (error == 0 && add->secure)
 		error = add->secure(run);
 	if (error < 0)
@@ -134,7 +140,7 @@ static int add_work(struct job *job, struct db *db)
 	db_bind_text(put, 10, run->metadata);
 	db_bind_text(put, 11, run->input);
 	db_bind_text(put, 12, run->claims);
-	sqlite3_bind_int(put, 13, run->any_session);
+	sqlite3_bind_int(put, 13, (int)run->reach);
 	db_bind_str(put, 14, run->trigger);
 	db_bind_text(put, 15, run->attachments);
 	sqlite3_bind_int64(put, 16, run->history);
@@ -334,7 +340,7 @@ void sqlite_run_finish(
 struct id_job {
 	struct job job;
 	unsigned number;
-	const char *user; /* behind the id; NULL: anybody */
+	const char *user, *source; /* behind the id; NULL: anybody, anything */
 	store_done_fn done;
 	void *arg; /* borrowed */
 	char id[];
@@ -348,10 +354,10 @@ static void id_deliver(struct job *job)
 
 /* NULL: memory is out, and it is answered. */
 static struct id_job *id_new(int (*work)(struct job *job, struct db *db), const char *id,
-    const char *user, store_done_fn done, void *arg)
+    const char *user, const char *source, store_done_fn done, void *arg)
 {
-	size_t head = strlen(id) + 1, tail = user ? strlen(user) + 1 : 0;
-	struct id_job *by_id = malloc(sizeof(*by_id) + head + tail);
+	size_t size = strlen(id) + (user ? strlen(user) : 0) + (source ? strlen(source) : 0) + 3;
+	struct id_job *by_id = malloc(sizeof(*by_id) + size);
 	if (!by_id) {
 		done(arg, -ENOMEM);
 		return NULL;
@@ -359,9 +365,10 @@ static struct id_job *id_new(int (*work)(struct job *job, struct db *db), const 
 	*by_id = (struct id_job){ .job = { .work = work, .deliver = id_deliver, .free = free_job },
 		.done = done,
 		.arg = arg };
-	memcpy(by_id->id, id, head);
-	if (user)
-		by_id->user = memcpy(by_id->id + head, user, tail);
+	char *room = by_id->id;
+	copy_str(&room, id);
+	by_id->user = copy_str(&room, user);
+	by_id->source = copy_str(&room, source);
 	return by_id;
 }
 
@@ -379,7 +386,7 @@ static int attempt_work(struct job *job, struct db *db)
 void sqlite_run_attempt(
     struct store *store, const char *id, unsigned attempts, store_done_fn done, void *arg)
 {
-	struct id_job *by_id = id_new(attempt_work, id, NULL, done, arg);
+	struct id_job *by_id = id_new(attempt_work, id, NULL, NULL, done, arg);
 	if (!by_id)
 		return;
 	by_id->number = attempts;
@@ -390,7 +397,7 @@ static int delete_work(struct job *job, struct db *db)
 {
 	const struct id_job *by_id = (const struct id_job *)job;
 	bool found;
-	int error = check_owner(db, by_id->id, by_id->user, &found);
+	int error = check_owner(db, by_id->id, by_id->user, by_id->source, &found);
 	if (error < 0 || !found)
 		return error < 0 ? error : -ENOENT;
 	sqlite3_stmt *session = db_prepare(db, DB_SESSION_DELETE);
@@ -400,14 +407,15 @@ static int delete_work(struct job *job, struct db *db)
 	db_bind_str(session, 1, by_id->id);
 	db_bind_str(runs, 1, by_id->id);
 	db_bind_str(runs, 2, by_id->user);
+	db_bind_str(runs, 3, by_id->source);
 	error = db_run(session);
 	return error == 0 ? db_run(runs) : error;
 }
 
-void sqlite_session_delete(
-    struct store *store, const char *id, const char *user, store_done_fn done, void *arg)
+void sqlite_session_delete(struct store *store, const char *id, const char *user,
+    const char *source, store_done_fn done, void *arg)
 {
-	struct id_job *by_id = id_new(delete_work, id, user, done, arg);
+	struct id_job *by_id = id_new(delete_work, id, user, source, done, arg);
 	if (by_id)
 		sqlite_write((struct sqlite_store *)store, &by_id->job);
 }

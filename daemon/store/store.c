@@ -58,10 +58,10 @@ void store_runs_unfinished(struct store *store, store_runs_fn done, void *arg)
 	store->ops->runs_unfinished(store, done, arg);
 }
 
-void store_session_get(struct store *store, const char *id, size_t most, size_t bytes,
-    store_session_fn done, void *arg)
+void store_session_get(struct store *store, const char *id, const char *source, size_t most,
+    size_t bytes, store_session_fn done, void *arg)
 {
-	store->ops->session_get(store, id, most, bytes, done, arg);
+	store->ops->session_get(store, id, source, most, bytes, done, arg);
 }
 
 void store_sessions_list(
@@ -70,10 +70,10 @@ void store_sessions_list(
 	store->ops->sessions_list(store, page, done, arg);
 }
 
-void store_session_delete(
-    struct store *store, const char *id, const char *user, store_done_fn done, void *arg)
+void store_session_delete(struct store *store, const char *id, const char *user, const char *source,
+    store_done_fn done, void *arg)
 {
-	store->ops->session_delete(store, id, user, done, arg);
+	store->ops->session_delete(store, id, user, source, done, arg);
 }
 
 void store_cron_list(struct store *store, store_crons_fn done, void *arg)

@@ -28,6 +28,13 @@ struct store;
 /* To the store those that are not over are all QUEUED. */
 enum run_status { RUN_QUEUED, RUN_RUNNING, RUN_SUCCEEDED, RUN_FAILED, RUN_CANCELLED };
 
+/* Which sessions a run may go on with. The numbers are in files. */
+enum run_reach {
+	REACH_OWN,    /* those of its user */
+	REACH_ALL,    /* whoever's */
+	REACH_SOURCE, /* whoever's, if all their turns have its source */
+};
+
 /* A message of a session. Absent texts have p == NULL. */
 struct store_message {
 	struct frame_text role, content;
@@ -47,9 +54,9 @@ struct store_run {
 	struct frame_text attachments,
 	    files; /* of the input, and of the answer: run/attachment.h */
 	int64_t timeout_ms;
-	int64_t history;  /* messages of its session that it is told; of run_request */
-	bool any_session; /* its session may be another user's */
-	bool durable;     /* it is to be done, whatever becomes of this process */
+	int64_t history; /* messages of its session that it is told; of run_request */
+	enum run_reach reach;
+	bool durable; /* it is to be done, whatever becomes of this process */
 	enum run_status status;
 	unsigned attempts;
 	const char *code; /* of its error, as the API has it */
@@ -63,6 +70,7 @@ struct store_run {
 
 struct store_session {
 	const char *id, *agent, *user;
+	bool is_of_source; /* it has turns, and all are of the source that was asked about */
 	uint64_t created_wall_ms, updated_wall_ms;
 	const struct store_message *messages; /* oldest first */
 	size_t count;
@@ -72,8 +80,8 @@ struct store_session {
 struct store_page {
 	const char *after; /* the `next` of the page before; NULL: the first */
 	size_t limit;
-	const char *agent, *session_id, *user; /* only these; NULL: any */
-	int status;                            /* an enum run_status; -1: any */
+	const char *agent, *session_id, *user, *source; /* only these; NULL: any */
+	int status;                                     /* an enum run_status; -1: any */
 };
 
 typedef void (*store_done_fn)(void *arg, int error);
@@ -177,8 +185,8 @@ struct store_add {
 	 * not written down. */
 	int (*secure)(const struct store_run *run);
 };
-/* -EEXIST: the key is taken, and nothing was written; `taken` is who has it. -EPERM: its session belongs
- * to another user. */
+/* -EEXIST: the key is taken, and nothing was written; `taken` is who has it. -EPERM: its session is out of
+ * its reach. */
 struct store_taken {
 	const char *run_id;
 	uint64_t request;
@@ -211,15 +219,18 @@ void store_runs_list(
 /* All that are not over, oldest first: what was going on when the store was closed. */
 void store_runs_unfinished(struct store *store, store_runs_fn done, void *arg);
 
-/* A session with the last of its turns: whole ones, until there are `most` messages or `bytes`. */
-void store_session_get(struct store *store, const char *id, size_t most, size_t bytes,
-    store_session_fn done, void *arg);
-/* By their last run, without messages; of the page's filters only the user. */
+/* A session with the last of its turns: whole ones, until there are `most` messages or `bytes`. With a `source`
+ * it is found out, too, whether it is of that (by a look at all its turns); NULL: it is not. */
+void store_session_get(struct store *store, const char *id, const char *source, size_t most,
+    size_t bytes, store_session_fn done, void *arg);
+/* By their last run, without messages; of the page's filters the user or else the source, which all their turns
+ * must have. */
 void store_sessions_list(
     struct store *store, const struct store_page *page, store_sessions_fn done, void *arg);
-/* Deletes a session and its runs. -ENOENT. -EPERM: it is not `user`'s; NULL: it may be anybody's. */
-void store_session_delete(
-    struct store *store, const char *id, const char *user, store_done_fn done, void *arg);
+/* Deletes a session and its runs. -ENOENT. -EPERM: it is not `user`'s, or not of that source; NULL: whoever's, of
+ * whatever. Runs of others that are no turns of it stay. */
+void store_session_delete(struct store *store, const char *id, const char *user, const char *source,
+    store_done_fn done, void *arg);
 
 /* Schedules: all of them, by name; how far one has come; and one that is no more. */
 void store_cron_list(struct store *store, store_crons_fn done, void *arg);

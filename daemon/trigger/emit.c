@@ -68,7 +68,7 @@ static enum run_code make_run(const struct emit_setup *setup, struct emitted *em
 	struct run_request wanted = trigger_request(emitted->trigger, &emitted->words);
 	wanted.user_id = setup->who->user_id;
 	wanted.claims = setup->who->claims;
-	wanted.any_session = setup->who->sees_all;
+	wanted.reach = trigger_reach(setup->who);
 	wanted.owner = RUN_OWNER_WRITTEN;
 	wanted.durable = true;
 	wanted.later = setup->later;

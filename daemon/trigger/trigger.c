@@ -202,3 +202,8 @@ struct run_request trigger_request(const struct trigger *trigger, const struct t
 		.timeout_ms = trigger->settings->timeout_ms,
 	};
 }
+
+enum run_reach trigger_reach(const struct principal *who)
+{
+	return who->sight == SEES_OWN ? REACH_OWN : REACH_ALL;
+}

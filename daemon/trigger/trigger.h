@@ -7,6 +7,7 @@
 #ifndef AGENTD_TRIGGER_TRIGGER_H
 #define AGENTD_TRIGGER_TRIGGER_H
 
+#include "daemon/auth/principal.h"
 #include "daemon/base/buf.h"
 #include "daemon/base/template.h"
 #include "daemon/conf/settings.h"
@@ -51,5 +52,8 @@ void trigger_words_done(struct trigger_words *words);
 /* The run that it makes of these words, but for whose it is, and whether it is durable. Borrows both. */
 struct run_request trigger_request(
     const struct trigger *trigger, const struct trigger_words *words);
+/* Which sessions it may go on with when that one sets it off. Who has to keep to their own has to here, too; others
+ * need not see what the config has chosen. */
+enum run_reach trigger_reach(const struct principal *who);
 
 #endif

@@ -90,17 +90,19 @@ def test_every_route_has_a_row(agentd):
     assert {(method.upper(), path) for path, item in paths.items() for method in item} == set(TABLE)
 
 
-def attack(bob, run_id, store=True, writes=True):
-    """Bob asks every route for what is Alice's. `store`: whether there is one; `writes`: whether it can be written. The log
-    says of each refusal why."""
+def probe(bob, run_id, session=SESSION, store=True, writes=True):
+    """Asks every route for a run, and its session, that are not to be seen. `store`: whether there is one; `writes`: whether
+    it can be written. The log says of each refusal why."""
     refused = set()
     for (method, pattern), (requests, statuses) in TABLE.items():
-        path = pattern.replace("{name}", "a").replace("{user}", user_of("alice")).replace("{id}", run_id if "/runs/" in pattern else SESSION)
+        path = pattern.replace("{name}", "a").replace("{user}", user_of("alice")).replace("{id}", run_id if "/runs/" in pattern else session)
         for query in QUERIES.get(pattern, [""]):
             for headers, body in requests:
                 if not writes and "Idempotency-Key" in headers:
                     continue
-                reply = bob.request(method, path + query, body, headers)
+                if body and "session_id" in body:
+                    body = {**body, "session_id": session}
+                reply = bob.request(method, path + query.replace(SESSION, session), body, headers)
                 what = (method, path + query, headers, body, reply.status, reply.body)
                 allowed = set(statuses)
                 if not store and body and (body.get("background") or "Idempotency-Key" in headers):
@@ -113,6 +115,11 @@ def attack(bob, run_id, store=True, writes=True):
                 if reply.status == 403 and "restart" not in path:
                     assert reply.json["code"] == "forbidden", what
     wait_for("why each was refused", lambda: refused <= {line["request_id"] for line in bob.log if line.get("refused")})
+
+
+def attack(bob, run_id, **options):
+    """Bob asks for what is Alice's."""
+    probe(bob, run_id, **options)
     assert not any(run["user_id"] != user_of("bob") for run in runs(bob))
 
 

@@ -209,28 +209,39 @@ static void test_what_a_principal_may_see(void **state)
 {
 	(void)state;
 	static const struct {
-		const char *user_id, *other;
-		bool sees_all, may;
+		const char *user_id, *other, *source;
+		enum principal_sight sight;
+		bool may;
 	} rows[] = {
-		{ "ann", "ann", false, true },
-		{ "ann", "Ann", false, false },
-		{ "ann", "ann ", false, false },
-		{ "ann", "", false, false },
-		{ "ann", NULL, false, false },
-		{ NULL, "ann", false, false },
-		{ NULL, NULL, false, false },
-		{ NULL, "", false, false },
-		{ NULL, "ann", true, true },
-		{ "ann", NULL, true, true },
-		{ "ann", "bob", true, true },
+		{ "ann", "ann", "http", SEES_OWN, true },
+		{ "ann", "ann", "interface tel", SEES_OWN, true },
+		{ "ann", "ann", NULL, SEES_OWN, true },
+		{ "ann", "Ann", "http", SEES_OWN, false },
+		{ "ann", "ann ", "http", SEES_OWN, false },
+		{ "ann", "", "http", SEES_OWN, false },
+		{ "ann", NULL, "http", SEES_OWN, false },
+		{ NULL, "ann", "http", SEES_OWN, false },
+		{ NULL, NULL, "http", SEES_OWN, false },
+		{ NULL, "", "http", SEES_OWN, false },
+		{ NULL, "", "http", SEES_HTTP, true },
+		{ NULL, "ann", "http", SEES_HTTP, true },
+		{ NULL, "ann", "interface tel", SEES_HTTP, false },
+		{ NULL, "", "cron(@daily)", SEES_HTTP, false },
+		{ NULL, "", "POST /http", SEES_HTTP, false },
+		{ NULL, "", "event(http)", SEES_HTTP, false },
+		{ NULL, "", NULL, SEES_HTTP, false },
+		{ NULL, "ann", "interface tel", SEES_ALL, true },
+		{ "ann", NULL, NULL, SEES_ALL, true },
+		{ "ann", "bob", "http", SEES_ALL, true },
 	};
 	for (size_t i = 0; i < LENGTH(rows); i++) {
-		struct principal who = { .user_id = rows[i].user_id, .sees_all = rows[i].sees_all };
-		assert_int_equal(principal_may_see(&who, rows[i].other), rows[i].may);
+		struct principal who = { .user_id = rows[i].user_id, .sight = rows[i].sight };
+		assert_int_equal(
+		    principal_may_see(&who, rows[i].other, rows[i].source), rows[i].may);
 	}
 	/* To be an admin is one thing, to see everything another. */
-	assert_false(
-	    principal_may_see(&(struct principal){ .user_id = "ann", .admin = true }, "bob"));
+	assert_false(principal_may_see(
+	    &(struct principal){ .user_id = "ann", .admin = true }, "bob", "http"));
 }
 
 static void test_which_agents_a_principal_may_use(void **state)
@@ -367,7 +378,7 @@ static void test_allowlist(void **state)
 		assert_int_equal(verdict, rows[i].verdict);
 		if (who) {
 			assert_string_equal(who->user_id, rows[i].user);
-			assert_false(who->admin || who->sees_all);
+			assert_false(who->admin || who->sight != SEES_OWN);
 		}
 		principal_unref(who);
 	}
@@ -458,7 +469,7 @@ static void test_peers(void **state)
 		struct ucred peer = { rows[i].pid, rows[i].uid, 0 };
 		assert_int_equal(auth_ask_peer(f->auth, &peer, false, &who, &why), rows[i].verdict);
 		if (rows[i].verdict == AUTH_KNOWN) {
-			assert_true(who->admin && who->sees_all);
+			assert_true(who->admin && who->sight == SEES_ALL);
 			assert_string_equal(who->user_id, "unix_root");
 			principal_unref(who);
 		}

@@ -187,7 +187,7 @@ static void on_run_claims(void *arg, int error, const struct store_run *run)
 	(void)arg;
 	begin_answer(error);
 	if (run && run->claims.p)
-		say("%.*s %d", (int)run->claims.n, run->claims.p, run->any_session);
+		say("%.*s %d", (int)run->claims.n, run->claims.p, (int)run->reach);
 }
 
 static void on_claims(
@@ -219,9 +219,10 @@ static int add(const struct store_run *run, const char *key, uint64_t request)
 }
 
 /* Ends a run well, with a turn "user=INPUT assistant=CONTENT". */
-static int finish(const char *id, const char *session, const char *content)
+static int finish_as(const char *source, const char *id, const char *session, const char *content)
 {
 	struct store_run run = run_of(id, session);
+	run.source = source;
 	run.status = RUN_SUCCEEDED;
 	run.content = (struct frame_text){ content, strlen(content) };
 	run.finished_wall_ms = clock_wall_ms();
@@ -235,6 +236,19 @@ static int finish(const char *id, const char *session, const char *content)
 	return wait_for_answer();
 }
 
+static int finish(const char *id, const char *session, const char *content)
+{
+	return finish_as("http", id, session, content);
+}
+
+static void harm(const char *sql)
+{
+	sqlite3 *db;
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+}
+
 static void assert_run(const char *id, const char *expected)
 {
 	store_run_get(store, id, on_run, NULL);
@@ -244,7 +258,7 @@ static void assert_run(const char *id, const char *expected)
 
 static void assert_session(const char *id, size_t most, const char *expected)
 {
-	store_session_get(store, id, most, 1 << 20, on_session, NULL);
+	store_session_get(store, id, NULL, most, 1 << 20, on_session, NULL);
 	assert_int_equal(wait_for_answer(), 0);
 	assert_string_equal(answer.text, expected);
 }
@@ -280,7 +294,7 @@ static void test_history_is_cut_at_turns(void **state)
 	finish("r2", "s", "c2");
 	finish("r3", "s", "c3");
 	assert_session("s", 3, "s a u: user=in assistant=c2 user=in assistant=c3");
-	store_session_get(store, "s", 50, 1, on_session, NULL);
+	store_session_get(store, "s", NULL, 50, 1, on_session, NULL);
 	wait_for_answer();
 	assert_string_equal(answer.text, "s a u: user=in assistant=c3");
 }
@@ -383,11 +397,11 @@ static void test_sessions_are_listed_by_use_and_deleted(void **state)
 	wait_for_answer();
 	assert_string_equal(answer.text, "s2");
 	assert_string_equal(answer.next, "");
-	store_session_delete(store, "s1", NULL, on_done, NULL);
+	store_session_delete(store, "s1", NULL, NULL, on_done, NULL);
 	assert_int_equal(wait_for_answer(), 0);
 	assert_session("s1", 9, "");
 	assert_session("s2", 9, "s2 a u: user=in assistant=c");
-	store_session_delete(store, "s1", NULL, on_done, NULL);
+	store_session_delete(store, "s1", NULL, NULL, on_done, NULL);
 	assert_int_equal(wait_for_answer(), -ENOENT);
 }
 
@@ -396,10 +410,10 @@ static void test_sessions_are_deleted_by_their_user(void **state)
 {
 	(void)state;
 	finish("r1", "s1", "c");
-	store_session_delete(store, "s1", "v", on_done, NULL);
+	store_session_delete(store, "s1", "v", NULL, on_done, NULL);
 	assert_int_equal(wait_for_answer(), -EPERM);
 	assert_session("s1", 9, "s1 a u: user=in assistant=c");
-	store_session_delete(store, "s1", "u", on_done, NULL);
+	store_session_delete(store, "s1", "u", NULL, on_done, NULL);
 	assert_int_equal(wait_for_answer(), 0);
 	assert_session("s1", 9, "");
 }
@@ -416,7 +430,7 @@ static void test_a_run_is_added_to_its_users_session(void **state)
 	assert_run("r2", "");
 	assert_int_equal(add(&own, NULL, 0), 0);
 	assert_int_equal(add(&fresh, NULL, 0), 0);
-	other.any_session = true;
+	other.reach = REACH_ALL;
 	assert_int_equal(add(&other, "key", 1), 0); /* the key was not taken by what was refused */
 }
 
@@ -442,6 +456,108 @@ static void test_lists_of_a_user(void **state)
 	assert_string_equal(answer.next, "");
 	page = (struct store_page){ .limit = 9, .status = -1, .user = "v" };
 	store_sessions_list(store, &page, on_sessions, NULL);
+	wait_for_answer();
+	assert_string_equal(answer.text, "");
+}
+
+static void on_is_of(void *arg, int error, const struct store_session *session)
+{
+	(void)arg;
+	begin_answer(error);
+	if (session)
+		say("%d", session->is_of_source);
+}
+
+static void assert_is_of(const char *session, const char *source, const char *expected)
+{
+	store_session_get(store, session, source, 0, 0, on_is_of, NULL);
+	assert_int_equal(wait_for_answer(), 0);
+	assert_string_equal(answer.text, expected);
+}
+
+/* A session is of a source as long as all its turns are, whoever's: so it is listed, looked at, and deleted. */
+static void test_sessions_of_a_source(void **state)
+{
+	(void)state;
+	finish_as("http", "r1", "plain", "c");
+	finish_as("line", "r2", "chat", "c");
+	finish_as("http", "r3", "joined", "c");
+	finish_as("line", "r4", "joined", "c");
+	finish_as("http", "r5", "joined", "c");
+	finish_as("line", "r6", "taken", "c");
+	finish_as("http", "r7", "taken", "c");
+	finish_as("http", "r8", "last", "c");
+	finish_as("http", "r9", "last", "c");
+	static const char *const others[] = { "chat", "joined", "taken" };
+	for (size_t i = 0; i < 3; i++) {
+		assert_is_of(others[i], "http", "0");
+		store_session_delete(store, others[i], NULL, "http", on_done, NULL);
+		assert_int_equal(wait_for_answer(), -EPERM);
+	}
+	assert_is_of("plain", "http", "1");
+	assert_is_of("last", "http", "1");
+	assert_is_of("chat", "line", "1");
+	assert_is_of("plain", "htt", "0");
+	assert_is_of("none", "http", "");
+	struct store_page page = { .limit = 1, .status = -1, .source = "http" };
+	char next[64];
+	store_sessions_list(store, &page, on_sessions, NULL);
+	wait_for_answer();
+	assert_string_equal(answer.text, "last");
+	snprintf(next, sizeof(next), "%s", answer.next);
+	page.after = next;
+	store_sessions_list(store, &page, on_sessions, NULL);
+	wait_for_answer();
+	assert_string_equal(answer.text, "plain");
+	assert_string_equal(answer.next, "");
+	store_session_delete(store, "plain", NULL, "http", on_done, NULL);
+	assert_int_equal(wait_for_answer(), 0);
+	assert_session("plain", 9, "");
+	assert_session("chat", 9, "chat a u: user=in assistant=c");
+}
+
+/* Runs of a source are listed, and go on with sessions of theirs; those of others that came to nothing stay
+ * when such a session is deleted. */
+static void test_runs_of_a_source(void **state)
+{
+	(void)state;
+	struct store_run failed = run_of("f", "plain"), into = run_of("r3", "chat"),
+			 on = run_of("r4", "plain"), fresh = run_of("r5", "new");
+	failed.source = "line";
+	failed.status = RUN_FAILED;
+	failed.finished_wall_ms = clock_wall_ms();
+	into.reach = on.reach = fresh.reach = REACH_SOURCE;
+	into.user = on.user = "v";
+	finish_as("http", "r1", "plain", "c");
+	finish_as("line", "r2", "chat", "c");
+	store_run_finish(store, &failed, on_done, NULL);
+	assert_int_equal(wait_for_answer(), 0);
+	assert_int_equal(add(&into, NULL, 0), -EPERM);
+	assert_int_equal(add(&on, NULL, 0), 0);
+	assert_int_equal(add(&fresh, NULL, 0), 0);
+	struct store_page page = { .limit = 9, .status = -1, .source = "http" };
+	assert_list(&page, "r5 r4 r1");
+	page.session_id = "chat";
+	assert_list(&page, "");
+	page = (struct store_page){ .limit = 9, .status = RUN_FAILED, .source = "http" };
+	assert_list(&page, "");
+	store_session_delete(store, "plain", NULL, "http", on_done, NULL);
+	assert_int_equal(wait_for_answer(), 0);
+	assert_list(&(struct store_page){ .limit = 9, .status = -1 }, "r5 f r2");
+}
+
+/* A session of which no turn is left is nobody's who sees those of a source only. */
+static void test_a_session_without_turns_is_of_no_source(void **state)
+{
+	(void)state;
+	finish("r1", "s1", "c");
+	store_free(store);
+	store = NULL;
+	harm("DELETE FROM runs");
+	reopen();
+	assert_is_of("s1", "http", "0");
+	store_sessions_list(store,
+	    &(struct store_page){ .limit = 9, .status = -1, .source = "http" }, on_sessions, NULL);
 	wait_for_answer();
 	assert_string_equal(answer.text, "");
 }
@@ -679,14 +795,6 @@ static void test_schedules(void **state)
 	assert_crons("b|@hourly UTC|5|0|-|0|0|9|0|-;");
 }
 
-static void harm(const char *sql)
-{
-	sqlite3 *db;
-	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
-	assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
-	sqlite3_close(db);
-}
-
 static void test_a_newer_file_is_refused(void **state)
 {
 	(void)state;
@@ -810,6 +918,10 @@ int main(void)
 		MEMORY(test_sessions_are_deleted_by_their_user),
 		SQLITE(test_a_run_is_added_to_its_users_session),
 		SQLITE(test_lists_of_a_user),
+		SQLITE(test_sessions_of_a_source),
+		MEMORY(test_sessions_of_a_source),
+		SQLITE(test_runs_of_a_source),
+		SQLITE(test_a_session_without_turns_is_of_no_source),
 		SQLITE(test_claims_last_as_long_as_they_are_needed),
 		SQLITE(test_what_was_going_on_is_known_afterwards),
 		SQLITE(test_keys_of_runs_that_failed),
