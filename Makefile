@@ -63,7 +63,7 @@ HOST_LIBS   = $(call pkg,libevent_core libseccomp) -ldl -pthread
 CTL_LIBS    = $(call pkg,libcurl jansson libedit libcrypto) -pthread
 # What plugins/common is linked with, in unit tests and fuzzers.
 SHARED_LIBS = $(call pkg,libcurl) -lwslay
-TEST_LIBS   = $(DAEMON_LIBS) $(SHARED_LIBS) $(call pkg,cmocka)
+TEST_LIBS   = $(DAEMON_LIBS) $(SHARED_LIBS) $(call pkg,cmocka libseccomp)
 # PLUGIN_LIBS_NAME: what plugins/NAME is linked with. PLUGIN_SHARES_NAME: its files of plugins/common.
 PLUGIN_LIBS_exec = $(call pkg,jansson)
 PLUGIN_LIBS_unified = $(call pkg,jansson)
@@ -192,6 +192,7 @@ $(BUILD)/tests/zoo/%.so: tests/zoo/%.c | $(BUILD)/tests/zoo
 # What unit tests share.
 TEST_SHARED := $(call objects,$(filter-out tests/unit/test_%,$(wildcard tests/unit/*.c)))
 
+$(BUILD)/tests/unit/test_seccomp: $(call objects,host/landlock.c host/seccomp.c)
 $(BUILD)/tests/unit/%: $(BUILD)/obj/tests/unit/%.o $(TEST_SHARED) $(BUILD)/plugins.a $(BUILD)/daemon.a | $(BUILD)/tests/unit
 	$(call show,LINK)$(CC) $(ALL_LDFLAGS) $^ $(TEST_LIBS) -o $@
 

@@ -53,6 +53,12 @@ static struct host_setup read_setup(int fd, const struct frame *frame)
 	setup.sandbox.unix_sockets = allowed & MESSAGE_ALLOW_UNIX;
 	setup.sandbox.files = allowed & MESSAGE_ALLOW_FILES;
 	size_t count = frame_get_count(&cursor, sizeof(uint32_t));
+	pid_t *threads = calloc(count + 1, sizeof(*threads));
+	for (size_t i = 0; threads && i < count; i++)
+		threads[i] = (pid_t)frame_get_u32(&cursor);
+	setup.sandbox.threads = threads;
+	setup.sandbox.thread_count = count;
+	count = frame_get_count(&cursor, sizeof(uint32_t));
 	char **hidden = calloc(count + 1, sizeof(*hidden));
 	for (size_t i = 0; hidden && i < count; i++)
 		hidden[i] = frame_get_str(&cursor);

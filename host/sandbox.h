@@ -15,6 +15,8 @@
 
 struct sandbox {
 	pid_t daemon;
+	const pid_t *threads; /* its others: to the kernel each of them means the daemon as well */
+	size_t thread_count;
 	bool unix_sockets;   /* socket(AF_UNIX) is allowed */
 	bool files;          /* every file of the user is allowed */
 	char *const *hidden; /* else these are not: absolute, without symbolic links */

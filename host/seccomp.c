@@ -87,7 +87,7 @@ static const int machine[] = {
 	SCMP_SYS(io_uring_register),
 };
 
-/* Calls whose first argument is the process that they change. */
+/* Calls whose first argument is the process that they change, or any thread of it. */
 static const int on_process[] = {
 	SCMP_SYS(kill),
 	SCMP_SYS(tkill),
@@ -141,21 +141,42 @@ static struct scmp_arg_cmp arg_is(unsigned arg, int32_t value)
 		.datum_b = (uint32_t)value };
 }
 
-/* The daemon, its process group, and everybody. */
-static int guard_daemon(scmp_filter_ctx ctx, pid_t daemon, pid_t group)
+/* One thread of the daemon. */
+static int guard_thread(scmp_filter_ctx ctx, pid_t id)
 {
 	int error = 0;
 	for (size_t i = 0; error == 0 && i < COUNT(on_process); i++) {
-		struct scmp_arg_cmp is_daemon = arg_is(0, daemon);
-		error = refuse(ctx, on_process[i], 1, &is_daemon);
+		struct scmp_arg_cmp is_thread = arg_is(0, id);
+		error = refuse(ctx, on_process[i], 1, &is_thread);
 	}
 	for (size_t i = 0; error == 0 && i < COUNT(on_which); i++) {
-		struct scmp_arg_cmp one[] = { arg_is(0, on_which[i].process), arg_is(1, daemon) };
+		struct scmp_arg_cmp one[] = { arg_is(0, on_which[i].process), arg_is(1, id) };
+		error = refuse(ctx, on_which[i].call, 2, one);
+	}
+	return error;
+}
+
+/* A limit of 0 is death to another process, and no list has all that are worth guarding: so whoever has limits to
+ * set sets its own, as setrlimit does. To look at those of others does no harm. */
+static int guard_limits(scmp_filter_ctx ctx)
+{
+	struct scmp_arg_cmp of_other[] = {
+		{ .arg = 0, .op = SCMP_CMP_NE, .datum_a = 0 },
+		{ .arg = 2, .op = SCMP_CMP_NE, .datum_a = 0 },
+	};
+	return refuse(ctx, SCMP_SYS(prlimit64), 2, of_other);
+}
+
+/* The daemon, its process group, and everybody. */
+static int guard_daemon(scmp_filter_ctx ctx, const struct sandbox *sandbox, pid_t group)
+{
+	int error = guard_thread(ctx, sandbox->daemon);
+	for (size_t i = 0; error == 0 && i < sandbox->thread_count; i++)
+		error = guard_thread(ctx, sandbox->threads[i]);
+	for (size_t i = 0; error == 0 && i < COUNT(on_which); i++) {
 		struct scmp_arg_cmp of_group = arg_is(0, on_which[i].group);
 		struct scmp_arg_cmp of_user = arg_is(0, on_which[i].user);
-		error = refuse(ctx, on_which[i].call, 2, one);
-		if (error == 0)
-			error = refuse(ctx, on_which[i].call, 1, &of_group);
+		error = refuse(ctx, on_which[i].call, 1, &of_group);
 		if (error == 0)
 			error = refuse(ctx, on_which[i].call, 1, &of_user);
 	}
@@ -218,7 +239,9 @@ int sandbox_filter_calls(const struct sandbox *sandbox)
 	if (error == 0)
 		error = refuse_all(ctx, machine, COUNT(machine));
 	if (error == 0)
-		error = guard_daemon(ctx, sandbox->daemon, getpgid(sandbox->daemon));
+		error = guard_daemon(ctx, sandbox, getpgid(sandbox->daemon));
+	if (error == 0)
+		error = guard_limits(ctx);
 	if (error == 0)
 		error = guard_namespaces(ctx);
 	if (error == 0)

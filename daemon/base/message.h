@@ -28,7 +28,7 @@
 #include <stdint.h>
 
 /* Both programs come from one build; this catches a host that does not. Change it with any field. */
-#define MESSAGE_PROTOCOL 6u
+#define MESSAGE_PROTOCOL 7u
 
 #define MESSAGE_WINDOW (256u << 10)
 #define MESSAGE_COST   64u
@@ -64,7 +64,8 @@ enum message_type {
 	/* agentd → host */
 	MESSAGE_SETUP = 1, /* u32 protocol, str name, bounds: u32 delta, u32 event, u32 events,
 	                    * u64 content, u32 threads, u32 what the sandbox allows, str spool folder
-	                    * (absent: none), count, then hidden files: str path */
+	                    * (absent: none), count, then other threads of agentd: u32 id, count, then
+	                    * hidden files: str path */
 	MESSAGE_CONFIG,    /* text working folder (absent: as it is), count, per option: u32 set,
 	                    * i64 number, f64 real, text text, count items: text */
 	MESSAGE_QUIT,      /* close the plugin and exit with 0 */

@@ -16,6 +16,7 @@
 #include "daemon/proc/output.h"
 #include "daemon/proc/process.h"
 #include "daemon/proc/spawn.h"
+#include "daemon/proc/threads.h"
 
 #define PINGS_UNANSWERED 3
 #define LEFTOVERS_MS     100 /* until what a host left behind is looked for again */
@@ -196,7 +197,7 @@ static void child_on_ended(void *arg, int signal, int code)
 	child_ended(child);
 }
 
-static void child_send_setup(struct child *child)
+static void child_send_setup(struct child *child, const struct threads *threads)
 {
 	struct frame_writer writer = channel_begin(child_channel(child), MESSAGE_SETUP, 0);
 	const struct host_limits *limits = child->setup.limits;
@@ -210,6 +211,9 @@ static void child_send_setup(struct child *child)
 	frame_put_u32(&writer, (limits->allow_unix ? MESSAGE_ALLOW_UNIX : 0) |
 				   (limits->allow_files ? MESSAGE_ALLOW_FILES : 0));
 	frame_put_str(&writer, child->setup.spool);
+	frame_put_u32(&writer, (uint32_t)threads->count);
+	for (size_t i = 0; i < threads->count; i++)
+		frame_put_u32(&writer, (uint32_t)threads->ids[i]);
 	frame_put_u32(&writer, (uint32_t)child->setup.hidden->count);
 	for (size_t i = 0; i < child->setup.hidden->count; i++)
 		frame_put_str(&writer, child->setup.hidden->items[i]);
@@ -233,13 +237,16 @@ static int child_spawn(struct child *child)
 		.ended = child_on_ended,
 		.arg = child,
 	};
-	int error = process_start(child->base, &setup, &child->process);
+	struct threads threads;
+	int error = threads_read(&threads);
+	if (error == 0)
+		error = process_start(child->base, &setup, &child->process);
 	if (error < 0)
 		return error;
 	child->generation = ++*child->setup.generations;
 	child->pings = 0;
 	child->configured = false;
-	child_send_setup(child);
+	child_send_setup(child, &threads);
 	log_debug("%s: started as pid %d, generation %u", child->setup.label, child_pid(child),
 	    child->generation);
 	return 0;

@@ -36,6 +36,18 @@ def test_daemon_and_host_are_not_dumpable(actor):
         assert os.geteuid() == 0 or not os.access(f"/proc/{pid}/environ", os.R_OK)
 
 
+def test_no_thread_comes_after_the_hosts(actor):
+    """Promise: a host knows all threads of agentd when it starts, so that its filter can keep the plugin from each."""
+    def threads():
+        return sorted(os.listdir(f"/proc/{actor.pid}/task"))
+    before = threads()
+    assert len(before) >= 4  # with the store's: writer, reader, keeper
+    assert actor.run("say it", session_id="s").status == 200
+    assert actor.get("/runs").status == 200
+    assert actor.request("POST", "/reload").status == 200
+    assert threads() == before
+
+
 @pytest.fixture
 def read(agentd, tmp_path):
     """read(path, section, extra config) → what an agent gets that tries to read the file."""

@@ -262,6 +262,19 @@ def test_nothing_is_left_of_the_one_before(house):
     assert daemon.run("say still").json["content"] == "still"
 
 
+def test_hosts_know_the_threads_of_the_next_one(house):
+    """Promise: the filter of a host has the threads of the agentd that runs now: it has the same pid, and others."""
+    animal = f"animal: {{ plugin: {BUILD}/tests/zoo/reach_threads.so }}"
+    daemon = house(CONFIG.replace("PLUGIN(actor) }", f"PLUGIN(actor) }}, {animal}"))
+    daemon.wait_ready("animal")
+    before = os.listdir(f"/proc/{daemon.pid}/task")
+    upgrade(daemon)
+    daemon.wait_ready("animal")
+    assert os.listdir(f"/proc/{daemon.pid}/task") != before
+    said = daemon.run("go", agent="animal").json["content"]
+    assert "tkill refused (EPERM)" in said and "nice refused (EPERM)" in said and "ALLOWED" not in said
+
+
 def test_who_is_there_is_answered_and_who_comes_waits(house):
     """Promise: a run in flight is answered by the one that has it; who connects meanwhile is answered by the next."""
     daemon = house()

@@ -72,6 +72,10 @@ def is_refused(*calls, **more):
     return answers("".join(rf"{call} refused \((EPERM|EACCES|ENOSYS|EAFNOSUPPORT)\)\n" for call in calls), **more)
 
 
+def is_allowed(*calls):
+    return answers("".join(f"{call} ALLOWED\n" for call in calls))
+
+
 REPLACED = "replaced, since a run in it did not end"
 PINGS = "did not answer three pings"
 QUICK_PINGS = f"ping: {100 * SLOW}ms"
@@ -175,7 +179,10 @@ ZOO = {
                               "prlimit_get"),
     "slow_parent": is_refused("affinity", "scheduler", "parameter", "nice", "nice_group", "nice_user", "ioprio",
                                "ioprio_group"),
+    "reach_threads": is_refused("kill", "tkill", "tgkill", "sigqueue", "tgsigqueue", "limit", "look", "affinity",
+                                "scheduler", "parameter", "nice", "ioprio"),
     "kill_neighbour": is_refused("kill", "kill_session", "tgkill", input="GOOD"),
+    "limit_neighbour": is_refused("limit", input="GOOD"),
     "signal_by_io": answers("have I been heard", never="^state: "),
     "ptrace_parent": is_refused("seize", "read", "write", "getfd"),
     "read_parent": is_refused("mem", "environ", "maps", "auxv", "fd/0", "fd/1", "fdinfo/0", "cwd/.", "root/.", "exe"),
@@ -184,6 +191,8 @@ ZOO = {
     "connect_unix": is_refused("socket", input="FOLDER/listener"),
     "connect_unix_when_allowed": answers("socket ALLOWED\nconnect ALLOWED\n", input="FOLDER/listener",
                                          options="allow: [ unix ]", name="connect_unix"),
+    "mind_itself": is_allowed("setrlimit", "prlimit", "look", "look_at_child", "nice", "nice_thread", "nice_child", "ioprio",
+                              "affinity", "scheduler", "tkill", "sigqueue", "kill", "wait"),
     "mount_things": is_refused("mount", "umount", "pivot_root", "chroot", "fsopen", "unshare", "unshare_user", "setns",
                                "clone3", "bpf", "perf_event_open", "userfaultfd", "io_uring_setup", "keyctl",
                                "add_key", "request_key", "init_module"),
