@@ -1,8 +1,9 @@
 /*
  * landlock: files by Landlock, which knows only what is allowed. So all is allowed but the hidden
- * files: every folder on the way to one is opened up entry by entry, and the rest as whole trees.
+ * files: every folder on the way to one is opened up entry by entry, and the rest as whole trees. In
+ * some folders files can only be read: those through which agentd could be ended or starved.
  *
- * The price: in a folder that holds a hidden file, and in those above it, what is made after the
+ * The price: in a folder that holds such a file or folder, and in those above it, what is made after the
  * start of this process cannot be opened by it, nor can it make, remove or rename anything there
  * (a rename could put another file in the hidden one's place).
  */
@@ -53,29 +54,55 @@ int sandbox_landlock_abi(void)
 	return (int)syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION);
 }
 
-/* Whether a hidden path is `path`, or below it. */
-static bool leads_to_hidden(const struct sandbox *sandbox, const char *path, bool *ret_is_hidden)
+/* Cgroups end, freeze and starve who is in them, and may be the user's own: under `systemd --user`, and root's. What
+ * /proc has of agentd is root's, since it is not dumpable, and so are the knobs of the kernel. */
+static const struct {
+	const char *path;
+	bool from_root_only;
+} to_read[] = {
+	{ "/sys/fs/cgroup", false },
+	{ "/proc", true },
+};
+
+/* Whether `target` is `path`, or below it. */
+static bool leads_to(const char *path, const char *target)
 {
 	size_t n = strcmp(path, "/") == 0 ? 0 : strlen(path);
-	for (size_t i = 0; i < sandbox->hidden_count; i++) {
-		const char *hidden = sandbox->hidden[i];
-		if (strncmp(hidden, path, n) || (hidden[n] != '/' && hidden[n] != '\0'))
+	return strncmp(target, path, n) == 0 && (target[n] == '/' || target[n] == '\0');
+}
+
+/* What is on the way to something that is not as the rest is; `ret_rights`: less, if it is where that is. */
+static bool is_on_the_way(const struct sandbox *sandbox, const char *path, uint64_t *ret_rights)
+{
+	bool is_on = false;
+	for (size_t i = 0; i < sizeof(to_read) / sizeof(to_read[0]); i++) {
+		if (!leads_to(path, to_read[i].path) || (to_read[i].from_root_only && geteuid()))
 			continue;
-		*ret_is_hidden = hidden[n] == '\0';
-		return true;
+		if (strcmp(path, to_read[i].path) == 0)
+			*ret_rights &= LANDLOCK_ACCESS_FS_READ_FILE;
+		else
+			is_on = true;
 	}
-	return false;
+	for (size_t i = 0; i < sandbox->hidden_count; i++) {
+		if (!leads_to(path, sandbox->hidden[i]))
+			continue;
+		if (strcmp(path, sandbox->hidden[i]) == 0)
+			*ret_rights = 0;
+		is_on = true;
+	}
+	return is_on;
 }
 
 /* What cannot be opened up stays closed: it may just have gone. */
-static void allow(const struct fence *fence, const char *path)
+static void allow(const struct fence *fence, const char *path, uint64_t rights)
 {
 	struct stat st;
 	int fd = open(path, O_PATH | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return;
 	if (fstat(fd, &st) == 0 && !S_ISLNK(st.st_mode)) { /* what it points to has its own place */
-		uint64_t rights = S_ISDIR(st.st_mode) ? FILE_RIGHTS | FOLDER_RIGHTS : FILE_RIGHTS;
+		if (!S_ISDIR(st.st_mode))
+			rights &= FILE_RIGHTS;
 		struct landlock_path_beneath_attr rule = {
 			.allowed_access = rights & fence->handled, .parent_fd = fd
 		};
@@ -85,14 +112,13 @@ static void allow(const struct fence *fence, const char *path)
 	close(fd);
 }
 
-static void allow_all_but_hidden(const struct fence *fence, const char *path)
+static void allow_all_but_hidden(const struct fence *fence, const char *path, uint64_t rights)
 {
-	bool is_hidden;
-	if (!leads_to_hidden(fence->sandbox, path, &is_hidden)) {
-		allow(fence, path);
+	if (!is_on_the_way(fence->sandbox, path, &rights)) {
+		allow(fence, path, rights);
 		return;
 	}
-	DIR *folder = is_hidden ? NULL : opendir(path);
+	DIR *folder = rights ? opendir(path) : NULL;
 	const struct dirent *entry;
 	while (folder && (entry = readdir(folder))) {
 		char below[PATH_MAX];
@@ -101,7 +127,7 @@ static void allow_all_but_hidden(const struct fence *fence, const char *path)
 		int n = snprintf(
 		    below, sizeof(below), "%s/%s", strcmp(path, "/") ? path : "", entry->d_name);
 		if (n < (int)sizeof(below))
-			allow_all_but_hidden(fence, below);
+			allow_all_but_hidden(fence, below, rights);
 	}
 	if (folder)
 		closedir(folder);
@@ -129,7 +155,7 @@ int sandbox_hide_files(const struct sandbox *sandbox)
 	if (fence.ruleset < 0)
 		return -errno;
 	if (attr.fs)
-		allow_all_but_hidden(&fence, "/");
+		allow_all_but_hidden(&fence, "/", FILE_RIGHTS | FOLDER_RIGHTS);
 	int error = syscall(SYS_landlock_restrict_self, fence.ruleset, 0) < 0 ? -errno : 0;
 	close(fence.ruleset);
 	return error;

@@ -28,8 +28,8 @@ int sandbox_enter(const struct sandbox *sandbox);
 
 /* seccomp.c: system calls that a plugin has no business with fail from now on. 0 or -errno. */
 int sandbox_filter_calls(const struct sandbox *sandbox);
-/* landlock.c: no hidden files, and no signals to other processes' than its own offspring. Does what
- * the running kernel can, which may be nothing. 0 or -errno. */
+/* landlock.c: no hidden files, no changes to cgroups, and no signals to other processes' than its own offspring. Does
+ * what the running kernel can, which may be nothing. 0 or -errno. */
 int sandbox_hide_files(const struct sandbox *sandbox);
 /* What the running kernel has of Landlock; below 1: nothing. */
 int sandbox_landlock_abi(void);

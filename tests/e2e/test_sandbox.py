@@ -90,6 +90,33 @@ def test_a_section_may_open_the_files(read, tmp_path):
     assert read(tmp_path / "agent.conf", ", allow: [ files ]").startswith("http:")
 
 
+def tried(daemon, path):
+    """How the actor's attempt to write to a file ends that takes no such words."""
+    return daemon.run(f"write {path}").json["content"]
+
+
+@needs_landlock
+@pytest.mark.parametrize("section, result", [("", "Permission denied"), (", allow: [ files ]", "Invalid argument")])
+def test_cgroups_are_to_be_read_only(agentd, section, result):
+    """Bug: in cgroups of the user's own (systemd --user) a plugin could end agentd: by cgroup.kill, or a limit."""
+    ours = next((path for path in Path("/sys/fs/cgroup").glob("**/cgroup.procs") if os.access(path, os.W_OK)), None)
+    if not ours:
+        pytest.skip("no cgroup is this user's")
+    daemon = agentd(f"agents: {{ a: {{ plugin: PLUGIN(actor){section} }} }}").wait_ready()
+    assert tried(daemon, ours) == result
+    assert daemon.run(f"read {ours}").status == 200
+
+
+@needs_landlock
+@pytest.mark.skipif(SANITIZED and os.geteuid() != 0, reason="its daemon is dumpable, so it is the user's")
+def test_what_proc_has_of_agentd_cannot_be_changed(actor):
+    """Bug: with root's agentd a plugin could have it chosen when memory is out. The rest of a user's is root's."""
+    assert tried(actor, f"/proc/{actor.pid}/oom_score_adj") == "Permission denied"
+    store = max(os.listdir(f"/proc/{actor.pid}/task"), key=int)
+    assert tried(actor, f"/proc/{actor.pid}/task/{store}/oom_score_adj") == "Permission denied"
+    assert "Name" in actor.run(f"read /proc/{actor.pid}/status").json["content"]
+
+
 @needs_landlock
 def test_the_log_says_what_is_hidden(actor):
     """Who runs agentd beside what its agents write is told why they cannot."""
