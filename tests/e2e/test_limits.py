@@ -73,12 +73,12 @@ def test_inputs_have_a_bound(agentd):
     text, waiting = "say " + "x" * (31 << 20), []
     for _ in range(8):
         waiting.append(daemon.start_run(text))
-        wait_for("it to wait", lambda: daemon.load("a") == (1, len(waiting)))
+        wait_for("it to wait", lambda: daemon.load("a") == (1, len(waiting)), 60)
     assert_problem(daemon.run(text), 503, "overloaded")
     waiting.pop().close()
-    wait_for("one to be gone", lambda: daemon.load("a") == (1, len(waiting)))
+    wait_for("one to be gone", lambda: daemon.load("a") == (1, len(waiting)), 60)
     waiting.append(daemon.start_run(text))
-    wait_for("another to wait", lambda: daemon.load("a") == (1, len(waiting)))
+    wait_for("another to wait", lambda: daemon.load("a") == (1, len(waiting)), 60)
     for connection in (*waiting, holder):
         connection.close()
 
