@@ -39,9 +39,8 @@
 
 #define MESSAGE_SUBMISSIONS     256u /* messages of an interface on their way into the store */
 #define MESSAGE_SUBMIT_MAX      (256u << 10) /* bytes of one */
-#define MESSAGE_ID_MAX          256u        /* bytes of its key, and of each of its ids and names */
-#define MESSAGE_ATTACHMENTS_MAX 64u         /* of a message, or an answer */
-#define MESSAGE_ATTACHMENT_MAX  (32u << 20) /* bytes of one */
+#define MESSAGE_ID_MAX          256u /* bytes of its key, and of each of its ids and names */
+#define MESSAGE_ATTACHMENTS_MAX 64u  /* of a message, or an answer */
 
 /* What a hook can be called for, in this order. HELLO has them as bits. */
 enum message_stage {

@@ -214,14 +214,6 @@ int template_render(const struct template *template, const struct template_value
 	return r.full ? -EMSGSIZE : -ENOMEM;
 }
 
-bool template_is_constant(const struct template *template)
-{
-	for (size_t i = 0; i < template->count; i++)
-		if (template->pieces[i].put != put_text)
-			return false;
-	return true;
-}
-
 void template_free(struct template *template)
 {
 	if (!template)

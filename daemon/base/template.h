@@ -34,8 +34,6 @@ struct template;
  * line, if there are several) and says what is expected there. */
 int template_parse(const char *text, struct template **ret, char *reason, size_t size);
 void template_free(struct template *template);
-/* Whether it is the same text whatever the values are. */
-bool template_is_constant(const struct template *template);
 
 /* All borrowed, for the time of the call; NULL: missing. */
 struct template_values {

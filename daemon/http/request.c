@@ -262,11 +262,6 @@ void http_drop_body(struct http_request *request)
 	evbuffer_drain(body, evbuffer_get_length(body));
 }
 
-const char *http_request_id(const struct http_request *request)
-{
-	return request->id;
-}
-
 void http_look(const struct http_request *request, struct http_view *ret)
 {
 	const struct http_server *server = request->conn->server;

@@ -111,7 +111,6 @@ bool http_header_at(
 const char *http_body(const struct http_request *request, size_t *ret_length);
 /* Frees the body of a request that will be held for long. */
 void http_drop_body(struct http_request *request);
-const char *http_request_id(const struct http_request *request);
 struct event_base *http_base(const struct http_request *request);
 const struct http_settings *http_settings(const struct http_request *request);
 

@@ -75,11 +75,6 @@ bool edition_is_alike(const struct edition *a, const struct edition *b)
 	       is_same_list(a->setup.hidden, b->setup.hidden);
 }
 
-struct image *edition_image(const struct edition *edition)
-{
-	return edition->setup.image;
-}
-
 const struct descriptor *edition_descriptor(const struct edition *edition)
 {
 	return image_descriptor(edition->setup.image);

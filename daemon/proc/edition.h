@@ -28,7 +28,6 @@ void edition_unref(struct edition *edition); /* NULL is fine */
 void edition_leave_era(struct edition *edition);
 /* Whether processes of the one are as good as those of the other. */
 bool edition_is_alike(const struct edition *a, const struct edition *b);
-struct image *edition_image(const struct edition *edition);
 const struct descriptor *edition_descriptor(const struct edition *edition);
 const struct instance_settings *edition_instance(const struct edition *edition);
 /* What a child of it is set up with; the rest is the caller's. Borrowed for as long as the edition is. */

@@ -604,8 +604,3 @@ struct frame_text run_content(const struct run *run)
 	return (
 	    struct frame_text){ run->content.data ? run->content.data : "", run->content.length };
 }
-
-const char *run_usage(const struct run *run)
-{
-	return run->usage;
-}

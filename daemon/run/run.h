@@ -111,9 +111,8 @@ struct runs *runs_new(struct event_base *base, struct store *store, struct spool
 void runs_free(struct runs *runs); /* after every run has ended */
 /* Runs that are made from now on are of that era, and keep it; a reference is taken. */
 void runs_begin_era(struct runs *runs, struct era *era);
-struct era *runs_era(const struct runs *runs);
 /* Takes up what was going on when agentd ended: durable runs are begun again, in their order; others end
- * as interrupted, and so do those whose agent there is not. */
+ * as interrupted, and so do those whose agent is not configured any more. */
 struct runs_recovered {
 	int error; /* of the store: some of it could not be done */
 	size_t resumed, interrupted;
@@ -187,7 +186,6 @@ enum run_status run_status(const struct run *run);
 enum run_code run_code(const struct run *run);
 const char *run_error(const struct run *run);         /* a line for people; NULL if it has none */
 struct frame_text run_content(const struct run *run); /* so far */
-const char *run_usage(const struct run *run);         /* JSON object; NULL if there is none */
 struct frame_text run_files(const struct run *run);   /* of its answer: attachment.h */
 /* The files in its folder are the caller's to remove, when it is over; or those of the next start of agentd. */
 void run_keep_spool(struct run *run);

@@ -59,11 +59,6 @@ void runs_begin_era(struct runs *runs, struct era *era)
 	era_unref(before);
 }
 
-struct era *runs_era(const struct runs *runs)
-{
-	return runs->era;
-}
-
 void runs_free(struct runs *runs)
 {
 	if (!runs)

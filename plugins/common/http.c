@@ -106,12 +106,6 @@ void http_cancel(struct http_call *call)
 		call_free(call);
 }
 
-void http_resume(struct http_call *call)
-{
-	call->resume = true;
-	client_do_soon(call->client);
-}
-
 const char *http_answer_header(const struct http_answer *answer, const char *name)
 {
 	struct curl_header *header;
@@ -312,11 +306,6 @@ static bool client_catch_up(struct http_client *client)
 		}
 		if (call->refused) {
 			call_tell(call, CURLE_OK);
-			return true;
-		}
-		if (call->resume && call->sent) {
-			call->resume = false;
-			curl_easy_pause(call->easy, CURLPAUSE_CONT); /* may call `data` at once */
 			return true;
 		}
 	}

@@ -49,9 +49,8 @@ struct http_request {
 	const char
 	    *save_to; /* a file to be made: the body of a 2xx goes there, and not into memory.
 				If it fails there is no file. */
-	/* Optional: a stream. Each piece of the body of a 2xx as it comes; false: no more until
-	 * http_resume, the piece has been taken. */
-	bool (*data)(void *arg, struct agentd_text piece);
+	/* Optional: a stream. Each piece of the body of a 2xx as it comes. */
+	void (*data)(void *arg, struct agentd_text piece);
 	/* Once, and never before http_send has returned. The call is gone when it returns. */
 	void (*done)(void *arg, const struct http_answer *answer);
 	void *arg;
@@ -66,7 +65,6 @@ void http_client_free(struct http_client *client);
 struct http_call *http_send(struct http_client *client, const struct http_request *request);
 /* Gives it up; `done` is not called. Within its own `done` it changes nothing. NULL is fine. */
 void http_cancel(struct http_call *call);
-void http_resume(struct http_call *call);
 /* The last header of that name; NULL: there is none. Case does not matter. Borrowed for `done`. */
 const char *http_answer_header(const struct http_answer *answer, const char *name);
 

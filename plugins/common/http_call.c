@@ -62,19 +62,10 @@ static bool call_save(struct http_call *call, const char *bytes, size_t n)
 	return true;
 }
 
-/* Hands it on. Paused like this, and not by what is returned, libcurl does not bring the piece again. */
-static bool call_stream(struct http_call *call, const char *bytes, size_t n)
-{
-	call->resume = false; /* from here on it is about this piece */
-	if (!call->data(call->arg, agentd_text(bytes, n)) && !call->resume)
-		curl_easy_pause(call->easy, CURLPAUSE_RECV);
-	return true;
-}
-
 static size_t on_body(char *bytes, size_t one, size_t n, void *arg)
 {
 	struct http_call *call = arg;
-	bool fine = http_call_is_fine(call), taken;
+	bool fine = http_call_is_fine(call), taken = true;
 	if (call->cancelled)
 		return CURL_WRITEFUNC_ERROR;
 	if (n > call->answer_max - call->received) {
@@ -82,7 +73,7 @@ static size_t on_body(char *bytes, size_t one, size_t n, void *arg)
 		return CURL_WRITEFUNC_ERROR;
 	}
 	if (fine && call->data)
-		taken = call_stream(call, bytes, n);
+		call->data(call->arg, agentd_text(bytes, n));
 	else if (fine && call->save_to)
 		taken = call_save(call, bytes, n);
 	else

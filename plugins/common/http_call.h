@@ -22,12 +22,11 @@ struct http_call {
 	size_t received, answer_max; /* of all of it, wherever it goes */
 	char *save_to;
 	int file; /* -1: not made yet */
-	bool (*data)(void *arg, struct agentd_text piece);
+	void (*data)(void *arg, struct agentd_text piece);
 	void (*done)(void *arg, const struct http_answer *answer);
 	void *arg;      /* borrowed */
 	bool sent;      /* it is the multi's */
 	bool cancelled; /* to be freed, without a word */
-	bool resume;    /* to go on */
 	bool telling;   /* in its `done` */
 };
 

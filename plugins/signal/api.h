@@ -24,7 +24,7 @@ struct signal_api_request {
 	int64_t timeout_ms;
 	size_t answer_max;
 	const char *save_to;
-	bool (*data)(void *arg, struct agentd_text piece);
+	void (*data)(void *arg, struct agentd_text piece);
 	void (*done)(void *arg, const struct http_answer *answer);
 	void *arg;
 };

@@ -29,7 +29,7 @@ struct native {
 	bool full; /* memory was out: the rest is not there */
 };
 
-static bool on_piece(void *arg, struct agentd_text piece)
+static void on_piece(void *arg, struct agentd_text piece)
 {
 	struct native *native = arg;
 	signal_receive_keep(native->receive, piece);
@@ -41,10 +41,9 @@ static bool on_piece(void *arg, struct agentd_text piece)
 		native->capacity = bytes ? capacity : native->capacity;
 	}
 	if (native->full)
-		return true;
+		return;
 	memcpy(native->bytes + native->length, piece.p, piece.n);
 	native->length += piece.n;
-	return true;
 }
 
 /* What has come is taken, whatever became of the rest. How many objects; -EBADMSG: garbage; -ENODATA: nothing. */

@@ -318,28 +318,6 @@ static void test_deep(void **state)
 	json_decref(json);
 }
 
-/* What has no value in it is constant, escapes too. */
-static void test_constant(void **state)
-{
-	(void)state;
-	static const struct {
-		const char *text;
-		bool constant;
-	} rows[] = {
-		{ "", true },
-		{ "text }}", true },
-		{ "{{{{ body }}", true },
-		{ "{{ body }}", false },
-		{ "a {{ source }}", false },
-	};
-	for (size_t i = 0; i < COUNT(rows); i++) {
-		struct template *template = parse(rows[i].text);
-		assert_int_equal(template_is_constant(template), rows[i].constant);
-		template_free(template);
-	}
-	template_free(NULL);
-}
-
 static int set_up(void **state)
 {
 	(void)state;
@@ -366,7 +344,6 @@ int main(void)
 		cmocka_unit_test(test_no_values),
 		cmocka_unit_test(test_bound),
 		cmocka_unit_test(test_deep),
-		cmocka_unit_test(test_constant),
 	};
 	return cmocka_run_group_tests(tests, set_up, tear_down);
 }
