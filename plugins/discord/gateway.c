@@ -243,16 +243,28 @@ static void gateway_drop(struct discord_gateway *gateway, const char *reason)
 	}
 }
 
+/* Ends the connection at once: at the start there is no time to wait until Discord has closed it, and the next try has
+ * one of its own. What is still on its way in this one must not be heard any more. */
+static void gateway_cut(struct discord_gateway *gateway, const char *reason)
+{
+	gateway_drop(gateway, reason);
+	websocket_free(gateway->socket);
+	gateway->socket = NULL;
+	gateway->dropped = NULL;
+}
+
 static void on_deadline(void *arg)
 {
 	struct discord_gateway *gateway = arg;
 	static const char reason[] = "it took too long to be ready";
 	discord_rest_cancel(gateway->question);
 	gateway->question = NULL;
-	if (gateway->socket && gateway->was_ready)
+	if (gateway->socket && gateway->was_ready) {
 		gateway_drop(gateway, reason);
-	else
-		gateway_away(gateway, reason);
+		return;
+	}
+	gateway_cut(gateway, reason);
+	gateway_away(gateway, reason);
 }
 
 /* How long a try may take, from its first question on. */

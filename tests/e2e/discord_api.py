@@ -80,6 +80,7 @@ class DiscordApi:
         self.gateway_faults = []   # answers to GET /gateway/bot: (status, body)
         self.identify_close = None  # (code, reason), for each IDENTIFY
         self.invalid_sessions = []  # op 9 with that, to an IDENTIFY or RESUME each
+        self.late_resumes = []      # an Event each: a RESUME is not answered before it
         self.hello = True
         self.resume_port = None    # that READY names; None: its own
         self.remaining, self.reset_after = 1000, 0
@@ -237,6 +238,17 @@ class DiscordApi:
             return session
         return None
 
+    def _resume_late(self, connection, data, answered):
+        """RESUME, for which there is a long time nothing but the connection; then all that was missed, and its end."""
+        with self.changed:
+            self.resumes.append((self.paths[-1], data))
+            missed = [text for sequence, text in self.sessions[data["session_id"]].events if sequence > data["seq"]]
+            self.changed.notify_all()
+        answered.wait()
+        for text in missed:
+            connection.send(text)
+        connection.close(4009, "Session timed out.")
+
     def _serve_gateway(self, handler):
         connection, session = WebSocket(handler), None
         with self.changed:
@@ -253,6 +265,9 @@ class DiscordApi:
                     connection.close(4002, "Error while decoding payload.")
                     continue
                 payload = json.loads(text)
+                if payload["op"] == 6 and self.late_resumes:
+                    self._resume_late(connection, payload["d"], self.late_resumes.pop(0))
+                    continue
                 with self.changed:
                     session = self._hear(connection, session, payload["op"], payload.get("d"))
                     self.changed.notify_all()

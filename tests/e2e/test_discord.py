@@ -1,6 +1,7 @@
 """The interface to Discord (plugins/discord), against a Discord of the tests' own (discord_api.py)."""
 import os
 import signal
+import threading
 import time
 
 import pytest
@@ -282,6 +283,29 @@ def test_what_is_missed_is_delivered_to_the_next_process(bot, api, what):
     assert texts(api) == ["before", "meanwhile", "after"]
     assert len(api.identifies) == 1 and len(api.resumes) == 1
     assert TOKEN not in kept_session(daemon).read_text()
+
+
+def test_a_resume_that_takes_too_long(bot, api):
+    """Bug: a process that took up a session, and was not resumed in time, left that connection open beside the next. What
+    came there later was heard, and its end was taken for the end of the next."""
+    daemon = bot()
+    api.message("say before")
+    api.wait_messages(1)
+    end_process(api, daemon, "agentd")
+    api.message("say meanwhile")
+    answered = threading.Event()
+    api.late_resumes = [answered]
+    daemon = bot("connect_timeout: 5s", connected="in the session of the process that was before")
+    api.wait_messages(2)
+    closes = len(api.closes)
+    answered.set()
+    api.wait("the end of the first connection", lambda: len(api.closes) > closes)
+    api.message("say after")
+    api.wait_messages(3)
+    assert texts(api) == ["before", "meanwhile", "after"]
+    assert len(api.identifies) == 1 and len(api.resumes) == 2
+    lines = [line["message"] for line in daemon.log if "no connection to Discord" in line["message"]]
+    assert len(lines) == 1 and "took too long" in lines[0]
 
 
 @pytest.mark.parametrize("change", ["forged", "old", "intents", "over"])
