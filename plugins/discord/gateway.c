@@ -23,7 +23,7 @@
 #define WAIT_MAX_MS     60000
 #define STEADY_MS       10000 /* so long it must have listened for the next wait to be a short one */
 #define QUIET_MS        1000  /* about so long it waits when Discord asks for a new connection */
-#define IDENTIFY_GAP_MS 5000  /* Discord takes one in five seconds */
+#define IDENTIFY_GAP_MS 5250  /* Discord takes one in five seconds, of its own clock */
 #define BEGIN_MS        25000 /* of the start: agentd waits half a minute until it is ready */
 #define BEGIN_RESUME_MS 10000 /* of them for the session of an earlier process */
 #define OUTAGE_TRIES    10 /* so many times connect_timeout it may be away, if that is not long */
@@ -184,6 +184,13 @@ static void gateway_give_up(struct discord_gateway *gateway, const char *reason,
 	host->fail_for(host, line, rest_ms);
 }
 
+/* An IDENTIFY has been answered, or will not be. From here on the gap counts, not from its sending: what holds one up
+ * on its way, and not the next, would bring them closer together at Discord, which has had this one by now. */
+static void gateway_identified(struct discord_gateway *gateway)
+{
+	gateway->identify_ms = gateway->host->now_ms(gateway->host) + IDENTIFY_GAP_MS;
+}
+
 /* It has no connection any more. Says so, once, and waits. */
 static void gateway_away(struct discord_gateway *gateway, const char *reason)
 {
@@ -191,6 +198,8 @@ static void gateway_away(struct discord_gateway *gateway, const char *reason)
 	uint64_t now_ms = host->now_ms(host);
 	if (gateway->state == OFF)
 		return;
+	if (gateway->state == IDENTIFYING)
+		gateway_identified(gateway);
 	bool is_resume =
 	    gateway->state == RESUMING || (gateway->state == OPENING && has_session(gateway));
 	if (is_resume)
@@ -219,6 +228,8 @@ static void gateway_back(struct discord_gateway *gateway)
 {
 	const struct agentd_host *host = gateway->host;
 	uint64_t now_ms = host->now_ms(host);
+	if (gateway->state == IDENTIFYING)
+		gateway_identified(gateway);
 	gateway->state = LISTENING;
 	gateway->listening_ms = now_ms;
 	gateway->resumes = 0;
@@ -456,7 +467,6 @@ static void gateway_identify(struct discord_gateway *gateway)
 {
 	const struct discord_gateway_setup *setup = &gateway->setup;
 	gateway->state = IDENTIFYING;
-	gateway->identify_ms = gateway->host->now_ms(gateway->host) + IDENTIFY_GAP_MS;
 	gateway_say(gateway, discord_payload_identify(setup->token, setup->message_content));
 }
 

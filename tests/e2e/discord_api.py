@@ -80,6 +80,7 @@ class DiscordApi:
         self.gateway_faults = []   # answers to GET /gateway/bot: (status, body)
         self.identify_close = None  # (code, reason), for each IDENTIFY
         self.invalid_sessions = []  # op 9 with that, to an IDENTIFY or RESUME each
+        self.identify_delays = []   # so many seconds an IDENTIFY each is on its way
         self.late_resumes = []      # an Event each: a RESUME is not answered before it
         self.hello = True
         self.resume_port = None    # that READY names; None: its own
@@ -265,6 +266,8 @@ class DiscordApi:
                     connection.close(4002, "Error while decoding payload.")
                     continue
                 payload = json.loads(text)
+                if payload["op"] == 2 and self.identify_delays:
+                    time.sleep(self.identify_delays.pop(0))  # it is what a slow network does
                 if payload["op"] == 6 and self.late_resumes:
                     self._resume_late(connection, payload["d"], self.late_resumes.pop(0))
                     continue

@@ -376,6 +376,16 @@ def test_close_codes_that_pass(bot, api, code, identifies):
     api.wait_messages(1)
 
 
+def test_an_identify_that_is_long_on_its_way(bot, api):
+    """Promise: between two IDENTIFYs are five seconds where Discord hears them (a violation else), not where they are
+    said."""
+    api.identify_delays = [1.5]
+    bot()
+    api.close(4007, "x")
+    api.wait("another IDENTIFY", lambda: len(api.identifies) == 2, 30)
+    api.wait_listening()
+
+
 def test_heartbeats(bot, api):
     """Promise: beats come at the interval, with the sequence; one that is not answered ends the connection, and
     the session is resumed."""
