@@ -61,6 +61,9 @@ struct http_client *http_client_new(const struct agentd_host *host);
 /* What is going on is given up; nobody is told. NULL is fine. */
 void http_client_free(struct http_client *client);
 
+/* Whether that path can be a part: it is a file that can be read. Else the request has no status, as if the server were
+ * away, although no other try can help: who sends files asks first. */
+bool http_can_send(const char *path);
 /* NULL: memory is out, and `done` is not called. */
 struct http_call *http_send(struct http_client *client, const struct http_request *request);
 /* Gives it up; `done` is not called. Within its own `done` it changes nothing. NULL is fine. */

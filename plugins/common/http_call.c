@@ -102,7 +102,7 @@ static bool call_add_headers(struct http_call *call, const char *const *headers)
 }
 
 /* libcurl opens it when it is sent; a folder or a pipe would be found out too late, or never. */
-static bool path_is_file(const char *path)
+bool http_can_send(const char *path)
 {
 	struct stat status;
 	return stat(path, &status) == 0 && S_ISREG(status.st_mode) && access(path, R_OK) == 0;
@@ -113,7 +113,7 @@ static bool call_add_part(struct http_call *call, const struct http_part *part)
 	curl_mimepart *added = curl_mime_addpart(call->mime);
 	if (!added || curl_mime_name(added, part->name) != CURLE_OK)
 		return false;
-	if (part->path && !path_is_file(part->path)) {
+	if (part->path && !http_can_send(part->path)) {
 		call->refused = "the file to be sent cannot be read";
 		return true;
 	}

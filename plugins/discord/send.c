@@ -5,7 +5,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "event.h"
 #include "parts.h"
@@ -101,11 +100,11 @@ static void on_answer(void *arg, const struct discord_answer *answer)
 	}
 }
 
-/* The name of a file of the part that cannot be read; NULL: they all can. */
+/* The name of a file of the part that is none, or cannot be read; NULL: they all can. */
 static const char *unreadable(const struct discord_file *files, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
-		if (access(files[i].path, R_OK) < 0)
+		if (!http_can_send(files[i].path))
 			return files[i].name;
 	return NULL;
 }

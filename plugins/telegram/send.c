@@ -299,6 +299,15 @@ static struct telegram_call *job_send_file(struct job *job, const struct part *p
 	return telegram_api_call(job->sender->api, ways[way].method, body, 0, on_sent, job);
 }
 
+/* A part whose file is none, or cannot be read, ends the job. */
+static void job_end_unreadable(struct job *job, const struct part *part)
+{
+	char error[300];
+	snprintf(error, sizeof(error), "the file cannot be read: %.200s",
+	    part->name ? part->name : "it has no name");
+	job_end(job, AGENTD_REJECTED, error, 0);
+}
+
 static void job_go_on(struct job *job)
 {
 	const struct agentd_host *host = job->sender->host;
@@ -311,6 +320,10 @@ static void job_go_on(struct job *job)
 		return;
 	}
 	const struct part *part = &job->parts[job->at];
+	if (part->path && !http_can_send(part->path)) {
+		job_end_unreadable(job, part);
+		return;
+	}
 	if (job->form == FORM_MARKED)
 		job->call = job_send_text(job, part->marked, job->sender->config->parse_mode);
 	else if (job->form == FORM_PLAIN || job->form == FORM_LINK)

@@ -23,15 +23,15 @@ def api():
 
 @pytest.fixture
 def bot(agentd, api):
-    """Starts an agentd whose agent `actor` is a bot there: bot("option: value", …)."""
+    """Starts an agentd whose agent is a bot there: bot("option: value", …)."""
     daemons = []
 
-    def start(*options, token=TOKEN, listening=True, connected="connected to Discord as robot"):
+    def start(*options, token=TOKEN, listening=True, connected="connected to Discord as robot", agent="actor"):
         lines = ["plugin: PLUGIN(discord)", "agent: bot", "open: true", *options]
         lines += [line for line in (f"bot_token: {token}", f'api_base: "{api.base}"')
                   if line.split(":")[0] not in [option.split(":")[0] for option in options]]
         daemon = agentd('http: { listen: [ "127.0.0.1:0" ] }\n'
-                        f"agents: {{ bot: {{ plugin: PLUGIN(actor) }} }}\n"
+                        f"agents: {{ bot: {{ plugin: PLUGIN({agent}) }} }}\n"
                         f"interfaces: {{ discord: {{ {', '.join(lines)} }} }}\n").wait_ready()
         daemons.append(daemon)
         if listening:
@@ -161,6 +161,16 @@ def test_files_of_an_answer(bot, api):
     daemon.wait_log(r"413: Request entity too large \(40005\)")
     api.message("say next")
     assert [m["content"] for m in api.wait_messages(6)[4:]] == ["here it is", "next"]
+
+
+@pytest.mark.parametrize("kind", ["none", "directory"])
+def test_a_file_that_cannot_be_read(bot, api, kind):
+    """Bug: a folder in the place of a file was tried again and again, and held up its chat for minutes."""
+    daemon = bot(agent="courier")
+    api.message(f"send\n0 inode/{kind} notes.txt x")
+    daemon.wait_log("kept aside: the file cannot be read: notes.txt")
+    api.message("next")
+    assert [m["content"] for m in api.wait_messages(2)] == ["here", "next"]
 
 
 @pytest.mark.parametrize("fault, for_all", [(discord.too_many(3), False), (discord.too_many(1.2, True), True),

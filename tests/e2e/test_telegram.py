@@ -452,6 +452,17 @@ def test_files_are_sent(bot, api):
     assert link["text"] == "https://example.org/broken.zip"
 
 
+@pytest.mark.parametrize("kind", ["none", "directory"])
+def test_a_file_that_cannot_be_read(bot, api, kind):
+    """Bug: an answer with a file that is none was tried again and again, and held up its chat for minutes; it counted as
+    an outage of Telegram, which with a webhook ended the interface."""
+    daemon = bot(agent="courier")
+    api.say(f"send\n0 inode/{kind} notes.txt x")
+    daemon.wait_log("kept aside: the file cannot be read: notes.txt")
+    api.say("next")
+    assert texts(api.wait_sent(2)) == ["here", "next"]
+
+
 def test_a_webhook_needs_its_url(bot, api):
     daemon = bot(mode="webhook", ready=False)
     daemon.wait_log(r"mode: webhook needs webhook_url")

@@ -1,7 +1,8 @@
 /*
  * courier: an agent for the tests that deals in files. It answers with its input and what came along, a line each:
  * "TYPE NAME MIME-TYPE BYTES" of a file, "TYPE url URL" of a URL. But if the input begins with "send", it sends
- * what the other lines name: "TYPE MIME-TYPE NAME BYTES" is a file with these bytes, "TYPE URL" a URL.
+ * what the other lines name: "TYPE MIME-TYPE NAME BYTES" is a file with these bytes, "TYPE URL" a URL. Of the type
+ * inode/directory there is a folder instead of the file, and of inode/none nothing.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -73,6 +74,21 @@ static void answer_read(struct agentd_run *run, const struct agentd_request *req
 	free(text);
 }
 
+/* False: it cannot be made. */
+static int make_file(const char *path, const char *mime_type, const char *bytes)
+{
+	if (strcmp(mime_type, "inode/none") == 0)
+		return 1;
+	if (strcmp(mime_type, "inode/directory") == 0)
+		return mkdir(path, 0700) == 0;
+	FILE *file = fopen(path, "wb");
+	if (!file)
+		return 0;
+	fputs(bytes, file);
+	fclose(file);
+	return 1;
+}
+
 /* One line as an attachment; its strings are borrowed from the line. False: it is none. */
 static int make_attachment(
     char *line, struct agentd_text spool, struct agentd_attachment *ret, char *path, size_t size)
@@ -93,13 +109,10 @@ static int make_attachment(
 	snprintf(path, size, "%.*s", (int)spool.n, spool.p);
 	mkdir(path, 0700); /* is the agent's to make */
 	snprintf(path, size, "%.*s/%s", (int)spool.n, spool.p, name);
-	FILE *file = fopen(path, "wb");
-	if (!file) {
+	if (!make_file(path, mime_type, bytes)) {
 		host->log(host, AGENTD_LOG_WARN, "%s: %s", path, strerror(errno));
 		return 0;
 	}
-	fputs(bytes, file);
-	fclose(file);
 	ret->mime_type = text_of(mime_type);
 	ret->name = text_of(name);
 	ret->path = text_of(path);
