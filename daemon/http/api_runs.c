@@ -198,8 +198,13 @@ void api_runs_cancel(
 	run_describe(live, &record);
 	if (!access_may_see_run(request, &record))
 		return;
-	if (run_is_over(live)) { /* its end is being written */
+	if (run_is_over(live)) { /* its end is being written beside */
 		reply_over(&(struct api_wait){ .request = request }, &record, 0);
+		return;
+	}
+	if (record.status > RUN_RUNNING) {
+		problem_reply(
+		    request, PROBLEM_RUN_OVER, "the run has ended; its result is being written");
 		return;
 	}
 	buf_addf(&body, "{\"run_id\":\"%s\",\"status\":\"cancelled\"}\n", run_id(live));

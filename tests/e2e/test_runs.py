@@ -1,12 +1,14 @@
 """/runs: what was asked for and what became of it, its events, and how it is cancelled."""
 import json
 import re
+import sqlite3
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 
 import pytest
 
 from conftest import SANITIZED, SLOW, Reply, Stream, assert_problem, wait_for
-from stored import ACTOR, background, events, names, record, runs, wait_over, wait_running, wait_status
+from stored import ACTOR, background, database, events, names, record, runs, wait_over, wait_running, wait_status
 from test_stream import deltas, rss, slow_connect, sockets
 
 MB = 1 << 20
@@ -232,6 +234,19 @@ def test_cancel(daemon, waits):
     run = wait_over(daemon, run_id)
     assert (run["status"], run["code"]) == ("cancelled", "run_cancelled")
     assert_problem(daemon.request("POST", f"/runs/{run_id}/cancel"), 409, "run_over")
+
+
+def test_cancel_what_ends_just_now(daemon, tmp_path):
+    """Bug: 202 for one whose result was on its way into the store, and the run succeeded."""
+    run_id = background(daemon, "timer 300")
+    wait_running(daemon)
+    with closing(sqlite3.connect(database(tmp_path), isolation_level=None)) as store:
+        store.execute("BEGIN IMMEDIATE")  # agentd has to wait with the result
+        wait_for("its end", lambda: daemon.load("a") == (0, 0))
+        problem = assert_problem(daemon.request("POST", f"/runs/{run_id}/cancel"), 409, "run_over")
+        assert "being written" in problem["detail"] and record(daemon, run_id)["status"] == "running"
+        store.execute("ROLLBACK")
+    assert wait_over(daemon, run_id)["status"] == "succeeded"
 
 
 def test_cancel_answers_who_waits(daemon):
