@@ -144,7 +144,8 @@ static const char *const sql[DB_STATEMENTS] = {
 	[DB_KEY_FIND] = "SELECT k.request, k.run_id, k.created, r.code, r.status FROM keys k"
 			" JOIN runs r ON r.id = k.run_id WHERE k.key = ?1",
 	[DB_KEY_PUT] = "INSERT OR REPLACE INTO keys VALUES (?1, ?2, ?3, ?4)",
-	[DB_KEYS_SWEEP] = "DELETE FROM keys WHERE created < ?1",
+	[DB_KEYS_SWEEP] =
+	    "DELETE FROM keys WHERE key IN (SELECT key FROM keys WHERE created < ?2 LIMIT ?1)",
 	[DB_CRON_LIST] =
 	    "SELECT c.name, c.schedule, c.due, c.paused, c.run_id, c.run_due, c.attempt,"
 	    " c.retry, c.open, r.status FROM cron c LEFT JOIN runs r ON r.id = c.run_id"

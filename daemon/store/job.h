@@ -10,6 +10,8 @@
 
 #include "daemon/store/db.h"
 
+#define KEY_LIFE_MS (24 * 3600 * 1000ull) /* of an idempotency key */
+
 struct job {
 	/* On its thread. Writing jobs are inside a transaction, and may be done again after it failed:
 	 * nothing that they did before counts. 0 or -errno; what is no failure of the store (-EEXIST,

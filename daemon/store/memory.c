@@ -11,6 +11,7 @@
 #include <uthash.h>
 
 #include "daemon/store/backend.h"
+#include "daemon/store/cursor.h"
 
 #define SESSION_MESSAGES_MAX 2000        /* then the oldest turns go */
 #define SESSION_BYTES_MAX    (16u << 20) /* the same */
@@ -284,11 +285,13 @@ static void memory_sessions_list(
 {
 	const struct memory_store *store = (const struct memory_store *)base;
 	struct store_session *found = calloc(page->limit + 1, sizeof(*found));
-	size_t skip = page->after ? strtoul(page->after, NULL, 10) : 0, count = 0, nth = 0;
-	char next[24] = "";
+	int64_t after = page->after ? cursor_read(page->after) : 0;
+	size_t skip = after > 0 ? (size_t)after : 0, count = 0, nth = 0;
+	char next[CURSOR_SIZE] = "";
 	const struct session *session;
-	if (!found) {
-		done(arg, -ENOMEM, NULL, 0, NULL);
+	if (!found || after < 0) {
+		free(found);
+		done(arg, found ? -EINVAL : -ENOMEM, NULL, 0, NULL);
 		return;
 	}
 	TAILQ_FOREACH_REVERSE(session, &store->by_use, by_use_list, by_use)

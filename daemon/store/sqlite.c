@@ -30,7 +30,6 @@
 #define CHECKPOINT_AT  1000  /* pages more in the log: then the keeper moves them */
 #define RESTART_AT     16384 /* then the writer stops to let the log begin anew */
 #define SWEEP_EVERY_MS 60000
-#define KEY_LIFE_MS    (24 * 3600 * 1000ull)
 #define INCOMING_LIFE_MS \
 	(7 * 24 * 3600 * 1000ull) /* platforms say a thing again for a day at most */
 

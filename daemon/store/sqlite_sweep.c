@@ -47,11 +47,7 @@ static int sweep_work(struct job *job, struct db *db)
 	uint64_t before = bounds->runs_before_wall_ms;
 	bool too_large;
 	sweeping->deleted = 0;
-	sqlite3_stmt *keys = db_prepare(db, DB_KEYS_SWEEP);
-	if (!keys)
-		return -EIO;
-	sqlite3_bind_int64(keys, 1, (int64_t)bounds->keys_before_wall_ms);
-	int error = db_run(keys);
+	int error = sweep(sweeping, db, DB_KEYS_SWEEP, bounds->keys_before_wall_ms);
 	if (error == 0)
 		error = is_too_large(sweeping, db, &too_large);
 	if (error == 0 && (before || too_large))

@@ -9,8 +9,6 @@
 #include "daemon/store/job.h"
 #include "daemon/store/turn.h"
 
-#define KEY_LIFE_MS (24 * 3600 * 1000ull)
-
 static void free_job(struct job *job)
 {
 	free(job);

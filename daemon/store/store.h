@@ -193,7 +193,8 @@ struct store_taken {
 };
 typedef void (*store_add_fn)(void *arg, int error, const struct store_taken *taken);
 
-/* Waits for what is under way, and answers it. What is asked for afterwards is answered -ESHUTDOWN. */
+/* Waits for what is under way, and answers it. What these answers ask for is answered -ESHUTDOWN; what is asked for
+ * afterwards may never be answered. */
 void store_close(struct store *store);
 /* Closes it, if it is open; what is under way is written, and nobody is answered. */
 void store_free(struct store *store);
