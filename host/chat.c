@@ -6,9 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/base/message.h"
 #include "daemon/base/sync.h"
-
-#define ATTACHMENT_LEAST 28 /* bytes of one in a frame, without its texts */
 
 struct agentd_text chat_get_text(struct frame_cursor *cursor)
 {
@@ -23,7 +22,7 @@ void chat_put_text(struct frame_writer *writer, struct agentd_text text)
 
 struct agentd_attachment *chat_get_attachments(struct frame_cursor *cursor, size_t *ret_count)
 {
-	uint32_t count = frame_get_count(cursor, ATTACHMENT_LEAST);
+	uint32_t count = frame_get_count(cursor, MESSAGE_ATTACHMENT_LEAST);
 	struct agentd_attachment *rows = calloc((size_t)count + 1, sizeof(*rows));
 	for (uint32_t i = 0; rows && i < count; i++) {
 		rows[i].type = frame_get_u32(cursor);

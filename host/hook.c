@@ -8,8 +8,6 @@
 #include "host/chat.h"
 #include "host/internal.h"
 
-#define EDIT_MAX (256u << 10)
-
 struct agentd_call {
 	uint64_t number;
 	struct buf text, metadata; /* what it says instead */
@@ -39,7 +37,7 @@ int hook_edit(struct agentd_call *call, uint32_t what, struct agentd_text text)
 	struct buf *into = is_text ? &call->text : &call->metadata;
 	if (!is_text && what != AGENTD_EDIT_METADATA)
 		return -EINVAL;
-	if (text.n > EDIT_MAX)
+	if (text.n > MESSAGE_EDIT_MAX)
 		return -EMSGSIZE;
 	into->length = 0;
 	buf_add(into, text.p, text.n);

@@ -11,14 +11,6 @@ static int allowlist_open(struct provider *provider, struct conf_errors *errors)
 	return 0;
 }
 
-static bool has(const struct schema_list *list, const char *text)
-{
-	for (size_t i = 0; text && i < list->count; i++)
-		if (strcmp(list->items[i], text) == 0)
-			return true;
-	return false;
-}
-
 /* By "@name", which platforms do not tell apart by case. */
 static bool has_name(const struct schema_list *list, const char *name)
 {
@@ -37,11 +29,11 @@ static enum auth_verdict allowlist_ask(struct provider *provider,
 	if (!request->user_id)
 		return AUTH_ANONYMOUS;
 	*ret_why = "is not on the list";
-	if (settings->platforms.count && !has(&settings->platforms, request->platform))
+	if (settings->platforms.count && !schema_list_has(&settings->platforms, request->platform))
 		return AUTH_REFUSED;
-	if (settings->chats.count && !has(&settings->chats, request->chat_id))
+	if (settings->chats.count && !schema_list_has(&settings->chats, request->chat_id))
 		return AUTH_REFUSED;
-	if (settings->users.count && !has(&settings->users, request->user_id) &&
+	if (settings->users.count && !schema_list_has(&settings->users, request->user_id) &&
 	    !has_name(&settings->users, request->username))
 		return AUTH_REFUSED;
 	struct principal who = {

@@ -36,10 +36,7 @@ void principal_unref(struct principal *principal)
 bool principal_may_use(const struct principal *principal, const char *agent)
 {
 	const struct schema_list *agents = principal->agents;
-	for (size_t i = 0; agents && i < agents->count; i++)
-		if (strcmp(agents->items[i], agent) == 0)
-			return true;
-	return !agents || agents->count == 0;
+	return !agents || agents->count == 0 || schema_list_has(agents, agent);
 }
 
 bool principal_may_see(const struct principal *principal, const char *user_id, const char *source)

@@ -80,14 +80,6 @@ static bool user_is_reserved(const struct provider *provider, const char *user)
 	       auth_is_chat_user(provider->auth, user);
 }
 
-static bool is_listed(const struct schema_list *list, const char *text)
-{
-	for (size_t i = 0; i < list->count; i++)
-		if (strcmp(list->items[i], text) == 0)
-			return true;
-	return false;
-}
-
 static enum auth_verdict make_principal(const struct provider *provider, const json_t *claims,
     struct principal **ret_who, const char **ret_why)
 {
@@ -104,7 +96,7 @@ static enum auth_verdict make_principal(const struct provider *provider, const j
 	char *text = json_dumps(claims, JSON_COMPACT);
 	if (!text)
 		return AUTH_NO_MEMORY;
-	bool admin = is_listed(&settings->admins, user);
+	bool admin = schema_list_has(&settings->admins, user);
 	struct principal who = {
 		.provider = settings->name,
 		.user_id = user,

@@ -37,10 +37,13 @@
 
 #define MESSAGE_INPUT_MAX (16u << 20) /* what a handler says */
 
-#define MESSAGE_SUBMISSIONS     256u /* messages of an interface on their way into the store */
-#define MESSAGE_SUBMIT_MAX      (256u << 10) /* bytes of one */
-#define MESSAGE_ID_MAX          256u /* bytes of its key, and of each of its ids and names */
-#define MESSAGE_ATTACHMENTS_MAX 64u  /* of a message, or an answer */
+#define MESSAGE_SUBMISSIONS      256u /* messages of an interface on their way into the store */
+#define MESSAGE_SUBMIT_MAX       (256u << 10) /* bytes of one */
+#define MESSAGE_ID_MAX           256u /* bytes of its key, and of each of its ids and names */
+#define MESSAGE_ATTACHMENTS_MAX  64u  /* of a message, or an answer */
+#define MESSAGE_ATTACHMENT_LEAST 28u  /* bytes of one in a frame, without its texts */
+#define MESSAGE_EDIT_MAX \
+	(256u << 10) /* bytes of a text, and of the metadata, that a hook makes of another */
 
 /* What a hook can be called for, in this order. HELLO has them as bits. */
 enum message_stage {

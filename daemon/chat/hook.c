@@ -12,7 +12,6 @@
 #include "daemon/chat/internal.h"
 
 #define DEATHS_MAX 2
-#define EDIT_MAX   (256u << 10)
 
 struct hook_call {
 	struct hook *hook; /* borrowed */
@@ -177,7 +176,8 @@ int hook_on_decide(struct hook_process *process, const struct frame *frame)
 	int64_t verdict = frame_get_i64(&cursor);
 	struct frame_text text = frame_get_text(&cursor), metadata = frame_get_text(&cursor);
 	struct hook_call *call;
-	if (frame_end_fields(&cursor) < 0 || text.n > EDIT_MAX || metadata.n > EDIT_MAX)
+	if (frame_end_fields(&cursor) < 0 || text.n > MESSAGE_EDIT_MAX ||
+	    metadata.n > MESSAGE_EDIT_MAX)
 		return -EPROTO;
 	TAILQ_FOREACH (call, &process->asked, link)
 		if (call->number == frame->run)

@@ -2,6 +2,7 @@
  * interface: the process of an interface, and the frames to and from it. What is in them is inbox.c's and
  * outbox.c's; requests to its paths are here.
  */
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -427,7 +428,7 @@ const struct interface_settings *interface_settings(const struct interface *inte
 
 const struct interface_settings *interface_process_settings(const struct interface *interface)
 {
-	/* The instance is the first member of an interface's settings. */
+	static_assert(offsetof(struct interface_settings, instance) == 0, "one is the other");
 	return (const struct interface_settings *)edition_instance(interface->edition);
 }
 

@@ -102,18 +102,17 @@ static void on_links(void *arg, int error)
 
 void chats_load(struct chats *chats, void (*done)(void *arg, int error), void *arg)
 {
+	if (!store_keeps_runs(chats->setup.store)) { /* interfaces need one, so there are none */
+		done(arg, 0);
+		return;
+	}
 	struct loading *loading = calloc(1, sizeof(*loading));
 	if (!loading) {
 		done(arg, -ENOMEM);
 		return;
 	}
 	*loading = (struct loading){ .chats = chats, .done = done, .arg = arg };
-	if (store_keeps_runs(chats->setup.store)) {
-		identities_load(chats->identities, on_links, loading);
-		return;
-	}
-	free(loading); /* interfaces need a store, so there are none */
-	done(arg, 0);
+	identities_load(chats->identities, on_links, loading);
 }
 
 /* Of one interface. What cannot wait in memory is taken up with the next start. */

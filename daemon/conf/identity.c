@@ -4,9 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/base/message.h"
 #include "daemon/conf/tree.h"
-
-#define ID_MAX_BYTES 256 /* as the ABI has it */
 
 /* Of one platform's user nobody can be two. */
 static bool is_linked(const struct settings *settings, const struct identity_settings *link,
@@ -35,7 +34,7 @@ static void read_link(struct settings *settings, const char *user_id, const stru
 		link.platform_user_id = colon + 1;
 	}
 	if (!link.platform || !settings_name_is_good(link.platform) || !*link.platform_user_id ||
-	    strlen(link.platform_user_id) > ID_MAX_BYTES)
+	    strlen(link.platform_user_id) > MESSAGE_ID_MAX)
 		conf_error(errors, node, "expected PLATFORM:ID, such as \"telegram:12345\"");
 	else if (!is_linked(settings, &link, errors) &&
 		 (grown = reallocarray(
@@ -50,8 +49,8 @@ static void read_link(struct settings *settings, const char *user_id, const stru
 static void read_user(
     struct settings *settings, const struct conf_node *user, struct conf_errors *errors)
 {
-	if (!*user->key || strlen(user->key) > ID_MAX_BYTES)
-		conf_error(errors, user, "the id of a user has from 1 to %d bytes", ID_MAX_BYTES);
+	if (!*user->key || strlen(user->key) > MESSAGE_ID_MAX)
+		conf_error(errors, user, "the id of a user has from 1 to %d bytes", MESSAGE_ID_MAX);
 	else if (user->kind == CONF_LIST)
 		for (size_t i = 0; i < user->count; i++)
 			read_link(settings, user->key, user->items[i], errors);

@@ -200,3 +200,11 @@ void schema_release(const struct schema *schema, void *from)
 			type->shape->release((char *)from + schema->rows[i].at);
 	}
 }
+
+bool schema_list_has(const struct schema_list *list, const char *text)
+{
+	for (size_t i = 0; text && i < list->count; i++)
+		if (strcmp(list->items[i], text) == 0)
+			return true;
+	return false;
+}

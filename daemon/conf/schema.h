@@ -54,6 +54,8 @@ struct schema_list {
 	char **items;
 	size_t count;
 };
+/* Whether one of the texts is that; NULL is none. */
+bool schema_list_has(const struct schema_list *list, const char *text);
 
 /*
  * Checks the rows of one table against a section and returns one value for each row, in order.

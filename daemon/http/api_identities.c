@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "daemon/base/log.h"
+#include "daemon/base/message.h"
 #include "daemon/chat/chats.h"
 #include "daemon/http/api.h"
 #include "daemon/http/body.h"
@@ -14,10 +15,7 @@
 #include "daemon/http/reply.h"
 #include "daemon/http/route.h"
 
-#define ID_MAX_BYTES 256  /* as the ABI has it */
-#define LINKS_MAX    1000 /* of one user */
-
-/* All links, by user, platform and the user there. To be freed; NULL: memory is out. */
+#define LINKS_MAX 1000 /* of one user */
 
 static int compare(const void *a, const void *b)
 {
@@ -28,6 +26,7 @@ static int compare(const void *a, const void *b)
 	return order ? order : strcmp(x->platform_user_id, y->platform_user_id);
 }
 
+/* All links, by user, platform and the user there. To be freed; NULL: memory is out. */
 static struct identity_view *list_links(const struct identities *identities, size_t *ret_count)
 {
 	struct identity_view view, *links;
@@ -282,7 +281,7 @@ static bool is_good(const json_t *link)
 	const char *text = json_string_value(link), *colon = text ? strchr(text, ':') : NULL;
 	char *platform = colon ? strndup(text, (size_t)(colon - text)) : NULL;
 	bool good = platform && settings_name_is_good(platform) && colon[1] &&
-		    strlen(colon + 1) <= ID_MAX_BYTES && is_plain(colon + 1);
+		    strlen(colon + 1) <= MESSAGE_ID_MAX && is_plain(colon + 1);
 	free(platform);
 	return good;
 }
@@ -329,10 +328,10 @@ static bool may_have(const struct identities *identities, struct http_request *r
 
 static void put(struct api *api, struct http_request *request, const char *user_id, json_t *links)
 {
-	if (strlen(user_id) > ID_MAX_BYTES || !is_plain(user_id))
+	if (strlen(user_id) > MESSAGE_ID_MAX || !is_plain(user_id))
 		problem_reply(request, PROBLEM_BAD_REQUEST,
 		    "the id of a user has from 1 to %d bytes, and no control character",
-		    ID_MAX_BYTES);
+		    MESSAGE_ID_MAX);
 	else if (may_have(chats_identities(api->chats), request, user_id, links))
 		change_begin(api, request, user_id, json_incref(links));
 }

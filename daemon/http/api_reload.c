@@ -25,7 +25,7 @@ static void add_messages(struct buf *out, struct conf_errors *messages)
 	}
 }
 
-/* NULL: memory is out. */
+/* No errors: memory was out. */
 static void reply_bad(struct http_request *request, struct conf_errors *errors)
 {
 	struct buf lines = { 0 };

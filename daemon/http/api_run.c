@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/base/message.h"
 #include "daemon/http/access.h"
 #include "daemon/http/answer.h"
 #include "daemon/http/api.h"
@@ -18,8 +19,6 @@
 #include "daemon/http/sse.h"
 #include "daemon/http/upload.h"
 #include "daemon/run/session.h"
-
-#define ID_MAX_BYTES 256 /* of a session_id or user_id that a client chooses */
 
 /* The fields of a /run body, by type. Anything else in it is left alone. */
 static const struct {
@@ -72,9 +71,9 @@ static bool body_is_good(struct http_request *request, const json_t *body)
 	static const char *const ids[] = { "session_id", "user_id" };
 	for (size_t i = 0; i < sizeof(ids) / sizeof(ids[0]); i++) {
 		size_t n = json_string_length(json_object_get(body, ids[i]));
-		if (n > ID_MAX_BYTES) {
+		if (n > MESSAGE_ID_MAX) {
 			problem_reply(request, PROBLEM_BAD_REQUEST,
-			    "\"%s\" is longer than %d bytes", ids[i], ID_MAX_BYTES);
+			    "\"%s\" is longer than %d bytes", ids[i], MESSAGE_ID_MAX);
 			return false;
 		}
 	}

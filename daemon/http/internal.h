@@ -48,7 +48,7 @@ struct conn {
 	bool is_control;                 /* over that of agentctl */
 	bool soon,
 	    closing;    /* soon: in the server's list of that name; closing: to be freed there */
-	bool has_asked; /* it is not the first request */
+	bool has_asked; /* it has sent a request already */
 	bool reading;   /* the first byte of a request is here */
 	bool closes;    /* after the answer that is on its way */
 	bool lingers;   /* that has left, and what still comes is not heard */

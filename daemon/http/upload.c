@@ -7,8 +7,7 @@
 
 #include "daemon/base/base64.h"
 #include "daemon/base/message.h"
-
-#define URL_MAX 8192
+#include "daemon/run/attachment.h"
 
 /* A path in its place would lead an agent that makes a file of that name astray. */
 static bool is_name(const char *text, size_t n)
@@ -23,12 +22,8 @@ static bool is_name(const char *text, size_t n)
 
 static bool is_type(const char *text, size_t n)
 {
-	static const char *const types[] = { "file", "image", "audio", "video" };
 	(void)n;
-	for (size_t i = 0; i < sizeof(types) / sizeof(types[0]); i++)
-		if (strcmp(types[i], text) == 0)
-			return true;
-	return false;
+	return attachment_is_type(text);
 }
 
 /* Of a media type (RFC 6838, section 4.2). */
@@ -52,7 +47,7 @@ static bool is_url(const char *text, size_t n)
 	size_t scheme = strncmp(text, "https://", 8) == 0  ? 8
 			: strncmp(text, "http://", 7) == 0 ? 7
 							   : 0;
-	if (!scheme || n > URL_MAX || n == scheme || strchr("/?#", text[scheme]))
+	if (!scheme || n > ATTACHMENT_URL_MAX || n == scheme || strchr("/?#", text[scheme]))
 		return false;
 	for (size_t i = 0; i < n; i++)
 		if ((unsigned char)text[i] <= 0x20 || text[i] == 0x7f)

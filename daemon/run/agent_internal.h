@@ -7,7 +7,7 @@
 #include "daemon/run/internal.h"
 #include "daemon/run/worker.h"
 
-#define RETIRED_MAX 4 /* replaced processes that have not ended; then none is replaced */
+#define RETIRED_MAX 4 /* replaced processes that have not ended; then no more are replaced */
 
 struct agent {
 	struct event_base *base; /* borrowed */

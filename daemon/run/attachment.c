@@ -8,9 +8,6 @@
 
 #include "daemon/base/message.h"
 
-#define LEAST   28 /* bytes of one in a frame, without its texts */
-#define URL_MAX 8192
-
 static const char *const types[] = { "file", "image", "audio", "video" };
 #define TYPES (sizeof(types) / sizeof(types[0]))
 
@@ -45,7 +42,7 @@ static bool is_good(const struct attachment *one, const char *folder)
 		return false;
 	if (one->path.n)
 		return is_in(one->path, folder);
-	return one->url.n <= URL_MAX && utf8_is_good(one->url.p, one->url.n) &&
+	return one->url.n <= ATTACHMENT_URL_MAX && utf8_is_good(one->url.p, one->url.n) &&
 	       !memchr(one->url.p, '\0', one->url.n) &&
 	       (begins_with(one->url, "https://") || begins_with(one->url, "http://"));
 }
@@ -82,7 +79,7 @@ static void add(struct buf *out, const struct attachment *one, bool first)
 int attachments_read(
     struct frame_cursor *cursor, const char *folder, struct buf *out, size_t *ret_left_out)
 {
-	uint32_t count = frame_get_count(cursor, LEAST);
+	uint32_t count = frame_get_count(cursor, MESSAGE_ATTACHMENT_LEAST);
 	size_t added = 0;
 	*ret_left_out = 0;
 	if (count > MESSAGE_ATTACHMENTS_MAX)
@@ -112,6 +109,11 @@ static uint32_t type_of(const char *word)
 		if (strcmp(types[i], word) == 0)
 			return i;
 	return 0;
+}
+
+bool attachment_is_type(const char *word)
+{
+	return strcmp(types[type_of(word)], word) == 0;
 }
 
 static void put_member(struct frame_writer *writer, const json_t *one, const char *key)

@@ -14,6 +14,10 @@
 #include "daemon/base/buf.h"
 #include "daemon/base/frame.h"
 
+#define ATTACHMENT_URL_MAX 8192 /* bytes */
+
+/* Whether it is one of the types: file, image, audio, video. */
+bool attachment_is_type(const char *text);
 /* Reads a frame's attachments and adds the array. Those that cannot be are left out, and counted: a path
  * that is not a file in `folder` (NULL: no path can be), a URL that is not http or https. 0; -EPROTO: the
  * frame is broken; -ENOMEM. */

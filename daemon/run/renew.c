@@ -51,8 +51,8 @@ static size_t agent_count_role(const struct agent *agent, enum worker_role role)
 
 /* Replacing. */
 
-/* The successor of `worker` serves from now on; without one that is READY only since there is nothing
- * better. */
+/* The successor of `worker` serves from now on. It may not be READY yet, if the old one has died: there is
+ * nothing better. */
 static void agent_hand_over(struct worker *worker)
 {
 	worker->successor->role = WORKER_SERVING;

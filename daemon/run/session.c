@@ -7,7 +7,7 @@
 #include <string.h>
 #include <uthash.h>
 
-#define ID_MAX_BYTES 256
+#include "daemon/base/message.h"
 
 struct session_lane {
 	TAILQ_HEAD(, session_turn) turns; /* the first has the turn */
@@ -24,7 +24,7 @@ bool session_id_is_good(const char *id)
 	size_t n = 0;
 	for (; id[n]; n++)
 		if ((unsigned char)id[n] < ' ' || id[n] == 0x7f || id[n] == '/' ||
-		    n == ID_MAX_BYTES)
+		    n == MESSAGE_ID_MAX)
 			return false;
 	return n > 0 && strcmp(id, ".") != 0 && strcmp(id, "..") != 0;
 }
