@@ -347,7 +347,8 @@ def test_off_filters(agentd):
     next(iter(stream))
     assert len(runs(daemon, "?session_id=s&status=running&agent=a")) == 1
     assert runs(daemon, "?session_id=t") == runs(daemon, "?agent=b") == runs(daemon, "?status=failed") == []
-    assert_problem(daemon.get("/runs?status=done"), 400, "bad_request")
+    for query in ("/runs?status=done", "/sessions?cursor=x", "/sessions?cursor=-1"):
+        assert_problem(daemon.get(query), 400, "bad_request")
     stream.close()
 
 
