@@ -71,7 +71,7 @@ static void successor_on_down(struct hook_process *process)
 		return;
 	process->is_late = true;
 	log_error("%s: what is to take its place is not ready (%s): the former goes on",
-	    hook_label(process->hook), child_last_exit(process->child)->reason);
+	    hook_label(process->hook), child_last_exit(process->child)->whole);
 }
 
 /* May free it. */

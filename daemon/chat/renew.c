@@ -66,7 +66,7 @@ static void interface_go_back(struct interface *interface)
 	log_error(
 	    "%s: with its new plugin, or settings, it does not get ready (%s): it goes on with the "
 	    "former ones until the next reload",
-	    interface_label(interface), child_last_exit(interface->child)->reason);
+	    interface_label(interface), child_last_exit(interface->child)->whole);
 	if (!is_same_platform(interface->terms, interface->former_terms))
 		interface_take_terms(interface, interface->former_terms);
 	interface->next = interface->former;

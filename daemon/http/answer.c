@@ -275,7 +275,7 @@ void answer_refuse(struct http_request *request, enum run_code code, const struc
 		[RUN_SESSION_BUSY] = "another run of this session is going on",
 		[RUN_NO_MEMORY] = "out of memory",
 	};
-	char detail[400];
+	char detail[600];
 	struct agent_view view;
 	if (code == RUN_FORBIDDEN) {
 		access_refuse_other(request, "session");
@@ -284,7 +284,9 @@ void answer_refuse(struct http_request *request, enum run_code code, const struc
 	agent_look(agent, &view);
 	snprintf(detail, sizeof(detail), "%s", why[code]);
 	if (code == RUN_AGENT_UNAVAILABLE && view.last_exit->at_wall_ms)
-		snprintf(detail, sizeof(detail), "%s: %s", why[code], view.last_exit->reason);
+		snprintf(detail, sizeof(detail), "%s: %s", why[code],
+		    http_principal(request)->admin ? view.last_exit->whole
+						   : view.last_exit->reason);
 	reply_add_retry_after(request, problem_of_code(run_code_name(code)), agent);
 	problem_reply(request, problem_of_code(run_code_name(code)), "%s", detail);
 }

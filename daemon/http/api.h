@@ -91,9 +91,10 @@ struct api_process {
 	const struct child_exit *last_exit;
 	uint64_t retry_at_wall_ms;
 };
-/* The first of its fields, behind a brace: from its name to next_retry_at. */
-void api_process_write(struct buf *out, const struct instance_settings *settings,
-    const struct descriptor *plugin, const struct api_process *process);
+/* The first of its fields, behind a brace: from its name to next_retry_at. `who` sees them. */
+void api_process_write(struct buf *out, const struct principal *who,
+    const struct instance_settings *settings, const struct descriptor *plugin,
+    const struct api_process *process);
 
 /* The agent that a path names; NULL after answering 404, or 403: it is not for whoever asks. */
 struct agent *api_agent(struct api *api, struct http_request *request, const char *name);

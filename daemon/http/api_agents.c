@@ -56,7 +56,8 @@ static void add_triggers(struct buf *out, const struct api *api, const struct ag
 	buf_add_str(out, "]");
 }
 
-static void add_agent(struct buf *out, const struct api *api, const struct agent *agent)
+static void add_agent(
+    struct buf *out, const struct api *api, const struct principal *who, const struct agent *agent)
 {
 	const struct agent_settings *settings = agent_settings(agent);
 	struct agent_view view;
@@ -71,7 +72,7 @@ static void add_agent(struct buf *out, const struct api *api, const struct agent
 		.retry_at_wall_ms = view.retry_at_wall_ms,
 	};
 	buf_add_str(out, "{");
-	api_process_write(out, &settings->instance, agent_descriptor(agent), &process);
+	api_process_write(out, who, &settings->instance, agent_descriptor(agent), &process);
 	buf_addf(out, ",\"running\":%zu,\"queued\":%zu,\"limits\":", view.running, view.queued);
 	add_limits(out, settings);
 	add_triggers(out, api, agent);
@@ -91,7 +92,7 @@ void api_agents_list(
 			http_principal(request), agent_settings(agent)->instance.name))
 			continue;
 		buf_add_str(&body, first ? "" : ",");
-		add_agent(&body, api, agent);
+		add_agent(&body, api, http_principal(request), agent);
 		first = false;
 	}
 	buf_add_str(&body, "]}");
@@ -105,7 +106,7 @@ void api_agents_get(
 	struct buf body = { 0 };
 	if (!agent)
 		return;
-	add_agent(&body, api, agent);
+	add_agent(&body, api, http_principal(request), agent);
 	api_reply_json(request, &body);
 }
 

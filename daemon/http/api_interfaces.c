@@ -30,7 +30,8 @@ static void add_paths(struct buf *out, const struct interface_settings *settings
 	buf_add_str(out, "]");
 }
 
-static void add_interface(struct buf *out, const struct interface *interface)
+static void add_interface(
+    struct buf *out, const struct principal *who, const struct interface *interface)
 {
 	const struct interface_settings *settings = interface_settings(interface);
 	struct interface_view view;
@@ -45,7 +46,7 @@ static void add_interface(struct buf *out, const struct interface *interface)
 		.retry_at_wall_ms = view.retry_at_wall_ms,
 	};
 	buf_add_str(out, "{");
-	api_process_write(out, &settings->instance, interface_descriptor(interface), &process);
+	api_process_write(out, who, &settings->instance, interface_descriptor(interface), &process);
 	buf_addf(out, ",\"agent\":\"%s\",\"platform\":", settings->agent);
 	buf_add_json_str(out, settings->platform);
 	buf_addf(out, ",\"open\":%s,\"hooks\":[", settings->open ? "true" : "false");
@@ -74,7 +75,7 @@ void api_interfaces_list(
 			http_principal(request), interface_settings(interface)->agent))
 			continue;
 		buf_add_str(&body, first ? "" : ",");
-		add_interface(&body, interface);
+		add_interface(&body, http_principal(request), interface);
 		first = false;
 	}
 	buf_add_str(&body, "]}");
@@ -101,7 +102,7 @@ void api_interfaces_get(
 	struct buf body = { 0 };
 	if (!interface)
 		return;
-	add_interface(&body, interface);
+	add_interface(&body, http_principal(request), interface);
 	api_reply_json(request, &body);
 }
 
@@ -126,7 +127,7 @@ void api_interfaces_restart(
 
 /* Hooks. */
 
-static void add_hook(struct buf *out, const struct hook *hook)
+static void add_hook(struct buf *out, const struct principal *who, const struct hook *hook)
 {
 	const struct hook_settings *settings = hook_settings(hook);
 	const struct host_limits *limits = &settings->instance.limits;
@@ -142,7 +143,7 @@ static void add_hook(struct buf *out, const struct hook *hook)
 		.retry_at_wall_ms = view.retry_at_wall_ms,
 	};
 	buf_add_str(out, "{");
-	api_process_write(out, &settings->instance, hook_descriptor(hook), &process);
+	api_process_write(out, who, &settings->instance, hook_descriptor(hook), &process);
 	buf_addf(out,
 	    ",\"calls\":%llu,\"waiting\":%zu,\"limits\":{\"timeout\":%.3f,\"memory\":%lld,"
 	    "\"files\":%lld}}",
@@ -159,7 +160,7 @@ void api_hooks_list(
 	buf_add_str(&body, "{\"hooks\":[");
 	for (size_t i = 0; (hook = chats_hook_at(api->chats, i)); i++) {
 		buf_add_str(&body, i ? "," : "");
-		add_hook(&body, hook);
+		add_hook(&body, http_principal(request), hook);
 	}
 	buf_add_str(&body, "]}");
 	api_reply_json(request, &body);
@@ -179,7 +180,7 @@ void api_hooks_get(struct api *api, struct http_request *request, const struct r
 	struct buf body = { 0 };
 	if (!hook)
 		return;
-	add_hook(&body, hook);
+	add_hook(&body, http_principal(request), hook);
 	api_reply_json(request, &body);
 }
 

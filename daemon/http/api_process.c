@@ -4,8 +4,11 @@
 #include "daemon/http/api.h"
 #include "daemon/http/reply.h"
 
-static void add_last_exit(struct buf *out, const struct child_exit *last)
+/* What a process wrote last may be about anybody's run: it is for admins. */
+static void add_last_exit(
+    struct buf *out, const struct principal *who, const struct child_exit *last)
 {
+	const char *text = who->admin ? last->whole : last->reason;
 	const char *signal = last->signal ? sigabbrev_np(last->signal) : NULL;
 	if (!last->at_wall_ms) {
 		buf_add_str(out, "null");
@@ -18,7 +21,7 @@ static void add_last_exit(struct buf *out, const struct child_exit *last)
 	reply_add_time(out, last->at_wall_ms);
 	buf_add_str(out, ",\"reason\":");
 	struct buf reason = { 0 };
-	buf_add_utf8(&reason, NULL, last->reason, strlen(last->reason));
+	buf_add_utf8(&reason, NULL, text, strlen(text));
 	buf_add_json(out, reason.data ? reason.data : "", reason.length);
 	buf_done(&reason);
 	buf_add_str(out, "}");
@@ -31,8 +34,9 @@ static void add_str(struct buf *out, const char *name, const char *text)
 	buf_add_str(out, ",");
 }
 
-void api_process_write(struct buf *out, const struct instance_settings *settings,
-    const struct descriptor *plugin, const struct api_process *process)
+void api_process_write(struct buf *out, const struct principal *who,
+    const struct instance_settings *settings, const struct descriptor *plugin,
+    const struct api_process *process)
 {
 	add_str(out, "name", settings->name);
 	add_str(out, "plugin", plugin->name);
@@ -43,7 +47,7 @@ void api_process_write(struct buf *out, const struct instance_settings *settings
 	for (size_t i = 0; i < process->pid_count; i++)
 		buf_addf(out, "%s%d", i ? "," : "", process->pids[i]);
 	buf_addf(out, "],\"restarts\":%u,\"last_exit\":", process->restarts);
-	add_last_exit(out, process->last_exit);
+	add_last_exit(out, who, process->last_exit);
 	buf_add_str(out, ",\"next_retry_at\":");
 	reply_add_time(out, process->retry_at_wall_ms);
 }

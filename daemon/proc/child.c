@@ -296,13 +296,13 @@ static void child_log_exit(const struct child *child)
 	if (child->setup.quiet)
 		return;
 	if (!child->wanted)
-		log_debug("%s: stopped (%s)", child->setup.label, last->reason);
+		log_debug("%s: stopped (%s)", child->setup.label, last->whole);
 	else if (child->state == STATE_BACKOFF)
-		log_error("%s: %s; restart %u in %.1f s", child->setup.label, last->reason,
+		log_error("%s: %s; restart %u in %.1f s", child->setup.label, last->whole,
 		    child->restarts + 1, (double)child->backoff_ms / 1000);
 	else if (child->state == STATE_FAILED)
 		log_error("%s: %s; not started again until its plugin or settings change",
-		    child->setup.label, last->reason);
+		    child->setup.label, last->whole);
 }
 
 /* Whether it is an interface that says that it has nothing more to do. */
@@ -350,7 +350,7 @@ static void child_ended(struct child *child)
 	enum state_event event = child_end_event(child);
 	if (event == EVENT_ENDED && child->wanted)
 		log_info(
-		    "%s: has nothing more to do: %s", child->setup.label, child->last_exit.reason);
+		    "%s: has nothing more to do: %s", child->setup.label, child->last_exit.whole);
 	child->wanted = child->wanted && event != EVENT_ENDED;
 	child_step(child, event);
 }

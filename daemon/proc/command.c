@@ -71,7 +71,7 @@ static void command_on_ended(evutil_socket_t fd, short what, void *arg)
 	    &exit, command->error, command->setup.keep ? "" : output_last_line(command->output));
 	struct command_end end = { .is_late = command->error[0] };
 	if (end.is_late || exit.signal || exit.code)
-		end.error = exit.reason;
+		end.error = exit.whole;
 	end.output = output_kept(command->output, &end.output_length);
 	command->setup.done(command->setup.arg, &end);
 	command_stop(command);

@@ -28,19 +28,25 @@ void exit_describe(struct child_exit *last, const char *said, const char *line)
 	if (said[0])
 		snprintf(last->reason, sizeof(last->reason), "%s", said);
 	else if (last->signal)
-		snprintf(last->reason, sizeof(last->reason), "killed by SIG%s%s%.200s",
-		    sigabbrev_np(last->signal) ? sigabbrev_np(last->signal) : "?",
-		    line[0] ? ": " : "", line);
+		snprintf(last->reason, sizeof(last->reason), "killed by SIG%s",
+		    sigabbrev_np(last->signal) ? sigabbrev_np(last->signal) : "?");
 	else
-		snprintf(last->reason, sizeof(last->reason), "exited with code %d%s%.200s",
-		    last->code, line[0] ? ": " : "", line);
+		snprintf(last->reason, sizeof(last->reason), "exited with code %d", last->code);
 	make_shown(last->reason, sizeof(last->reason));
+	if (said[0])
+		line = "";
+	snprintf(last->whole, sizeof(last->whole), "%s%s%.200s", last->reason, line[0] ? ": " : "",
+	    line);
+	make_shown(last->whole, sizeof(last->whole));
 }
 
 void exit_say_replaced(struct child_exit *last, const char *why)
 {
-	char reason[sizeof(last->reason)];
-	snprintf(reason, sizeof(reason), "replaced, since %s (%.128s)", why, last->reason);
-	memcpy(last->reason, reason, sizeof(reason));
+	const struct child_exit before = *last;
+	snprintf(
+	    last->reason, sizeof(last->reason), "replaced, since %s (%.128s)", why, before.reason);
+	snprintf(
+	    last->whole, sizeof(last->whole), "replaced, since %s (%.384s)", why, before.whole);
 	make_shown(last->reason, sizeof(last->reason));
+	make_shown(last->whole, sizeof(last->whole));
 }

@@ -9,10 +9,11 @@
 struct child_exit {
 	int signal, code;    /* signal 0: it exited with the code */
 	uint64_t at_wall_ms; /* 0: it never did */
-	char reason[256];    /* "killed by SIGSEGV", or what the plugin said */
+	char reason[256];    /* for everybody: "killed by SIGSEGV", or what the plugin said */
+	char whole[512];     /* for the log and admins: its last words, too, of whoever's run */
 };
 
-/* Sets time and reason. `said` is what the daemon or the plugin gave as the reason; "": look at signal
+/* Sets time and reasons. `said` is what the daemon or the plugin gave as the reason; "": look at signal
  * and code, and at the last `line` that the process wrote. */
 void exit_describe(struct child_exit *last, const char *said, const char *line);
 /* The process was to go: the reason says why, and then what it said before. */

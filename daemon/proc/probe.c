@@ -37,7 +37,7 @@ static void probe_on_changed(void *arg, struct child *child)
 	enum state state = child_state(child);
 	if (state != STATE_DOWN && state != STATE_BACKOFF && state != STATE_FAILED)
 		return;
-	probe->setup.done(probe->setup.arg, probe->said ? NULL : child_last_exit(child)->reason);
+	probe->setup.done(probe->setup.arg, probe->said ? NULL : child_last_exit(child)->whole);
 }
 
 struct probe *probe_new(struct event_base *base, const struct probe_setup *setup)

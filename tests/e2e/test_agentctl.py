@@ -341,9 +341,10 @@ def test_status(ctl):
     assert lines[2].split() == ["AGENT", "STATE", "PIDS", "MEMORY", "RESTARTS", "RUNNING", "QUEUED"]
     row = lines[3].split()
     assert row[:3] == ["actor", "ready", str(pid)] and re.match(r"[\d.]+[KMG]$", row[3])
+    ctl.actor.run("print no flux")
     ctl.actor.run("crash")
     wait_for("the restart", lambda: ctl.actor.agent("actor")["restarts"] == 1)
-    assert "killed by SIGSEGV" in ctl("status").stdout
+    assert "killed by SIGSEGV: no flux" in ctl("status").stdout
     found = json.loads(ctl("status", "--json").stdout)
     assert found["server"]["status"] and found["agents"][0]["last_exit"]["signal"] == "SIGSEGV"
 

@@ -10,6 +10,7 @@ import pytest
 
 from conftest import Reply, assert_problem, wait_for
 from credentials import CONFIG, Control, as_, bearer, user_of
+from line import Line
 from stored import background, database, events, kill, runs, stop, wait_running, wait_status
 
 SECRET = "0d5ca1e5"  # is in all that Alice says
@@ -433,3 +434,93 @@ def test_users_of_two_providers_are_two(agentd):
     assert other("alice").get("/agents").status == 200
     assert other(user_of("alice")).get(f"/runs/{run_id}").status in (401, 403)
     assert other("unix_root").get(f"/runs/{over_socket}").status in (401, 403)
+
+
+# What a process printed last is of whoever's run.
+
+LAST = f"charging card {SECRET} of alice"
+SLOW_TO_COME_BACK = config(", concurrency: 1, queue: 9").replace("backoff_min: 50ms, backoff_max: 100ms", "backoff_min: 20s")
+
+
+def shows_last_words(view):
+    return view["last_exit"]["reason"] == f"killed by SIGSEGV: {LAST}"
+
+
+def hides_last_words(reply):
+    return SECRET.encode() not in reply.body and b"killed by SIGSEGV" in reply.body
+
+
+def test_last_words_are_not_told_to_another(agentd):
+    """Bug: a line that a plugin printed in Alice's run was in the error of Bob's, which killed it, and in /agents."""
+    daemon, alice, bob, root = begin(agentd, SLOW_TO_COME_BACK)
+    alice.run(f"print {LAST}")
+    held = bob.stream("after 500 x")
+    assert next(iter(held)).name == "run.started"
+    crash = bob.start_run("crash")
+    wait_for("it to wait", lambda: root.load("a") == (1, 1))
+    waits = bob.start_run("say x")
+    for connection, status, code in ((crash, 502, "agent_crashed"), (waits, 503, "agent_unavailable")):
+        reply = Reply(connection.getresponse())
+        assert (reply.status, reply.json["code"]) == (status, code)
+        assert hides_last_words(reply)
+    for reply in (bob.run("x"), bob.get("/agents"), bob.get("/agents/a")):
+        assert hides_last_words(reply)
+    for run in runs(bob):
+        assert SECRET not in str(run) and SECRET not in str([event.data for event in events(bob, run["run_id"])])
+    for admin in (root, Control(daemon)):
+        assert shows_last_words(admin.agent("a")) and shows_last_words(admin.get("/agents").json["agents"][0])
+        assert LAST in admin.run("x").json["detail"]
+    assert any(f"killed by SIGSEGV: {LAST}; restart 1" in message for message in daemon.messages())
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_last_words_are_in_no_record(agentd, stream):
+    """A run's error is written down, and told to whoever may see the run: it has none of them, an admin's neither."""
+    daemon, alice, bob, root = begin(agentd, config())
+    for who in (bob, root):
+        alice.run(f"print {LAST}")
+        if stream:
+            *_, last = who.stream("crash")
+            told, run_id = last.data["detail"], last.data["run_id"]
+        else:
+            run_id = background(who, "crash")
+            told = wait_status(who, run_id, "failed")["error"]
+        assert "killed by SIGSEGV" in told and SECRET not in told
+        replay = list(events(root, run_id))
+        assert replay[-1].name == "run.failed" and SECRET not in str([event.data for event in replay])
+        root.wait_ready()
+    stop(daemon)
+    with sqlite3.connect(database(daemon.cwd)) as store:
+        errors = [error for error, in store.execute("SELECT error FROM runs WHERE error IS NOT NULL")]
+    assert len(errors) == 2 and not any(SECRET in str(error) for error in errors)
+
+
+def test_last_words_are_in_no_answer_of_a_webhook(agentd):
+    """Who calls a webhook gets the error of its run, and none of them."""
+    webhook = 'webhooks: { push: { path: /push, agent: a, input: "{{ body.do }}" } }\n'
+    _, alice, bob, root = begin(agentd, config(more=webhook))
+    alice.run(f"print {LAST}")
+    reply = bob.request("POST", "/push", {"do": "crash"})
+    assert reply.status == 502 and hides_last_words(reply)
+    assert wait_for("its end", lambda: (it := root.agent("a"))["last_exit"] and shows_last_words(it))
+
+
+def test_last_words_of_interfaces_and_hooks(agentd):
+    """Who may use an interface's agent sees the interface, without them; a chat is told nothing of them."""
+    line = Line()
+    tel = line.config("agent: a", "open: true", "hooks: [ gate ]")
+    more = f"interfaces: {{ tel: {tel} }}\nhooks: {{ gate: {{ plugin: PLUGIN(gate) }} }}\n"
+    daemon, alice, bob, root = begin(agentd, config(more=more).replace("backoff_max: 100ms", "backoff_max: 20s"))
+    alice.run(f"print {LAST}")
+    line.message("crash")
+    [(_, said)] = line.replies()
+    assert SECRET not in said and "SIGSEGV" not in said
+    line.order("print", LAST)
+    daemon.wait_log(f"^{LAST}$")
+    line.order("crash")
+    wait_for("its end", lambda: (it := root.get("/interfaces/tel").json)["last_exit"] and shows_last_words(it))
+    for path in ("/interfaces", "/interfaces/tel"):
+        assert hides_last_words(bob.get(path))
+        assert LAST.encode() in root.get(path).body and LAST.encode() in Control(daemon).get(path).body
+    assert bob.get("/hooks").status == bob.get("/hooks/gate").status == bob.get("/outbox").status == 403
+    line.close()

@@ -5,7 +5,7 @@
  *	to the plugin:   M key user name chat message_id reply_to text [file text]
  *	                 S reply status parts retry_after error     (what became of a reply; unless `auto`)
  *	                 H request status body
- *	                 X crash|exit|hang|done|fail|rest MS|fatal|ready|stopped|emit NAME
+ *	                 X crash|exit|hang|done|fail|rest MS|fatal|ready|stopped|emit NAME|print TEXT
  *	from the plugin: UP pid · ACK key errno · SEND reply parts chat reply_to text attachments · TYPING chat
  *	                 STOP · HTTP request method path query body headers · CLOSE
  */
@@ -146,6 +146,8 @@ static void on_order(char **f)
 		host->stopped(host);
 	else if (strcmp(f[1], "emit") == 0)
 		host->emit(host, f[2], text_of("{}"));
+	else if (strcmp(f[1], "print") == 0)
+		fprintf(stderr, "%s\n", f[2]);
 	else if (strcmp(f[1], "log") == 0)
 		host->log(
 		    host, AGENTD_LOG_INFO, "the secret has %zu bytes", secret ? strlen(secret) : 0);
