@@ -151,8 +151,8 @@ static void call_execute(struct call *call)
 		refused = host.plugin->agent.run(host.self, call->run, &call->request);
 	services_enter(NULL);
 	if (refused) {
-		char why[64];
-		snprintf(why, sizeof(why), "the plugin refused the run (%d)", refused);
+		char why[128];
+		services_describe(why, sizeof(why), "the plugin refused the run", refused);
 		services_fail_run(call->run, why);
 	}
 	services_unref(call->run);
@@ -388,6 +388,13 @@ static void wipe_config(struct agentd_value *values, size_t count)
 	free(values);
 }
 
+static _Noreturn void leave_failed(const char *what, int error)
+{
+	char why[128];
+	services_describe(why, sizeof(why), what, error);
+	services_leave(HOST_EXIT_FAILED, why);
+}
+
 static void open_plugin(const struct frame *config)
 {
 	size_t count = host.plugin->head.option_count;
@@ -404,10 +411,10 @@ static void open_plugin(const struct frame *config)
 	wipe_config(values, count);
 	explicit_bzero((void *)(uintptr_t)config->body, config->length);
 	if (opened < 0)
-		services_leave(HOST_EXIT_FAILED, "its open failed");
+		leave_failed("its open failed", opened);
 	host.opened = true;
 	if (services_is_kind(AGENTD_INTERFACE) && (opened = interface_start()) < 0)
-		services_leave(HOST_EXIT_FAILED, "its start failed");
+		leave_failed("its start failed", opened);
 	if (opened != AGENTD_PENDING)
 		host_services.ready(&host_services);
 }

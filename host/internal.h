@@ -64,6 +64,9 @@ void services_put_log(uint32_t level, const char *run_id, const char *text);
 /* Hands the frames that wait to the channel, which sends them at the end of this turn. An event's
  * callback; its arguments do not matter. */
 void services_flush(int fd, short what, void *arg);
+/* "its open failed: Permission denied (-13)". Without the words if the number is none of errno's; nor has -1 any, which is
+ * what C says for all failures, more often than EPERM. */
+void services_describe(char *text, size_t size, const char *what, int error);
 /* Says why, after all that was said before, and ends this process. */
 _Noreturn void services_leave(int code, const char *reason);
 /* The run that this thread is in, for the lines that it logs; NULL: none. */

@@ -4,6 +4,7 @@
  */
 #include <errno.h>
 #include <event2/event.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -132,6 +133,12 @@ static void host_ready(const struct agentd_host *self)
 	frame_end(&writer);
 	services_wake();
 	pthread_mutex_unlock(&host.lock);
+}
+
+void services_describe(char *text, size_t size, const char *what, int error)
+{
+	const char *words = error < -1 && error > INT_MIN ? strerrordesc_np(-error) : NULL;
+	snprintf(text, size, "%s%s%s (%d)", what, words ? ": " : "", words ? words : "", error);
 }
 
 _Noreturn void services_leave(int code, const char *reason)

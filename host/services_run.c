@@ -270,8 +270,8 @@ static void end_unsaid(struct agentd_run *run)
 bool services_end_input(
     struct agentd_run *run, int error, struct buf *ret_input, struct buf *ret_metadata)
 {
-	char why[64];
-	snprintf(why, sizeof(why), "the plugin's handler failed (%d)", error);
+	char why[128];
+	services_describe(why, sizeof(why), "the plugin's handler failed", error);
 	pthread_mutex_lock(&host.lock);
 	bool is_said = error == 0 && run->input.length && !run->finished && !run->cancelled;
 	if (!run->finished) {

@@ -402,7 +402,7 @@ def test_a_run_may_be_finished_in_every_way(actor, act, content):
 @pytest.mark.parametrize("act, problem", [
     ("fail no such model", {"code": "agent_failed", "detail": "no such model"}),
     ("fail", {"code": "agent_failed", "detail": "the agent gave no reason"}),
-    ("refuse", {"code": "agent_failed", "detail": "the plugin refused the run (-5)"}),
+    ("refuse", {"code": "agent_failed", "detail": "the plugin refused the run: Input/output error (-5)"}),
 ])
 def test_an_agent_may_say_no(actor, act, problem):
     """Promise: a failed finish is 502 agent_failed with its words; so is a `run` that refuses."""

@@ -226,7 +226,10 @@ def test_refusals_are_not_streamed(actor, accept):
     ("fail the model said no", "the model said no"),
     ("fail \"q\" \x01\u2028é", "\"q\" \x01\u2028é"),
     ("fail", "the agent gave no reason"),
-    ("refuse", "the plugin refused the run (-5)"),
+    ("refuse", "the plugin refused the run: Input/output error (-5)"),
+    ("refuse -1", "the plugin refused the run (-1)"),  # what C says for all failures
+    ("refuse -4000", "the plugin refused the run (-4000)"),
+    ("refuse -2147483648", "the plugin refused the run (-2147483648)"),
 ])
 def test_agent_fails(actor, act, detail):
     """Defect 11 of the original (500, without a run_id): an agent that says no is 502 agent_failed, with its

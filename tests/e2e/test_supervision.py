@@ -279,7 +279,7 @@ def test_an_open_that_fails_is_tried_again(pair):
     """Promise: a negative `open` is a failure that another try may help."""
     daemon = pair("start: fail")
     deaths = wait_restarts(daemon, "bad", 2)
-    assert all("its open failed" in why for why, _, _ in deaths)
+    assert all(why == "its open failed: No such file or directory (-2)" for why, _, _ in deaths)
     assert daemon.agent("bad")["last_exit"]["code"] == 70
 
 

@@ -18,7 +18,7 @@
  *	usage JSON       finishes with that usage
  *	fail TEXT        finishes as failed
  *	reach N M        finishes if M has reached N, else as failed
- *	refuse           `run` returns -5
+ *	refuse N         `run` returns N; without one -5
  *	hang             never finishes, but heeds cancel
  *	ignore           never finishes, and ignores cancel
  *	late             finishes; then finish, delta and event again; logs what they returned
@@ -550,7 +550,7 @@ static int act_now(
 	if (strcmp(act, "fail") == 0)
 		return finish_as(run, AGENTD_FAILED, rest);
 	if (strcmp(act, "refuse") == 0)
-		return -5;
+		return rest[0] ? atoi(rest) : -5;
 	if (strcmp(act, "reach") == 0) {
 		bool reached = atoi(rest + strcspn(rest, " ")) >= atoi(rest);
 		return finish_as(run, reached ? AGENTD_DONE : AGENTD_FAILED, rest);
