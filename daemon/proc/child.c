@@ -290,19 +290,31 @@ static void child_end_leftovers(const struct child *child)
 		arm(leftovers_timer, LEFTOVERS_MS);
 }
 
+/* Who reads that a start has failed wants to know whether anybody is served. */
+static void child_say_meanwhile(const struct child *child, char *text, size_t size)
+{
+	unsigned generation = child->ops->meanwhile ? child->ops->meanwhile(child->arg) : 0;
+	text[0] = '\0';
+	if (generation)
+		snprintf(text, size, "; the process of generation %u goes on serving meanwhile",
+		    generation);
+}
+
 static void child_log_exit(const struct child *child)
 {
 	const struct child_exit *last = &child->last_exit;
+	char meanwhile[80];
 	if (child->setup.quiet)
 		return;
+	child_say_meanwhile(child, meanwhile, sizeof(meanwhile));
 	if (!child->wanted)
 		log_debug("%s: stopped (%s)", child->setup.label, last->whole);
 	else if (child->state == STATE_BACKOFF)
-		log_error("%s: %s; restart %u in %.1f s", child->setup.label, last->whole,
-		    child->restarts + 1, (double)child->backoff_ms / 1000);
+		log_error("%s: %s; restart %u in %.1f s%s", child->setup.label, last->whole,
+		    child->restarts + 1, (double)child->backoff_ms / 1000, meanwhile);
 	else if (child->state == STATE_FAILED)
-		log_error("%s: %s; not started again until its plugin or settings change",
-		    child->setup.label, last->whole);
+		log_error("%s: %s; not started again until its plugin or settings change%s",
+		    child->setup.label, last->whole, meanwhile);
 }
 
 /* Whether it is an interface that says that it has nothing more to do. */

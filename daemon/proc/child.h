@@ -50,6 +50,8 @@ struct child_ops {
 	void (*hello)(void *arg, struct child *child);
 	/* Optional: the backlog is written. */
 	void (*drained)(void *arg, struct child *child);
+	/* Optional: the generation of another process that serves while this one does not; 0: none. For the log. */
+	unsigned (*meanwhile)(void *arg);
 };
 
 /* `ops` and `arg` are borrowed. NULL: memory is out. */

@@ -133,6 +133,8 @@ void agent_pump(struct agent *agent);             /* there may be a place for a 
 void agent_update(struct agent *agent);           /* processes that are to be others */
 void agent_on_worker_gone(struct worker *worker); /* its process ended; its runs are not told yet */
 void agent_on_worker_changed(struct worker *worker); /* may free it */
+/* Of the process that serves until this one, its successor, is ready; 0: it is none, or nothing serves. */
+unsigned agent_generation_before(const struct worker *worker);
 void agent_emit(struct agent *agent, struct frame_text event, struct frame_text json,
     void (*done)(void *arg), void *done_arg);
 

@@ -78,6 +78,14 @@ static struct worker *agent_predecessor(const struct worker *successor)
 	return NULL;
 }
 
+unsigned agent_generation_before(const struct worker *worker)
+{
+	const struct worker *before =
+	    worker->role == WORKER_SUCCESSOR ? agent_predecessor(worker) : NULL;
+	return before && child_state(before->child) == STATE_READY ? child_generation(before->child)
+								   : 0;
+}
+
 static void agent_on_worker_ready(struct worker *worker)
 {
 	struct agent *agent = worker->agent;

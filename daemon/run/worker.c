@@ -50,11 +50,17 @@ static void worker_on_drained(void *arg, struct child *child)
 	agent_pump(worker->agent);
 }
 
+static unsigned worker_meanwhile(void *arg)
+{
+	return agent_generation_before(arg);
+}
+
 static const struct child_ops worker_ops = {
 	.frame = worker_on_frame,
 	.gone = worker_on_gone,
 	.changed = worker_on_changed,
 	.drained = worker_on_drained,
+	.meanwhile = worker_meanwhile,
 };
 
 struct worker *worker_new(struct event_base *base, struct agent *agent, enum worker_role role,

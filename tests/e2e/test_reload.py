@@ -82,6 +82,19 @@ def test_only_what_has_changed_is_touched(agentd):
     assert daemon.pid_of("b") == pid and daemon.agent("b")["generation"] == 1
 
 
+@pytest.mark.parametrize("start, next_try", [("fail", r"restart 1 in [\d.]+ s"), ("fatal", "not started again until .*")])
+def test_a_new_process_that_does_not_start(agentd, start, next_try):
+    """Bug: after "reloaded" its open failed, and no line said that the former process goes on serving."""
+    config = "agents: {{ a: {{ plugin: PLUGIN(actor), start: {} }} }}\nsupervision: {{ backoff_min: 20s }}"
+    daemon = agentd(config.format("ready")).wait_ready()
+    reloaded(daemon, config.format(start))
+    daemon.wait_log(f"^agent a: .*; {next_try}; the process of generation 1 goes on serving meanwhile$")
+    assert daemon.run("say old").json["content"] == "old"
+    os.kill(daemon.pid_of("a"), signal.SIGKILL)
+    wait_for("it to be down", lambda: daemon.agent("a")["state"] in ("backoff", "failed"))
+    assert sum("meanwhile" in message for message in daemon.messages()) == 1
+
+
 def test_sighup_reloads(agentd):
     """Promise: SIGHUP is what an operator, and systemd, reload with."""
     daemon = agentd(TWO.format(a="one", b="one")).wait_ready()
