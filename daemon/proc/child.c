@@ -44,7 +44,7 @@ struct child {
 	uint64_t rest_ms;   /* that it has asked for, before the next one */
 	unsigned pings;     /* not answered yet */
 	uint64_t ping_at;   /* the byte of the channel that is behind the first of them */
-	char reason[256];   /* what it said before it left, or why it was killed */
+	char reason[512];   /* what it said before it left, or why it was killed */
 	struct buf nowhere; /* takes frames for a process that is gone */
 };
 

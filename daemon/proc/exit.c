@@ -24,9 +24,10 @@ static void make_shown(char *text, size_t size)
 
 void exit_describe(struct child_exit *last, const char *said, const char *line)
 {
+	size_t first = strcspn(said, "\n");
 	last->at_wall_ms = clock_wall_ms();
-	if (said[0])
-		snprintf(last->reason, sizeof(last->reason), "%s", said);
+	if (first)
+		snprintf(last->reason, sizeof(last->reason), "%.*s", (int)first, said);
 	else if (last->signal)
 		snprintf(last->reason, sizeof(last->reason), "killed by SIG%s",
 		    sigabbrev_np(last->signal) ? sigabbrev_np(last->signal) : "?");
@@ -34,7 +35,7 @@ void exit_describe(struct child_exit *last, const char *said, const char *line)
 		snprintf(last->reason, sizeof(last->reason), "exited with code %d", last->code);
 	make_shown(last->reason, sizeof(last->reason));
 	if (said[0])
-		line = "";
+		line = said[first] ? said + first + 1 : "";
 	snprintf(last->whole, sizeof(last->whole), "%s%s%.200s", last->reason, line[0] ? ": " : "",
 	    line);
 	make_shown(last->whole, sizeof(last->whole));

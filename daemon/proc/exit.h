@@ -14,7 +14,7 @@ struct child_exit {
 };
 
 /* Sets time and reasons. `said` is what the daemon or the plugin gave as the reason; "": look at signal
- * and code, and at the last `line` that the process wrote. */
+ * and code, and at the last `line` that the process wrote. Of several lines that are said the first is for everybody. */
 void exit_describe(struct child_exit *last, const char *said, const char *line);
 /* The process was to go: the reason says why, and then what it said before. */
 void exit_say_replaced(struct child_exit *last, const char *why);

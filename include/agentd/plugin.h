@@ -341,7 +341,8 @@ struct agentd_host {
 	void (*ready)(const struct agentd_host *host);
 	/* Ends this process. fail: agentd starts it again after a delay. fatal: another try
 	 * cannot help (refused credentials, bad settings), so it stays down until somebody
-	 * changes something. Neither returns. */
+	 * changes something. Neither returns. Of a reason of several lines the first is shown to
+	 * whoever may use the plugin, the others to admins and in the log. */
 	void (*fail)(const struct agentd_host *host, const char *reason);
 	void (*fatal)(const struct agentd_host *host, const char *reason);
 

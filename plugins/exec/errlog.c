@@ -17,11 +17,12 @@
 struct errlog {
 	const struct agentd_host *host; /* borrowed */
 	struct tap *tap;
-	char prefix[64];
+	struct agentd_run *run; /* borrowed; NULL: none */
 	char line[LINE_MAX_BYTES + 1];
 	size_t length;
 	bool cut;
 	char tail[ERRLOG_TAIL_SIZE];
+	size_t last; /* where its last line begins */
 	unsigned tail_lines;
 };
 
@@ -42,9 +43,20 @@ static void errlog_remember(struct errlog *errlog)
 	       (errlog->tail_lines >= TAIL_LINES || strlen(errlog->tail) + errlog->length > most))
 		errlog_forget(errlog);
 	size_t used = strlen(errlog->tail);
+	errlog->last = used ? used + strlen(SEPARATOR) : 0;
 	snprintf(errlog->tail + used, sizeof(errlog->tail) - used, "%s%s", used ? SEPARATOR : "",
 	    errlog->line);
 	errlog->tail_lines++;
+}
+
+static void errlog_say(const struct errlog *errlog)
+{
+	const struct agentd_host *host = errlog->host;
+	const char *more = errlog->cut ? " (cut)" : "";
+	if (errlog->run)
+		host->run_log(errlog->run, AGENTD_LOG_INFO, "%s%s", errlog->line, more);
+	else
+		host->log(host, AGENTD_LOG_INFO, "%s%s", errlog->line, more);
 }
 
 static void errlog_end_line(struct errlog *errlog)
@@ -53,8 +65,7 @@ static void errlog_end_line(struct errlog *errlog)
 	if (errlog->length)
 		errlog_remember(errlog);
 	if (errlog->length && chatter_allows(errlog->host))
-		errlog->host->log(errlog->host, AGENTD_LOG_INFO, "%s%s%s", errlog->prefix,
-		    errlog->line, errlog->cut ? " (cut)" : "");
+		errlog_say(errlog);
 	errlog->length = 0;
 	errlog->cut = false;
 }
@@ -86,7 +97,7 @@ static void on_readable(void *arg)
 	errlog_read(arg);
 }
 
-struct errlog *errlog_new(const struct agentd_host *host, int fd, struct agentd_text run_id)
+struct errlog *errlog_new(const struct agentd_host *host, int fd, struct agentd_run *run)
 {
 	struct errlog *errlog = calloc(1, sizeof(*errlog));
 	struct tap *tap = tap_new(host, fd, on_readable, errlog);
@@ -97,9 +108,7 @@ struct errlog *errlog_new(const struct agentd_host *host, int fd, struct agentd_
 	}
 	errlog->host = host;
 	errlog->tap = tap;
-	if (run_id.n)
-		snprintf(
-		    errlog->prefix, sizeof(errlog->prefix), "run %.*s: ", (int)run_id.n, run_id.p);
+	errlog->run = run;
 	return errlog;
 }
 
@@ -119,4 +128,9 @@ const char *errlog_finish(struct errlog *errlog)
 	errlog_end_line(errlog);
 	chatter_report(errlog->host);
 	return errlog->tail;
+}
+
+size_t errlog_last(const struct errlog *errlog)
+{
+	return errlog->last;
 }

@@ -34,7 +34,6 @@ struct oneshot {
 struct shot {
 	struct oneshot *oneshot; /* borrowed */
 	struct agentd_run *run;  /* borrowed until it is finished */
-	char *run_id;
 	bool cancelled;
 	struct process *process;
 	struct feed *in;
@@ -58,7 +57,6 @@ static void shot_free(struct shot *shot)
 	tap_free(shot->out);
 	errlog_free(shot->err);
 	process_free(shot->process);
-	free(shot->run_id);
 	free(shot);
 }
 
@@ -143,9 +141,9 @@ static void on_ended(void *arg)
 	const struct agentd_host *host = shot->oneshot->exec->host;
 	const char *failure = process_failure(shot->process);
 	const char *tail = errlog_finish(shot->err);
-	if (failure && !shot->cancelled)
-		host->log(host, AGENTD_LOG_WARN, "run %s: the program %s%s%s", shot->run_id,
-		    failure, tail[0] ? ": " : "", tail);
+	/* Without a word of the program agentd's own line of a run that failed says as much. */
+	if (failure && tail[0] && !shot->cancelled)
+		host->run_log(shot->run, AGENTD_LOG_WARN, "the program %s: %s", failure, tail);
 	tap_end(shot->out);
 	shot_go_on(shot);
 }
@@ -193,7 +191,7 @@ static int shot_start_process(struct shot *shot, const struct agentd_request *re
 		return error;
 	shot->in = feed_new(exec->host, pipes.in, NULL, NULL);
 	shot->out = tap_new(exec->host, pipes.out, on_output, shot);
-	shot->err = errlog_new(exec->host, pipes.err, request->run_id);
+	shot->err = errlog_new(exec->host, pipes.err, shot->run);
 	return shot->in && shot->out && shot->err ? 0 : -ENOMEM;
 }
 
@@ -217,9 +215,8 @@ static void on_kill_timer(void *arg)
 static int shot_start(struct shot *shot, const struct agentd_request *request)
 {
 	const struct agentd_host *host = shot->oneshot->exec->host;
-	shot->run_id = strndup(request->run_id.p, request->run_id.n);
 	shot->kill_timer = host->timer_new(host, on_kill_timer, shot);
-	if (!shot->run_id || !shot->kill_timer)
+	if (!shot->kill_timer)
 		return -ENOMEM;
 	int error = shot_start_process(shot, request);
 	if (error == 0)
@@ -257,9 +254,9 @@ static int oneshot_run(void *self, struct agentd_run *run, const struct agentd_r
 		char why[128];
 		snprintf(
 		    why, sizeof(why), "the program could not be started: %s", strerror(-error));
-		host->log(host, AGENTD_LOG_WARN, "run %.*s: %s%s", (int)request->run_id.n,
-		    request->run_id.p, why,
-		    error == -EMFILE ? "; limits.files must be higher, or concurrency lower" : "");
+		if (error == -EMFILE)
+			host->run_log(run, AGENTD_LOG_WARN,
+			    "%s; limits.files must be higher, or concurrency lower", why);
 		shot_finish(shot, AGENTD_FAILED, why);
 	}
 	return 0;

@@ -50,8 +50,8 @@ static int take_event(struct job *job, const json_t *words, size_t *said)
 	char *data = get_json(words, "data");
 	int error = host->event(job->run, name, text_of(data ? data : "{}"));
 	if (error < 0 && error != -EAGAIN && chatter_allows(host))
-		host->log(host, AGENTD_LOG_WARN, "run %s: an event is left out: %s", job->id,
-		    strerror(-error));
+		host->run_log(
+		    job->run, AGENTD_LOG_WARN, "an event is left out: %s", strerror(-error));
 	free(data);
 	return error;
 }

@@ -71,11 +71,12 @@ static void worker_drop(struct worker *worker)
 
 /* The end. */
 
-/* What a death, or a start that failed, leads to. `tail` is what the program said last. */
-static void worker_died(struct worker *worker, const char *why, const char *tail)
+/* What a death, or a start that failed, leads to. `tail` is what the program said last, `last` the end of it that is kept as
+ * a reason: for admins, since it may be about any run. */
+static void worker_died(struct worker *worker, const char *why, const char *tail, const char *last)
 {
 	const struct agentd_host *host = worker->exec->host;
-	char next[32] = "given up", reason[192];
+	char next[32] = "given up", reason[448];
 	worker->deaths = worker->jobs.answered ? 1 : worker->deaths + 1;
 	worker->jobs.answered = false;
 	uint64_t delay_ms = RESTART_MS << (worker->deaths - 1);
@@ -84,7 +85,8 @@ static void worker_died(struct worker *worker, const char *why, const char *tail
 	host->log(host, AGENTD_LOG_WARN, "%s%s%s; %s", why, tail[0] ? ": " : "", tail, next);
 	jobs_fail(&worker->jobs, why);
 	if (worker->deaths == DEATHS_MAX) {
-		snprintf(reason, sizeof(reason), "%s, %u times without an answer", why, DEATHS_MAX);
+		snprintf(reason, sizeof(reason), "%s, %u times without an answer%s%.200s", why,
+		    DEATHS_MAX, last[0] ? "\n" : "", last);
 		host->fail(host, reason);
 	}
 	host->timer_set(worker->restart_timer, delay_ms);
@@ -98,11 +100,12 @@ static void worker_bury(struct worker *worker)
 	char why[128], tail[ERRLOG_TAIL_SIZE];
 	snprintf(why, sizeof(why), "the program %s", failure ? failure : "exited with code 0");
 	snprintf(tail, sizeof(tail), "%s", errlog_finish(worker->err));
+	size_t last = errlog_last(worker->err);
 	if (process_exec_error(worker->process) && worker->starts == 1)
 		host->fatal(host, why); /* it never ran: the settings are wrong */
 	host->timer_clear(worker->leave_timer);
 	worker_drop(worker);
-	worker_died(worker, why, tail);
+	worker_died(worker, why, tail, tail + last);
 }
 
 /* Output. */
@@ -245,7 +248,7 @@ static int worker_start(struct worker *worker)
 	worker->starts++;
 	worker->in = feed_new(exec->host, pipes.in, on_input_closed, worker);
 	worker->out = tap_new(exec->host, pipes.out, on_output, worker);
-	worker->err = errlog_new(exec->host, pipes.err, agentd_text(NULL, 0));
+	worker->err = errlog_new(exec->host, pipes.err, NULL);
 	if (!worker->in || !worker->out || !worker->err) {
 		worker_drop(worker);
 		return -ENOMEM;
@@ -262,7 +265,7 @@ static void on_restart_timer(void *arg)
 		return;
 	char why[128];
 	snprintf(why, sizeof(why), "the program could not be started: %s", strerror(-error));
-	worker_died(worker, why, "");
+	worker_died(worker, why, "", "");
 }
 
 /* What agentd asks for. */
