@@ -17,6 +17,7 @@
 #include "daemon/http/route.h"
 #include "daemon/proc/fetch.h"
 #include "daemon/proc/orphan.h"
+#include "daemon/proc/replaced.h"
 #include "daemon/proc/sockets.h"
 #include "daemon/run/run.h"
 #include "daemon/run/spool.h"
@@ -474,7 +475,8 @@ int daemon_new(struct event_base *base, const struct daemon_setup *setup, struct
 		goto fail;
 	runs_begin_era(daemon->runs, daemon->now.era);
 	struct registry_setup registry = {
-		.config = { daemon->now.era, daemon->now.settings, daemon->now.images },
+		.config = { daemon->now.era, daemon->now.settings, daemon->now.images,
+		    daemon->view },
 		.host_fd = setup->host_fd,
 		.runs = daemon->runs,
 		.changed = daemon_on_change,
@@ -529,6 +531,8 @@ void daemon_free(struct daemon *daemon)
 		store_close(daemon->store); /* who waits for it is answered now */
 	http_server_free(daemon->http);
 	dev_free(daemon->dev);
+	replaced_free(daemon->replaced);
+	daemon->replaced = NULL;   /* processes that end now have nothing to say to it */
 	chats_free(daemon->chats); /* before cron, which is told what is not delivered any more */
 	cron_free(daemon->cron);
 	emitter_free(daemon->emitter);
@@ -563,6 +567,7 @@ void daemon_notify_ready(const struct daemon *daemon)
 
 int daemon_run(struct daemon *daemon)
 {
+	daemon_heed_replaced(daemon, daemon->now.settings);
 	registry_start(daemon->registry);
 	chats_start(daemon->chats);
 	daemon_say_all(daemon);

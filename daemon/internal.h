@@ -1,5 +1,5 @@
 /* internal: the daemon, as the files of this floor share it: daemon.c builds it, reload.c gives it another config,
- * stop.c ends it, say.c tells how it does. */
+ * renew.c gives plugins other processes, stop.c ends it, say.c tells how it does. */
 #ifndef AGENTD_INTERNAL_H
 #define AGENTD_INTERNAL_H
 
@@ -45,7 +45,9 @@ struct daemon {
 	struct notify *notify;   /* borrowed */
 	struct upgrade *upgrade; /* borrowed */
 	struct event *signals[5];
-	struct event *deadline; /* of the drain, then of the stop */
+	struct event *deadline;    /* of the drain, then of the stop */
+	struct replaced *replaced; /* NULL: this kernel hides no files, or says nothing of them */
+	unsigned view;             /* counts what it has said */
 	enum phase phase;
 	bool http_idle, has_control;
 	bool draining; /* also for the endpoints */
@@ -68,6 +70,11 @@ void reload_stop(struct reload *reload);
 void reload_free(struct reload *reload); /* whoever waits for it is gone */
 /* Reads the config again. `why` is for the log; `done`, which may be NULL, is called once, maybe before this returns. */
 void daemon_reload(struct daemon *daemon, const char *why, api_reloaded_fn *done, void *done_arg);
+
+/* renew.c */
+bool daemon_hides_files(void); /* whether this kernel can */
+/* Before processes go by these settings: files that are replaced from now on. */
+void daemon_heed_replaced(struct daemon *daemon, const struct settings *settings);
 
 /* stop.c */
 void daemon_on_signal(evutil_socket_t signal, short what, void *arg);

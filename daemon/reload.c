@@ -171,13 +171,15 @@ struct made {
 
 static int make(struct daemon *daemon, const struct loaded *next, struct made *made)
 {
-	struct registry_config registry = { next->era, next->settings, next->images };
+	struct registry_config registry = { next->era, next->settings, next->images, daemon->view };
 	struct chats_config chats = {
 		.era = next->era,
 		.settings = next->settings,
 		.images = next->images + next->settings->agent_count,
 		.auth = next->auth,
+		.view = daemon->view,
 	};
+	daemon_heed_replaced(daemon, next->settings);
 	auth_inherit(next->auth, daemon->now.auth);
 	if (daemon_start_auth(daemon, next->auth) != 0)
 		return -ENOMEM;

@@ -1,8 +1,6 @@
 /* say: what an operator is told in the log: what is served, and on request how it does. */
 #include <inttypes.h>
-#include <linux/landlock.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "daemon/base/log.h"
@@ -13,8 +11,7 @@
 /* Who runs agentd beside what its agents write should know why that fails. */
 static void daemon_say_hidden(const struct settings *settings)
 {
-	if (settings->hidden.count == 0 ||
-	    syscall(SYS_landlock_create_ruleset, NULL, 0, LANDLOCK_CREATE_RULESET_VERSION) < 1)
+	if (settings->hidden.count == 0 || !daemon_hides_files())
 		return;
 	const char *file = settings->hidden.items[0];
 	log_info("plugins cannot read %s, nor make or rename files beside it", file);

@@ -46,6 +46,7 @@ static struct edition *edition_of(
 		.supervision = &config->settings->supervision,
 		.hidden = &config->settings->hidden,
 		.image = config->images[image],
+		.view = config->view,
 	};
 	return edition_new(&setup);
 }

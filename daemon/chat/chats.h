@@ -34,6 +34,7 @@ struct chats_config {
 	struct image *const
 	    *images; /* of the interfaces, then of the hooks; references are taken */
 	struct auth *auth;
+	unsigned view; /* proc/edition.h */
 };
 
 /* All borrowed. */

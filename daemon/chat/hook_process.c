@@ -26,7 +26,7 @@ static void hook_hand_over(struct hook *hook)
 	struct hook_process *before = hook->serving;
 	hook->serving = hook->successor;
 	hook->successor = NULL;
-	process_retire(before, "its plugin, or its settings, have changed");
+	process_retire(before, edition_change(before->edition, hook->serving->edition));
 }
 
 static void hook_drop_successor(struct hook *hook)

@@ -178,7 +178,7 @@ static void interface_on_gone(void *arg, struct child *child)
 	interface->last_exit = *child_last_exit(child);
 	if (interface->next)
 		exit_say_replaced(
-		    &interface->last_exit, "its plugin, or its settings, have changed");
+		    &interface->last_exit, edition_change(interface->edition, interface->next));
 	else if (interface->restarting)
 		exit_say_replaced(&interface->last_exit, "that was asked for");
 	outbox_on_gone(interface->outbox, child_last_exit(child)->reason);

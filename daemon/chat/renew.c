@@ -104,7 +104,7 @@ static bool interface_works(const struct interface *interface)
 static void interface_renew(struct interface *interface, struct edition *edition)
 {
 	enum state state = child_state(interface->child);
-	if (interface_works(interface)) {
+	if (interface_works(interface) && !edition_is_made_alike(interface->edition, edition)) {
 		interface->former = edition_ref(interface->edition);
 		interface->former_terms = terms_ref(interface->terms);
 	}

@@ -66,13 +66,25 @@ static bool is_same_limits(const struct host_limits *a, const struct host_limits
 	       a->allow_files == b->allow_files;
 }
 
-bool edition_is_alike(const struct edition *a, const struct edition *b)
+bool edition_is_made_alike(const struct edition *a, const struct edition *b)
 {
 	return a->setup.image == b->setup.image && a->config.length == b->config.length &&
 	       memcmp(a->config.data, b->config.data, a->config.length) == 0 &&
 	       strcmp(a->setup.instance->name, b->setup.instance->name) == 0 &&
 	       is_same_limits(&a->setup.instance->limits, &b->setup.instance->limits) &&
 	       is_same_list(a->setup.hidden, b->setup.hidden);
+}
+
+bool edition_is_alike(const struct edition *a, const struct edition *b)
+{
+	bool is_fenced = !a->setup.instance->limits.allow_files;
+	return edition_is_made_alike(a, b) && (!is_fenced || a->setup.view == b->setup.view);
+}
+
+const char *edition_change(const struct edition *before, const struct edition *after)
+{
+	return edition_is_made_alike(before, after) ? "a file that it could read is another one now"
+						    : "its plugin, or its settings, have changed";
 }
 
 const struct descriptor *edition_descriptor(const struct edition *edition)

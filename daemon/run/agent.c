@@ -32,6 +32,7 @@ struct agent *agent_new(struct event_base *base, const struct agent_setup *setup
 		.supervision = setup->config.supervision,
 		.hidden = setup->config.hidden,
 		.image = setup->config.image,
+		.view = setup->config.view,
 	};
 	agent->edition = edition_new(&edition);
 	bool ok = agent->edition != NULL;

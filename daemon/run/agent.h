@@ -22,6 +22,7 @@ struct agent_config {
 	const struct supervision *supervision;
 	const struct schema_list *hidden; /* files that its processes must not see */
 	struct image *image;              /* a reference is taken */
+	unsigned view;                    /* edition.h */
 };
 
 struct agent_setup {

@@ -36,6 +36,7 @@ static struct agent_config config_of(const struct registry_config *config, size_
 		.supervision = &config->settings->supervision,
 		.hidden = &config->settings->hidden,
 		.image = config->images[i],
+		.view = config->view,
 	};
 }
 

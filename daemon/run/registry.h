@@ -11,6 +11,7 @@ struct registry_config {
 	struct era *era;
 	const struct settings *settings; /* options are checked */
 	struct image *const *images;     /* one for each agent, in order */
+	unsigned view;                   /* proc/edition.h */
 };
 
 struct registry_setup {

@@ -1,6 +1,7 @@
 /*
  * renew: the processes of an agent, and how others take their place: new first, and the old ones go once those are
- * ready. When a run does not heed its end, when an operator asks for it, and when a config makes them others.
+ * ready. When a run does not heed its end, when an operator asks for it, when a config makes them others, and when they
+ * cannot see a file any more that was replaced.
  */
 #include <errno.h>
 #include <string.h>
@@ -209,7 +210,7 @@ static int worker_update(struct worker *worker)
 		return 0;
 	if (worker->successor)
 		drop_successor(worker);
-	return worker_succeed(worker, "its plugin, or its settings, have changed");
+	return worker_succeed(worker, edition_change(worker->edition, agent->edition));
 }
 
 static struct worker *agent_find_serving(const struct agent *agent)
@@ -288,6 +289,7 @@ int agent_reconfigure(struct agent *agent, const struct agent_config *config)
 		.supervision = config->supervision,
 		.hidden = config->hidden,
 		.image = config->image,
+		.view = config->view,
 	};
 	struct edition *edition = edition_new(&setup), *before = agent->edition;
 	if (!edition)

@@ -94,7 +94,7 @@ static int setup(void **state)
 	b->runs = runs_new(b->base, b->store, NULL);
 	b->era = era_new(b->base);
 	struct registry_setup registry = {
-		.config = { b->era, b->settings, b->images },
+		.config = { b->era, b->settings, b->images, 0 },
 		.host_fd = b->host_fd,
 		.runs = b->runs,
 	};
