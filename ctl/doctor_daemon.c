@@ -50,6 +50,17 @@ static void read_settings(struct doctor *doctor, const char *config)
 	buf_done(&err);
 }
 
+/* What surprises who has agents that write files, since nothing else fails. */
+static void say_closed(const char *config)
+{
+	char *real = realpath(config, NULL), *slash = real ? strrchr(real, '/') : NULL;
+	if (slash && slash != real)
+		doctor_say(VERDICT_OK, "config", NULL,
+		    "plugins can make no files right in %.*s, nor right in the folders above",
+		    (int)(slash - real), real);
+	free(real);
+}
+
 /* Each line that agentd says about its config is a verdict of its own. */
 static void say_lines(enum verdict verdict, const char *advice, struct buf *text)
 {
@@ -83,6 +94,7 @@ void doctor_check_config(struct doctor *doctor)
 	int code = program_run(argv, &out, &err);
 	if (code == 0) {
 		doctor_say(VERDICT_OK, "config", NULL, "%s is good", config);
+		say_closed(config);
 		say_lines(VERDICT_WARN, NULL, &err);
 		read_settings(doctor, config);
 	} else if (err.length) {

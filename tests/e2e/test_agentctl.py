@@ -854,6 +854,7 @@ def test_doctor(ctl, local, tmp_path):
     done = ctl("doctor", "-c", "agent.conf", "--json")
     found = verdicts(done)
     assert done.returncode == OK and ("server", "ok") in found and ("config", "ok") in found
+    assert "can make no files right in" in found["config", "ok"]["text"]  # its last word on that
     assert ("agent", "ok") in found and "left" in found["store", "ok"]["text"]
     assert ctl("doctor").stdout.splitlines()[-1] in ("All is well.", "Nothing is wrong, but see the warnings.")
 
