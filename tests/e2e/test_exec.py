@@ -870,10 +870,11 @@ def documentation(agentd, tmp_path):
     """A daemon with the agents of docs/agents-in-any-language.md, made from nothing but that page."""
     text = (ROOT / "docs" / "agents-in-any-language.md").read_text()
     files = {name: code for name, code in re.findall(r"```\w+ (\S+)\n(.*?)```", text, re.S)}
-    assert set(files) == {"shout.sh", "title.py", "lower.mjs", "agent.conf"}
+    assert set(files) == {"programs/shout.sh", "programs/title.py", "programs/lower.mjs", "agent.conf"}
+    (tmp_path / "programs").mkdir()
     for name, code in files.items():
         (tmp_path / name).write_text(code)
-    (tmp_path / "shout.sh").chmod(0o755)
+    (tmp_path / "programs" / "shout.sh").chmod(0o755)
     return agentd(files["agent.conf"])
 
 
