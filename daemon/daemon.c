@@ -398,6 +398,7 @@ int daemon_make_api(const struct daemon *daemon, const struct loaded *loaded,
 		.store = daemon->store,
 		.build = daemon->dev ? dev_build(daemon->dev) : NULL,
 		.draining = &daemon->draining,
+		.config = &daemon->config,
 		.reload = daemon_on_asked,
 		.arg = (void *)(uintptr_t)daemon };
 	*ret = api;
@@ -459,6 +460,7 @@ int daemon_new(struct event_base *base, const struct daemon_setup *setup, struct
 	}
 	daemon->base = base;
 	daemon->now = setup->loaded;
+	daemon->config = (struct api_config){ .is_good = true, .read_wall_ms = clock_wall_ms() };
 	daemon->source = setup->source;
 	daemon->notify = setup->notify;
 	daemon->upgrade = setup->upgrade;

@@ -50,7 +50,8 @@ struct daemon {
 	unsigned view;             /* counts what it has said */
 	enum phase phase;
 	bool http_idle, has_control;
-	bool draining; /* also for the endpoints */
+	bool draining;            /* also for the endpoints */
+	struct api_config config; /* likewise */
 };
 
 /* daemon.c: what is made of what was loaded, given to its era. 0 or -ENOMEM. */

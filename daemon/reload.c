@@ -81,6 +81,10 @@ static void answer(struct reload *reload, const struct api_reloaded *result)
 
 static void tell(struct reload *reload, const struct api_reloaded *result)
 {
+	struct api_config *config = &reload->daemon->config;
+	config->is_good = result->is_good;
+	if (result->is_good)
+		config->read_wall_ms = clock_wall_ms();
 	log_result(result);
 	say_state(reload, false);
 	answer(reload, result);

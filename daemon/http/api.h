@@ -23,6 +23,12 @@ struct api_reloaded {
 };
 typedef void api_reloaded_fn(void *arg, const struct api_reloaded *result);
 
+/* What is served, by what was read last. */
+struct api_config {
+	bool is_good;          /* that; if not, an older one is still served */
+	uint64_t read_wall_ms; /* when the one that is served was read */
+};
+
 /* All borrowed. Each config has its own; the last of it are agentd's. */
 struct api {
 	const struct settings *settings;
@@ -35,6 +41,7 @@ struct api {
 	struct store *store;
 	const struct build *build; /* in dev mode; else NULL */
 	const bool *draining;
+	const struct api_config *config;
 	/* Reads the config again; `done` is called once, maybe before this returns. */
 	void (*reload)(void *arg, api_reloaded_fn *done, void *done_arg);
 	void *arg;

@@ -316,6 +316,18 @@ static void write_process(struct buf *out)
 	    out, "process_resident_memory_bytes %llu\n", (unsigned long long)usage.resident_bytes);
 }
 
+/* Under the names that Prometheus has for it. */
+static void write_config(struct buf *out, const struct api_config *config)
+{
+	metric_family(out, "agentd_config_last_reload_successful", "gauge",
+	    "Whether the config is served as it was when it was read last.");
+	buf_addf(out, "agentd_config_last_reload_successful %d\n", config->is_good);
+	metric_family(out, "agentd_config_last_reload_success_timestamp_seconds", "gauge",
+	    "When the config that is served was read.");
+	buf_addf(out, "agentd_config_last_reload_success_timestamp_seconds %.3f\n",
+	    (double)config->read_wall_ms / 1000);
+}
+
 void api_metrics(struct api *api, struct http_request *request, const struct route_params *params)
 {
 	(void)params;
@@ -326,6 +338,7 @@ void api_metrics(struct api *api, struct http_request *request, const struct rou
 	write_hooks(&body, api);
 	write_hosts(&body, api);
 	write_http(&body, request);
+	write_config(&body, api->config);
 	if (store_keeps_runs(api->store))
 		write_store(&body, api->store);
 	write_cron(&body, api);

@@ -1,11 +1,13 @@
 """GET /metrics, read with the parser of Prometheus' own client library."""
 import re
+import time
 
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from conftest import ROOT, wait_for
 from line import Line
+from test_reload import reload
 
 
 def metrics(daemon):
@@ -205,3 +207,20 @@ def test_the_docs_name_each(agentd):
     rows = [[re.findall("`(.*?)`", cell) for cell in row.split("|")[1:3]] for row in re.findall("(?m)^[|] `.*", table)]
     assert {name: set(labels) for names, labels in rows for name in names} == there
     line.close()
+
+
+def test_whether_the_config_is_served(agentd):
+    """Under Prometheus' own names: a bad config that is not reloaded is seen, and that it is good again; when the one that
+    is served was read."""
+    config = "agents: { actor: { plugin: PLUGIN(actor) } }\n"
+    daemon = agentd(config).wait_ready()
+
+    def served():
+        return [value(daemon, f"agentd_config_last_reload_success{end}") for end in ("ful", "_timestamp_seconds")]
+    good, began = served()
+    assert good == 1 and 0 <= time.time() - began < 60
+    assert reload(daemon, config + "agent: x\n").status == 422
+    assert served() == [0, began]
+    assert reload(daemon, config).status == 200
+    good, then = served()
+    assert good == 1 and then > began
