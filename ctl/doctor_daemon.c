@@ -203,6 +203,11 @@ static void check_ready(struct client *client)
 	const char *status = json_string_value(json_object_get(reply.json, "status"));
 	doctor_say(reply.status == 200 ? VERDICT_OK : VERDICT_WARN, "server", NULL, "%s is %s",
 	    client_address(client), status ? status : "not ready");
+	const char *trouble = json_string_value(json_object_get(reply.json, "store_error"));
+	if (trouble)
+		doctor_say(VERDICT_FAIL, "store",
+		    "make room on its disk; agentd goes on by itself then", "it cannot write: %s",
+		    trouble);
 	reply_done(&reply);
 	check_processes(client);
 	check_outbox(client);

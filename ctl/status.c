@@ -153,6 +153,15 @@ static void print_server(
 	putchar('\n');
 }
 
+static void print_trouble(const char *trouble)
+{
+	if (!trouble)
+		return;
+	fputs("the store cannot write: ", stdout);
+	say_word(stdout, trouble);
+	puts("; until it can, runs are answered with 503, or wait");
+}
+
 static void add_memory(json_t *list, const struct metrics *metrics)
 {
 	size_t i, j;
@@ -169,9 +178,10 @@ static void add_memory(json_t *list, const struct metrics *metrics)
 static void print_json(const struct client *client, const struct metrics *metrics, json_t *ready,
     const struct kind *const *kinds, json_t *const *lists)
 {
-	json_t *document = json_pack("{s:{s:s, s:s?, s:s?, s:O?}}", "server", "address",
+	json_t *document = json_pack("{s:{s:s, s:s?, s:s?, s:O?, s:s?}}", "server", "address",
 	    client_address(client), "version", metrics->version[0] ? metrics->version : NULL,
-	    "status", text_of(ready, "status"), "not_ready", json_object_get(ready, "not_ready"));
+	    "status", text_of(ready, "status"), "not_ready", json_object_get(ready, "not_ready"),
+	    "store_error", text_of(ready, "store_error"));
 	for (size_t i = 0; kinds[i]; i++) {
 		if (!lists[i])
 			continue;
@@ -205,6 +215,7 @@ int status_run(struct client *client, const struct arguments *arguments)
 		print_json(client, &metrics, ready.json, kinds, lists);
 	} else {
 		print_server(client, &metrics, ready.json);
+		print_trouble(text_of(ready.json, "store_error"));
 		for (size_t i = 0; kinds[i]; i++)
 			if (i == 0 || json_array_size(lists[i]))
 				print_table(kinds[i], lists[i], &metrics);

@@ -1,4 +1,6 @@
 /* api_health: whether the daemon lives (/health), and whether all of it serves (/ready). */
+#include <string.h>
+
 #include "daemon/chat/chats.h"
 #include "daemon/http/api.h"
 
@@ -54,17 +56,30 @@ static void add_all_missing(struct buf *missing, const struct api *api)
 	}
 }
 
+/* All writes fail, whoever is ready. The name may be an agent's, too: why it is in the list tells which. */
+static void add_store(struct buf *missing, struct buf *why, int error)
+{
+	if (!error)
+		return;
+	buf_addf(missing, "%s\"store\"", missing->length ? "," : "");
+	buf_add_str(why, ",\"store_error\":");
+	buf_add_json_str(why, strerror(-error));
+}
+
 void api_ready(struct api *api, struct http_request *request, const struct route_params *params)
 {
 	(void)params;
-	struct buf body = { 0 }, missing = { 0 };
+	struct buf body = { 0 }, missing = { 0 }, why = { 0 };
 	add_all_missing(&missing, api);
+	add_store(&missing, &why, store_trouble(api->store));
 	bool ready = missing.length == 0 && !*api->draining;
-	buf_addf(&body, "{\"status\":\"%s\",\"not_ready\":[%.*s]}\n",
+	buf_addf(&body, "{\"status\":\"%s\",\"not_ready\":[%.*s]%.*s}\n",
 	    ready            ? "ready"
 	    : *api->draining ? "draining"
 			     : "not ready",
-	    (int)missing.length, missing.data ? missing.data : "");
+	    (int)missing.length, missing.data ? missing.data : "", (int)why.length,
+	    why.data ? why.data : "");
 	buf_done(&missing);
+	buf_done(&why);
 	http_reply(request, ready ? 200 : 503, "application/json", &body);
 }

@@ -276,6 +276,8 @@ static void write_store(struct buf *out, struct store *store)
 {
 	struct store_view view;
 	store_look(store, &view);
+	metric_family(out, "agentd_store_writable", "gauge", "Whether it can write.");
+	buf_addf(out, "agentd_store_writable %d\n", store_trouble(store) == 0);
 	metric_family(out, "agentd_store_commit_duration_seconds", "histogram",
 	    "Commits to disk, each of all that was waiting for one.");
 	metric_histogram(out, "agentd_store_commit_duration_seconds", NULL, NULL, &view.commits);

@@ -31,7 +31,7 @@ const struct route routes[] = {
 	  .replies = { JSON(200, "Health", "it runs") } },
 	{ HTTP_GET, "/ready", ROUTE_OPEN, api_ready, "daemon", "getReady",
 	  "Whether every agent, interface and hook serves",
-	  "For a readiness probe. While agentd stops it is not ready.",
+	  "For a readiness probe. While agentd stops, or the store cannot write, it is not ready.",
 	  .replies = { JSON(200, "Ready", "all are ready"), JSON(503, "Ready", "some are not") } },
 	{ HTTP_GET, "/metrics", ROUTE_METRICS, api_metrics, "daemon", "getMetrics",
 	  "What there is to measure, for Prometheus",

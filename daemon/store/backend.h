@@ -60,6 +60,7 @@ struct store_ops {
 	const struct store_chat_ops *chats; /* NULL: it has none, and store_chat.c says so */
 	void (*look)(
 	    struct store *store, struct store_view *ret); /* NULL: there is nothing to see */
+	int (*trouble)(struct store *store);              /* NULL: there never is any */
 };
 
 struct store {

@@ -197,6 +197,8 @@ static const char *const sql[DB_STATEMENTS] = {
 	    "SELECT (p.page_count - f.freelist_count) * s.page_size FROM pragma_page_count p,"
 	    " pragma_freelist_count f, pragma_page_size s",
 	[DB_MARK] = "UPDATE meta SET value = ?1 WHERE name = 'clean' RETURNING value",
+	[DB_PROBE] = "INSERT OR REPLACE INTO meta VALUES ('probe', zeroblob(65536))",
+	[DB_PROBE_CLEAR] = "DELETE FROM meta WHERE name = 'probe'",
 };
 
 int db_error(int result)

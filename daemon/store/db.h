@@ -70,6 +70,8 @@ enum db_statement {
 	DB_VACUUM,
 	DB_SIZE, /* bytes in use */
 	DB_MARK,
+	DB_PROBE,
+	DB_PROBE_CLEAR,
 	DB_STATEMENTS,
 };
 

@@ -107,4 +107,8 @@ struct sweep_bounds {
 struct job *sqlite_sweep_new(const struct sweep_bounds *bounds,
     void (*done)(void *arg, int error, unsigned deleted), void *arg);
 
+/* sqlite_probe.c: a job that writes something, and one that takes it away. */
+struct job *sqlite_probe_new(store_done_fn done, void *arg);
+struct job *sqlite_probe_clear_new(void);
+
 #endif

@@ -30,6 +30,7 @@
 #define CHECKPOINT_AT  1000  /* pages more in the log: then the keeper moves them */
 #define RESTART_AT     16384 /* then the writer stops to let the log begin anew */
 #define SWEEP_EVERY_MS 60000
+#define PROBE_MS       1000 /* until it is tried whether the store can write again */
 #define INCOMING_LIFE_MS \
 	(7 * 24 * 3600 * 1000ull) /* platforms say a thing again for a day at most */
 
@@ -47,15 +48,17 @@ struct sqlite_store {
 	int lock_fd;
 	struct sqlite_setup setup; /* its path is not to be used */
 	struct worker_thread writer, reader, keeper;
-	struct event *delivered, *sweep_timer;
+	struct event *delivered, *sweep_timer, *probe_timer;
 	int wake_fd;
-	bool unclean;   /* the last process did not close it */
-	bool unchecked; /* and the check was not done */
-	bool is_open;   /* all of it is there */
+	bool unclean;    /* the last process did not close it */
+	bool unchecked;  /* and the check was not done */
+	bool is_open;    /* all of it is there */
+	bool is_probing; /* it is being tried whether it can write */
 
 	pthread_mutex_t lock;
 	bool stopping;
 	int broken;       /* -EBADMSG: it is corrupt, nothing works any more */
+	int trouble;      /* of the last that could not be written; 0: since then a probe could */
 	char damage[256]; /* what the keeper found, for the loop */
 	struct job_queue done;
 	struct histogram commits;
@@ -72,6 +75,17 @@ static void sqlite_finish(struct sqlite_store *store, struct job_queue *jobs)
 	STAILQ_CONCAT(&store->done, jobs);
 	pthread_mutex_unlock(&store->lock);
 	eventfd_write(store->wake_fd, 1);
+}
+
+/* While it cannot write, and may yet. */
+static void sqlite_arm_probe(struct sqlite_store *store)
+{
+	struct timeval soon = { .tv_sec = PROBE_MS / 1000 };
+	pthread_mutex_lock(&store->lock);
+	bool may_help = store->trouble && !store->broken && !store->stopping;
+	pthread_mutex_unlock(&store->lock);
+	if (may_help && !store->is_probing && !event_pending(store->probe_timer, EV_TIMEOUT, NULL))
+		event_add(store->probe_timer, &soon);
 }
 
 static void sqlite_on_done(evutil_socket_t fd, short what, void *arg)
@@ -96,6 +110,7 @@ static void sqlite_on_done(evutil_socket_t fd, short what, void *arg)
 			job->deliver(job);
 		job->free(job);
 	}
+	sqlite_arm_probe(store);
 }
 
 static void give(struct sqlite_store *store, struct worker_thread *thread, struct job *job)
@@ -153,6 +168,16 @@ static int broken(struct sqlite_store *store)
 static bool is_failure(int error)
 {
 	return error < 0 && error != -EEXIST && error != -ENOENT && error != -EPERM;
+}
+
+/* After the writer was given some: whether it could. What could is no sign that it can again: a small one may find
+ * room where the next does not. */
+static void note_trouble(struct sqlite_store *store, const struct job_queue *jobs)
+{
+	const struct job *job;
+	STAILQ_FOREACH (job, jobs, link)
+		if (is_failure(job->error))
+			store->trouble = job->error;
 }
 
 /* One transaction. Its error; then nothing of it happened. */
@@ -237,6 +262,7 @@ static void *writer_main(void *arg)
 		write_batch(store, &jobs);
 		pthread_mutex_lock(&store->lock);
 		histogram_add(&store->commits, clock_monotonic_us() - began_us);
+		note_trouble(store, &jobs);
 		pthread_mutex_unlock(&store->lock);
 		sqlite_finish(store, &jobs);
 		if (store->log_pages >= restart_at)
@@ -329,6 +355,44 @@ static void sqlite_on_sweep_timer(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	sqlite_sweep(arg);
+}
+
+/* Being able to write again. */
+
+static void sqlite_on_probed(void *arg, int error)
+{
+	struct sqlite_store *store = arg;
+	struct job *clear = error == 0 ? sqlite_probe_clear_new() : NULL;
+	store->is_probing = false;
+	if (error < 0)
+		return;
+	pthread_mutex_lock(&store->lock);
+	store->trouble = 0;
+	pthread_mutex_unlock(&store->lock);
+	if (clear)
+		sqlite_write(store, clear);
+}
+
+static void sqlite_on_probe_timer(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	struct sqlite_store *store = arg;
+	struct job *probe = sqlite_probe_new(sqlite_on_probed, store);
+	store->is_probing = probe != NULL;
+	if (probe)
+		sqlite_write(store, probe);
+	else
+		sqlite_arm_probe(store);
+}
+
+static int sqlite_trouble(struct store *base)
+{
+	struct sqlite_store *store = (struct sqlite_store *)base;
+	pthread_mutex_lock(&store->lock);
+	int error = store->broken ? store->broken : store->trouble;
+	pthread_mutex_unlock(&store->lock);
+	return error;
 }
 
 /* Opening and closing. */
@@ -473,6 +537,8 @@ static void sqlite_free(struct store *base)
 		event_free(store->delivered);
 	if (store->sweep_timer)
 		event_free(store->sweep_timer);
+	if (store->probe_timer)
+		event_free(store->probe_timer);
 	db_close(&store->keeper.db);
 	db_close(&store->reader.db);
 	db_close(&store->writer.db); /* the last one moves the log into the file */
@@ -524,6 +590,7 @@ static const struct store_ops sqlite_ops = {
 	.cron_delete = sqlite_cron_delete,
 	.chats = &sqlite_chats,
 	.look = sqlite_look,
+	.trouble = sqlite_trouble,
 };
 
 static int open_files(struct sqlite_store *store, char *reason, size_t size)
@@ -555,8 +622,9 @@ static int start_threads(struct event_base *base, struct sqlite_store *store)
 	store->delivered =
 	    event_new(base, store->wake_fd, EV_READ | EV_PERSIST, sqlite_on_done, store);
 	store->sweep_timer = event_new(base, -1, EV_PERSIST, sqlite_on_sweep_timer, store);
+	store->probe_timer = event_new(base, -1, 0, sqlite_on_probe_timer, store);
 	if (!store->delivered || event_add(store->delivered, NULL) < 0 || !store->sweep_timer ||
-	    event_add(store->sweep_timer, &every) < 0)
+	    event_add(store->sweep_timer, &every) < 0 || !store->probe_timer)
 		return -ENOMEM;
 	sqlite3_wal_hook(store->writer.db.handle, on_log_grown, store);
 	int error = thread_start(store, &store->writer, writer_main);

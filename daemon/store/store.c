@@ -98,3 +98,8 @@ void store_look(struct store *store, struct store_view *ret)
 	if (store->ops->look)
 		store->ops->look(store, ret);
 }
+
+int store_trouble(struct store *store)
+{
+	return store->ops->trouble ? store->ops->trouble(store) : 0;
+}

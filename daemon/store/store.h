@@ -294,6 +294,10 @@ struct store_view {
 };
 void store_look(struct store *store, struct store_view *ret);
 
+/* Why it cannot write, as -errno; 0: it can, as far as is known. What has failed once is tried by the store itself until
+ * it works again. */
+int store_trouble(struct store *store);
+
 struct store *store_new_memory(size_t max_sessions);
 
 #endif

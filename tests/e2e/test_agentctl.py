@@ -21,6 +21,7 @@ import pytest
 
 from conftest import BUILD, ROOT, SANITIZED, SLOW, plugin, wait_for
 from line import Line
+from stored import database, execute
 
 CTL = str(BUILD / "agentctl")
 OK, REFUSED, USAGE, UNAVAILABLE, INTERRUPTED = 0, 1, 64, 69, 130
@@ -347,6 +348,18 @@ def test_status(ctl):
     assert "killed by SIGSEGV: no flux" in ctl("status").stdout
     found = json.loads(ctl("status", "--json").stdout)
     assert found["server"]["status"] and found["agents"][0]["last_exit"]["signal"] == "SIGSEGV"
+    assert found["server"]["store_error"] is None
+
+
+def test_status_of_a_store_that_cannot_write(ctl, tmp_path):
+    """Bug: it said "ready" while no run could succeed."""
+    execute(database(tmp_path), "ALTER TABLE meta RENAME TO other", "ALTER TABLE runs RENAME TO others")
+    assert ctl("run", "say x").returncode == 1
+    lines = ctl("status").stdout.splitlines()
+    assert lines[0].endswith(": not ready: store")
+    assert lines[1] == "the store cannot write: Input/output error; until it can, runs are answered with 503, or wait"
+    assert json.loads(ctl("status", "--json").stdout)["server"]["store_error"] == "Input/output error"
+    assert "it cannot write: Input/output error" in ctl("doctor").stdout
 
 
 def test_run(ctl):

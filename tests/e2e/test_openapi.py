@@ -541,7 +541,7 @@ def unreadable(start, witness):
     execute(message.split()[-1], "ALTER TABLE identity_links RENAME TO was_identity_links")
     for method, body in (("PUT", {"links": ["line:2"]}), ("DELETE", None)):
         witness.ask(daemon, method, "/identities/ann", body, expect=503, code="store_unavailable")
-    execute(message.split()[-1], *(f"ALTER TABLE {name} RENAME TO was_{name}" for name in ("runs", "sessions", "cron", "replies")))
+    execute(message.split()[-1], *(f"ALTER TABLE {name} RENAME TO was_{name}" for name in ("meta", "runs", "sessions", "cron", "replies")))
     for path, same in ways():
         witness.ask(daemon, "POST", path, {"input": "say x", **same}, expect=503, code="store_unavailable")
     for method, path in [("POST", "/events/a"), ("POST", "/cron/a/run"), ("POST", "/cron/a/pause"),
@@ -549,6 +549,7 @@ def unreadable(start, witness):
                          ("GET", f"/runs/{NOBODY}/events"), ("POST", f"/runs/{NOBODY}/cancel"), ("GET", "/sessions"), ("GET", "/sessions/s"),
                          ("DELETE", "/sessions/s"), ("GET", "/outbox"), ("POST", "/outbox/1/retry"), ("DELETE", "/outbox/1")]:
         witness.ask(daemon, method, path, expect=503, code="store_unavailable")
+    assert witness.ask(daemon, "GET", "/ready", expect=503).json["store_error"]
     stop(daemon)
 
 

@@ -1,6 +1,7 @@
 """The store's file: where it is, whose it is, and what happens when the disk or the file is not well."""
 import contextlib
 import os
+import re
 import sqlite3
 import subprocess
 import time
@@ -188,6 +189,16 @@ def fill(daemon, disk):
     wait_for("the store to be full", lambda: daemon.run("say " + "x" * 4000).status == 503)
 
 
+def writable(daemon):
+    return int(re.search(r"(?m)^agentd_store_writable (\d)$", daemon.get("/metrics").body.decode()).group(1))
+
+
+def not_ready(daemon, why):
+    reply = daemon.get("/ready")
+    assert (reply.status, reply.json) == (503, {"status": "not ready", "not_ready": ["store"], "store_error": why})
+    assert writable(daemon) == 0
+
+
 @as_root
 def test_disk_full(agentd, disk):
     """On a full disk what needs the store is 503 with Retry-After, what was written can be read, and
@@ -199,10 +210,14 @@ def test_disk_full(agentd, disk):
                   daemon.run("x" * 8000, stream=True), with_key(daemon, "k", "x" * 8000)):
         assert_problem(reply, 503, "store_unavailable")
         assert int(reply.headers["Retry-After"]) > 0
-    assert daemon.get("/health").status == daemon.get("/ready").status == daemon.get("/agents").status == 200
+    assert daemon.get("/health").status == daemon.get("/agents").status == 200
     assert record(daemon, before["run_id"])["content"] == "before"
     daemon.wait_log("the store cannot write: No space left on device")
+    not_ready(daemon, "No space left on device")
+    time.sleep(1.5)  # the probe has been there
+    not_ready(daemon, "No space left on device")
     disk.free()
+    wait_for("it to be ready, with no run", lambda: daemon.get("/ready").status == 200)
     wait_for("it to work again", lambda: daemon.run("say after", session_id="s").status == 200)
     daemon.wait_log("the store can write again")
     assert daemon.run("history", session_id="s").json["content"].startswith("4\nuser:say before")
@@ -259,6 +274,21 @@ def test_read_only(agentd, disk):
     assert "ead-only" in line or "readonly" in line
     disk.remount("rw")
     assert len(runs(agentd(at(disk.path / "runs.db")).wait_ready())) == 1
+
+
+def test_ready_says_it(agentd, tmp_path):
+    """Bug: /ready was 200 while no run could succeed. A write that fails, whoever's, makes it 503, with the reason; it is
+    200 again once agentd has found out by itself that it can write, and the probe leaves nothing behind."""
+    path = tmp_path / "runs.db"
+    daemon = agentd(at(path)).wait_ready()
+    assert writable(daemon) == 1
+    execute(path, "ALTER TABLE meta RENAME TO other", "ALTER TABLE runs RENAME TO others")
+    assert_problem(daemon.request("POST", "/run", {"input": "x", "background": True}), 503, "store_unavailable")
+    not_ready(daemon, "Input/output error")
+    execute(path, "ALTER TABLE others RENAME TO runs", "ALTER TABLE other RENAME TO meta")
+    wait_for("it to be ready, with no run", lambda: daemon.get("/ready").status == 200)
+    assert writable(daemon) == 1 and daemon.get("/ready").json == {"status": "ready", "not_ready": []}
+    wait_for("the probe to be gone", lambda: execute(path, "SELECT name FROM meta") == [("clean",)])
 
 
 def test_locked_by_a_tool(agentd, tmp_path):
