@@ -17,6 +17,8 @@
 #include "daemon/run/agent.h"
 #include "daemon/run/spool.h"
 
+#define NOTE_MS 600000
+
 #define TOO_FAST "You are sending messages too fast. Please wait a moment and try again."
 
 /* Its life. */
@@ -251,16 +253,36 @@ static bool may_take(const struct exchange *exchange, const char *what, int64_t 
 	    chats->rates, name, exchange->message.user_id, &rate, clock_monotonic_us(), &wait_us);
 }
 
-/* No answer, and one line in a while for each who tries. */
-static void exchange_turn_away(struct exchange *exchange, const char *why)
+/* One line in a while for each who is not answered; `what`: this is one of those that are counted together. */
+static void exchange_note(struct exchange *exchange, const char *what, const char *why)
 {
 	const struct message *message = &exchange->message;
-	if (may_take(exchange, "refused", 1, 600000))
+	if (may_take(exchange, what, 1, NOTE_MS))
 		log_info("%s: %s%s%s%s in chat %s %s: not answered",
 		    interface_label(exchange->interface), message->user_id,
 		    message->user_name[0] ? " (" : "", message->user_name,
 		    message->user_name[0] ? ")" : "", message->chat_id, why);
+}
+
+static void exchange_turn_away(struct exchange *exchange, const char *why)
+{
+	exchange_note(exchange, "refused", why);
 	exchange_drop(exchange);
+}
+
+/* Which limit, as it stands in the config; who writes is told once in a minute, and not of which. */
+static void exchange_slow_down(struct exchange *exchange, bool is_ours, int64_t rate)
+{
+	char why[120] = "writes more than its auth's rate allows";
+	if (is_ours)
+		snprintf(why, sizeof(why),
+		    "writes more than rate_limit_messages_per_minute (%lld) allows",
+		    (long long)rate);
+	exchange_note(exchange, "too fast", why);
+	if (may_take(exchange, "notices", 1, 60000))
+		exchange_say(exchange, TOO_FAST);
+	else
+		exchange_drop(exchange);
 }
 
 static void exchange_admit(struct exchange *exchange)
@@ -278,15 +300,13 @@ static void exchange_admit(struct exchange *exchange)
 		exchange_turn_away(exchange, why);
 		return;
 	}
-	bool in_time = (!who || auth_take(exchange->terms->auth, who, &after_s)) &&
-		       (rate == 0 || may_take(exchange, "messages", rate, 60000));
+	bool has_rate = !who || auth_take(exchange->terms->auth, who, &after_s);
+	bool in_time = has_rate && (rate == 0 || may_take(exchange, "messages", rate, 60000));
 	principal_unref(who);
 	if (in_time)
 		exchange_hooks(exchange, STAGE_ON_MESSAGE, exchange_find_session);
-	else if (may_take(exchange, "notices", 1, 60000))
-		exchange_say(exchange, TOO_FAST);
 	else
-		exchange_drop(exchange);
+		exchange_slow_down(exchange, has_rate, rate);
 }
 
 /* Reading. */

@@ -189,6 +189,8 @@ def test_too_fast(agentd, line):
     wait_for("all to be over", lambda: rows(daemon, "SELECT count(*) FROM incoming WHERE state <> 2") == [(0,)])
     assert [t for t in texts if "too fast" in t] == ["You are sending messages too fast. Please wait a moment and try again."]
     assert len(line.all("SEND")) == 5 and len(runs(daemon)) == 4
+    [note] = [message for message in daemon.messages() if "rate_limit" in message]  # and the operator is told, once, who
+    assert re.search(r"ann in chat c1 writes more than rate_limit_messages_per_minute \(3\) allows: not answered$", note)
 
 
 # Whose message it is, and in which session.
