@@ -70,8 +70,8 @@ PLUGIN_LIBS_unified = $(call pkg,jansson)
 PLUGIN_LIBS_telegram = $(call pkg,jansson libcurl)
 PLUGIN_LIBS_discord = $(call pkg,jansson libcurl libcrypto) -lwslay
 PLUGIN_LIBS_signal = $(call pkg,jansson libcurl libcrypto) -lwslay
-PLUGIN_SHARES_telegram = backoff http http_call outage split
-PLUGIN_SHARES_discord = backoff connection http http_call outage split websocket websocket_handshake websocket_url
+PLUGIN_SHARES_telegram = backoff http http_call news outage split
+PLUGIN_SHARES_discord = backoff connection http http_call news outage split websocket websocket_handshake websocket_url
 PLUGIN_SHARES_signal = backoff connection http http_call outage split websocket websocket_handshake websocket_url
 # FUZZED_OF_NAME: the files of plugins that fuzz_NAME needs.
 FUZZED_OF_telegram = plugins/common/split.c plugins/telegram/markup.c plugins/telegram/update.c

@@ -15,6 +15,7 @@
 #include "heartbeat.h"
 #include "payload.h"
 #include "plugins/common/backoff.h"
+#include "plugins/common/news.h"
 #include "plugins/common/outage.h"
 #include "plugins/common/websocket.h"
 #include "session.h"
@@ -44,6 +45,7 @@ struct discord_gateway {
 	struct websocket *socket;
 	struct backoff backoff;
 	struct outage outage;
+	struct news news;
 	struct discord_session *session;
 	unsigned tries;        /* since the start */
 	unsigned resumes;      /* that have failed in a row */
@@ -191,7 +193,7 @@ static void gateway_identified(struct discord_gateway *gateway)
 	gateway->identify_ms = gateway->host->now_ms(gateway->host) + IDENTIFY_GAP_MS;
 }
 
-/* It has no connection any more. Says so, once, and waits. */
+/* It has no connection any more. Says so, once for each reason, and waits. */
 static void gateway_away(struct discord_gateway *gateway, const char *reason)
 {
 	const struct agentd_host *host = gateway->host;
@@ -209,8 +211,8 @@ static void gateway_away(struct discord_gateway *gateway, const char *reason)
 		gateway->resumes = has_session(gateway) ? RESUMES_MAX : 0; /* it may just be old */
 	else if (!gateway->is_quiet)
 		gateway_give_up(gateway, reason, wait_ms);
-	bool is_news = gateway->away_ms == 0 && !gateway->is_quiet;
-	if (is_news)
+	bool is_news = !gateway->is_quiet && news_take(&gateway->news, reason);
+	if (is_news && gateway->away_ms == 0)
 		gateway->away_ms = now_ms;
 	host->log(host, is_news ? AGENTD_LOG_WARN : AGENTD_LOG_DEBUG,
 	    "no connection to Discord: %s; the next try in %llu ms%s", reason,
@@ -235,6 +237,7 @@ static void gateway_back(struct discord_gateway *gateway)
 	gateway->resumes = 0;
 	host->timer_clear(gateway->deadline);
 	outage_end(&gateway->outage);
+	news_end(&gateway->news);
 	if (gateway->away_ms)
 		host->log(host, AGENTD_LOG_INFO, "connected to Discord again, after %llu s",
 		    (unsigned long long)((now_ms - gateway->away_ms) / 1000));

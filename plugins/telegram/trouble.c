@@ -22,9 +22,9 @@ uint64_t telegram_trouble_next_ms(
 	uint32_t chance = 0;
 	if (getrandom(&chance, sizeof(chance), 0) < 0)
 		chance = (uint32_t)host->now_ms(host);
-	bool is_news = !trouble->backoff.failures;
+	bool is_first = !trouble->backoff.failures, is_news = news_take(&trouble->news, error);
 	uint64_t wait_ms = backoff_next_ms(&trouble->backoff, asked_ms, chance);
-	if (is_news)
+	if (is_first)
 		trouble->since_ms = host->now_ms(host);
 	host->log(host, is_news ? AGENTD_LOG_WARN : AGENTD_LOG_DEBUG,
 	    "%s fails: %s; the next try in %" PRIu64 " ms%s", trouble->what, error, wait_ms,
@@ -41,4 +41,5 @@ void telegram_trouble_over(struct telegram_trouble *trouble)
 	    trouble->what, trouble->backoff.failures,
 	    (double)(host->now_ms(host) - trouble->since_ms) / 1000);
 	backoff_reset(&trouble->backoff);
+	news_end(&trouble->news);
 }

@@ -1,17 +1,19 @@
 /*
- * trouble: something that is tried until it works: when to try again, and two lines in the log, one when it
- * begins to fail and one when it works again.
+ * trouble: something that is tried until it works: when to try again, and lines in the log, one when it begins
+ * to fail, or fails for another reason, and one when it works again.
  */
 #ifndef TELEGRAM_TROUBLE_H
 #define TELEGRAM_TROUBLE_H
 
 #include "agentd/plugin.h"
 #include "plugins/common/backoff.h"
+#include "plugins/common/news.h"
 
 struct telegram_trouble {
 	const struct agentd_host *host; /* borrowed */
 	const char *what;               /* borrowed: "getUpdates" */
 	struct backoff backoff;
+	struct news news;
 	uint64_t since_ms;
 };
 

@@ -1,5 +1,5 @@
-/* split, backoff and outage: where long texts are cut, that nothing but white space is lost, how long to wait, and
- * when it has been long. */
+/* split, backoff, outage and news: where long texts are cut, that nothing but white space is lost, how long to wait,
+ * when it has been long, and what is said of it. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "plugins/common/backoff.h"
+#include "plugins/common/news.h"
 #include "plugins/common/outage.h"
 #include "plugins/common/split.h"
 
@@ -191,6 +192,34 @@ static void test_an_outage_is_a_number_of_failures_or_a_time(void **state)
 		assert_false(outage_is_long(&outage, 5000, 4000, 0));
 }
 
+static void test_another_reason_is_news(void **state)
+{
+	static const struct {
+		const char *reason;
+		bool is_news;
+	} said[] = {
+		{ "409 another program asks", true },
+		{ "409 another program asks", false },
+		{ "500 Internal Server Error", true },
+		{ "timed out after 30001 ms", true },
+		{ "timed out after 9 ms", false },
+		{ "", true },
+		{ "17", false },
+		{ "409 another program asks", true },
+	};
+	struct news news = { 0 };
+	char longest[1000];
+	(void)state;
+	for (size_t i = 0; i < COUNT(said); i++)
+		assert_int_equal(news_take(&news, said[i].reason), said[i].is_news);
+	news_end(&news);
+	assert_true(news_take(&news, "409 another program asks"));
+	memset(longest, 'x', sizeof(longest));
+	longest[sizeof(longest) - 1] = '\0';
+	assert_true(news_take(&news, longest));
+	assert_false(news_take(&news, longest));
+}
+
 static void test_backoff_doubles_up_to_its_bound(void **state)
 {
 	static const uint64_t steps[] = { 500, 1000, 2000, 4000, 8000, 10000, 10000 };
@@ -237,6 +266,7 @@ int main(void)
 		cmocka_unit_test(test_any_text),
 		cmocka_unit_test(test_white_space_without_end),
 		cmocka_unit_test(test_an_outage_is_a_number_of_failures_or_a_time),
+		cmocka_unit_test(test_another_reason_is_news),
 		cmocka_unit_test(test_backoff_doubles_up_to_its_bound),
 		cmocka_unit_test(test_backoff_waits_as_long_as_it_is_asked_to),
 		cmocka_unit_test(test_backoff_of_many_failures),
