@@ -65,6 +65,10 @@ int client_stream(
 const char *client_failure(const struct client *client);
 /* What the server says against it: "Not Found: there is no agent "x"". To be freed. */
 char *client_problem(const struct reply *reply);
+/* Whether it is a problem as agentd says it (RFC 9457). What else is refused is so by something else. */
+bool client_is_problem(const struct reply *reply);
+/* Says that what answers is no agentd, and returns the exit code of that. */
+int client_say_stranger(const struct client *client, const struct reply *reply);
 
 /* "/runs/" and an id, escaped, and "/cancel" or "". To be freed. */
 char *client_path(const char *before, const char *id, const char *after);

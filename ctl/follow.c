@@ -115,9 +115,11 @@ static void ask(struct state *state, const char *method, const char *path, const
 	buf_drop(&state->sse.data, state->sse.data.length);
 	if (client_stream(state->client, &stream, &reply) < 0)
 		return;
-	/* 5xx of a run that there is: agentd is starting or stopping, and may know it later. */
-	if (reply.status >= 400 && !(state->follow->run_id && reply.status >= 500) &&
-	    !state->over) {
+	/* 5xx of a run that there is: agentd is starting or stopping, and may know it later. What is no stream has a body,
+	 * and agentd answers none but refusals so. */
+	bool is_refused = reply.status >= 400 && !(state->follow->run_id && reply.status >= 500);
+	bool is_strange = reply.status < 400 && (reply.status != 200 || reply.body.length);
+	if ((is_refused || is_strange) && !state->over) {
 		state->follow->end = FOLLOW_REFUSED;
 		state->follow->reply = reply;
 		state->over = true;
@@ -199,6 +201,9 @@ int follow_say(const struct follow *follow, const struct client *client)
 	if (follow->end == FOLLOW_LOST)
 		return say_error(follow->interrupted ? EXIT_INTERRUPTED : EX_UNAVAILABLE, "%s",
 		    follow->interrupted ? "interrupted" : client_failure(client));
+	if (follow->end == FOLLOW_REFUSED && !follow->interrupted &&
+	    (follow->reply.status < 400 || !client_is_problem(&follow->reply)))
+		return client_say_stranger(client, &follow->reply);
 	bool ours = follow->interrupted && follow->end == FOLLOW_CANCELLED;
 	char *problem = ours ? strdup("cancelled") : client_problem(&follow->reply);
 	int code = follow->interrupted ? EXIT_INTERRUPTED : EXIT_REFUSED;

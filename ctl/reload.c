@@ -32,8 +32,10 @@ static void say_warnings(const struct reply *reply)
 	puts("reloaded");
 }
 
-static int say_reply(const struct reply *reply)
+static int say_reply(const struct client *client, const struct reply *reply)
 {
+	if (reply->status == 200 ? !reply->json : !client_is_problem(reply))
+		return client_say_stranger(client, reply);
 	if (reply->status == 422)
 		return say_mistakes(reply);
 	if (reply->status != 200) {
@@ -55,7 +57,7 @@ int reload_run(struct client *client, const struct arguments *arguments)
 	client_set_timeout(client, RELOAD_MS);
 	if (client_exchange(client, "POST", "/reload", NULL, &reply) < 0)
 		return say_error(EX_UNAVAILABLE, "%s", client_failure(client));
-	int code = say_reply(&reply);
+	int code = say_reply(client, &reply);
 	reply_done(&reply);
 	return code;
 }

@@ -32,6 +32,19 @@ char *client_problem(const struct reply *reply)
 	return taken ? taken : strdup("out of memory");
 }
 
+bool client_is_problem(const struct reply *reply)
+{
+	return json_is_string(json_object_get(reply->json, "title"));
+}
+
+int client_say_stranger(const struct client *client, const struct reply *reply)
+{
+	bool is_gateway = reply->status >= 502 && reply->status <= 504;
+	return say_error(EX_PROTOCOL, "%s does not answer as agentd does (status %ld)%s",
+	    client_address(client), reply->status,
+	    is_gateway ? "; it may be a proxy, whose agentd is down" : "");
+}
+
 int client_call(struct client *client, const char *method, const char *path, const json_t *body,
     struct reply *ret_reply)
 {
@@ -42,10 +55,10 @@ int client_call(struct client *client, const char *method, const char *path, con
 		*ret_reply = reply;
 		return 0;
 	}
-	if (reply.status < 400) {
+	if (reply.status < 400 || !client_is_problem(&reply)) {
+		int code = client_say_stranger(client, &reply);
 		reply_done(&reply);
-		return say_error(
-		    EX_PROTOCOL, "%s does not answer as agentd does", client_address(client));
+		return code;
 	}
 	char *problem = client_problem(&reply);
 	if (say_is_json() && reply.json) {

@@ -58,7 +58,7 @@ int restart_run(struct client *client, const struct arguments *arguments)
 		free(path);
 		if (error < 0)
 			return say_error(EX_UNAVAILABLE, "%s", client_failure(client));
-		if (reply.status != 404)
+		if (reply.status != 404 || !client_is_problem(&reply))
 			call.before = kinds[i].folder; /* also what is refused: it says so again */
 		reply_done(&reply);
 	}

@@ -261,21 +261,30 @@ def test_where_agentd_is(agentd, local, tmp_path):
     assert path in local("status", "--socket", "unix:" + path).stdout
 
 
-def test_it_is_no_agentd(local):
-    """Something else that speaks HTTP is told from agentd: exit code 76."""
+@pytest.mark.parametrize("status, body", [(200, b"<html>"), (404, b"<html>"), (404, b'{"detail":"Not Found"}'), (501, b""),
+                                          (302, b""), (422, b"x"), (502, b"<html>")])
+def test_it_is_no_agentd(local, status, body):
+    """Something else that speaks HTTP is told from agentd, whatever it says: exit code 76. Bug: 1, for one that says no."""
     class Page(http.server.BaseHTTPRequestHandler):
         def do_GET(self):
-            self.send_response(200)
+            self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body)))
             self.end_headers()
-            self.wfile.write(b"<html>")
+            self.wfile.write(body)
+        do_POST = do_GET
 
         def log_message(self, *_):
             pass
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        done = local("-u", "127.0.0.1:%d" % server.server_port, "status")
+        url = "127.0.0.1:%d" % server.server_port
+        done = [local("-u", url, *words) for words in (["status"], ["run", "x"], ["run", "--no-stream", "x"], ["reload"],
+                                                       ["restart", "x"], ["runs", "events", "x"])]
         server.shutdown()
-    assert done.returncode == 76 and "does not answer as agentd does" in done.stderr
+    for one in done:
+        assert one.returncode == 76 and f"does not answer as agentd does (status {status})" in one.stderr, one
+    assert all(("a proxy" in one.stderr) == (status == 502) for one in done)
 
 
 def heads(tmp_path, arguments, **env):
