@@ -11,53 +11,38 @@
 
 #define EVENT_COLUMNS 100 /* of one that goes to a file */
 
-void answer_wait(struct answer *answer)
-{
-	if (!say_style(stdout, STYLE_DIM)[0])
-		return;
-	printf("%s…%s", say_style(stdout, STYLE_DIM), say_style(stdout, STYLE_NONE));
-	fflush(stdout);
-	answer->waits = true;
-}
-
-/* Takes the sign away, and a "^C" behind it. True: there was one. */
-static bool stop_waiting(struct answer *answer)
-{
-	bool waited = answer->waits;
-	if (waited)
-		fputs("\r\033[K", stdout);
-	answer->waits = false;
-	return waited;
-}
-
-static void say_piece(struct answer *answer, const json_t *text)
+static void say_piece(const json_t *text)
 {
 	const char *bytes = json_string_value(text);
 	size_t n = json_string_length(text);
 	if (!n)
 		return;
-	stop_waiting(answer);
+	flockfile(stdout);
+	say_stop_waiting();
 	say_text(stdout, bytes, n, true);
 	fflush(stdout);
-	answer->mid_line = bytes[n - 1] != '\n';
+	say_set_line(bytes[n - 1] == '\n' ? SAY_LINE_EMPTY : SAY_LINE_TEXT);
+	funlockfile(stdout);
 }
 
 /* Text that goes to a file or a pipe gets no line ends that the agent did not say. */
-static void break_line(struct answer *answer)
+static void break_line(void)
 {
-	if (answer->mid_line && isatty(STDOUT_FILENO)) {
+	flockfile(stdout);
+	say_stop_waiting();
+	if (say_line() == SAY_LINE_TEXT && isatty(STDOUT_FILENO)) {
 		putchar('\n');
-		answer->mid_line = false;
+		say_set_line(SAY_LINE_EMPTY);
 	}
 	fflush(stdout);
+	funlockfile(stdout);
 }
 
-static void say_line(struct answer *answer, const char *text)
+static void say_report(const char *text)
 {
 	struct buf line = { 0 };
 	size_t columns = text_columns(STDERR_FILENO);
-	stop_waiting(answer);
-	break_line(answer);
+	break_line();
 	harmless_add(&line, text, strlen(text), false);
 	size_t n = text_fit(line.data, line.length, columns > 3 ? columns - 3 : EVENT_COLUMNS);
 	fprintf(stderr, "%s· %.*s%s%s\n", say_style(stderr, STYLE_DIM), (int)n, line.data,
@@ -66,7 +51,7 @@ static void say_line(struct answer *answer, const char *text)
 }
 
 /* "tool_call name=search arguments={…}": the type in front, then what it has. */
-static void say_event(struct answer *answer, const json_t *data)
+static void say_event(const json_t *data)
 {
 	struct buf line = { 0 };
 	const char *key;
@@ -85,47 +70,48 @@ static void say_event(struct answer *answer, const json_t *data)
 	}
 	buf_add(&line, "", 1);
 	if (!line.failed)
-		say_line(answer, line.data);
+		say_report(line.data);
 	buf_done(&line);
 }
 
 void answer_on_event(void *arg, const struct follow_event *event)
 {
-	struct answer *answer = arg;
+	const struct answer *answer = arg;
 	char text[128];
 	if (strcmp(event->name, "run.delta") == 0 && answer->text) {
-		say_piece(answer, json_object_get(event->data, "text"));
+		say_piece(json_object_get(event->data, "text"));
 	} else if (strcmp(event->name, "run.event") == 0 && answer->events) {
-		say_event(answer, event->data);
+		say_event(event->data);
 	} else if (strcmp(event->name, "run.restarted") == 0) {
 		snprintf(text, sizeof(text),
 		    "its process died; it begins again (attempt %lld), and what it said is void",
 		    (long long)json_integer_value(json_object_get(event->data, "attempt")));
-		say_line(answer, text);
+		say_report(text);
 	}
 }
 
 void answer_on_note(void *arg)
 {
-	struct answer *answer = arg;
-	stop_waiting(answer);
-	break_line(answer);
+	(void)arg;
+	break_line();
 }
 
-void answer_end(struct answer *answer, bool interrupted)
+void answer_end(bool interrupted)
 {
-	if (stop_waiting(answer))
+	flockfile(stdout);
+	if (say_stop_waiting())
 		fflush(stdout);
-	else if (answer->mid_line)
+	else if (say_line() == SAY_LINE_TEXT)
 		putchar('\n');
 	else if (interrupted && isatty(STDIN_FILENO) && isatty(STDERR_FILENO))
 		fputs("\n", stderr);
-	answer->mid_line = false;
+	say_set_line(SAY_LINE_EMPTY);
 	fflush(stdout);
+	funlockfile(stdout);
 }
 
-void answer_print(struct answer *answer, const struct follow *follow)
+void answer_print(const struct follow *follow)
 {
-	say_piece(answer, json_object_get(follow->reply.json, "content"));
-	answer_end(answer, false);
+	say_piece(json_object_get(follow->reply.json, "content"));
+	answer_end(false);
 }

@@ -9,20 +9,15 @@
 struct answer {
 	bool text;   /* show the text as it comes */
 	bool events; /* show what else is reported */
-	bool mid_line;
-	bool waits; /* a sign of that stands on the line */
 };
-
-/* Shows that something is awaited, on a terminal that can take it back, until there is more to show. */
-void answer_wait(struct answer *answer);
 
 /* For a follow_view; `arg` is a struct answer. */
 void answer_on_event(void *arg, const struct follow_event *event);
 /* Likewise: something else is about to be said, on a line of its own. */
 void answer_on_note(void *arg);
 /* Ends the line that the text, or the terminal's own "^C", left open. */
-void answer_end(struct answer *answer, bool interrupted);
+void answer_end(bool interrupted);
 /* The whole text of an answer that was not shown as it came. */
-void answer_print(struct answer *answer, const struct follow *follow);
+void answer_print(const struct follow *follow);
 
 #endif

@@ -121,10 +121,10 @@ static void say(struct chat *chat, const char *text)
 	};
 	struct follow follow;
 	json_t *body = run_body(&request);
-	answer_wait(&answer);
+	say_wait();
 	follow_run(chat->client, body, &view, &follow);
 	json_decref(body);
-	answer_end(&answer, follow.interrupted);
+	answer_end(follow.interrupted);
 	chat->code = follow_say(&follow, chat->client);
 	remember_session(chat, &follow);
 	follow_done(&follow);

@@ -164,7 +164,8 @@ static const struct command commands[] = {
 	{ .name = "new hook", .arguments = "NAME", .summary = "write a folder with a small hook in C",
 	  .options = new_options, .least = 1, .most = 1, .run = new_hook },
 	{ .name = "try", .arguments = "FILE.so [TEXT]", .summary = "run an agent's plugin without a config",
-	  .more = "Starts an agentd of its own, which ends with it. Without TEXT, on a terminal, it is a chat.",
+	  .more = "Starts an agentd of its own, which ends with it. Without TEXT, on a terminal, it is a chat. "
+	          "What the plugin logs and prints is shown on stderr as it comes.",
 	  .words = { WORD_FILE }, .least = 1, .most = 2, .run = try_run },
 	{ .name = "doctor", .arguments = "", .summary = "check what agentd needs, and say what to do",
 	  .options = doctor_options, .run = doctor_run },

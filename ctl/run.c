@@ -48,12 +48,12 @@ int run_once(struct client *client, const struct run_request *request, bool stre
 	interrupt_open();
 	follow_run(client, body, &view, &follow);
 	json_decref(body);
-	answer_end(&answer, follow.interrupted);
+	answer_end(follow.interrupted);
 	int code = follow_say(&follow, client);
 	if (code == 0 && json)
 		say_json_text(follow.reply.body.data, follow.reply.body.length);
 	else if (code == 0 && !streams)
-		answer_print(&answer, &follow);
+		answer_print(&follow);
 	follow_done(&follow);
 	return code;
 }

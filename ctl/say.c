@@ -14,6 +14,7 @@
 
 static struct {
 	bool json, colour_out, colour_err;
+	enum say_line line;
 } state;
 
 static bool wants_colour(int fd)
@@ -139,4 +140,53 @@ const char *say_style(FILE *to, enum style style)
 		[STYLE_YELLOW] = "\033[33m",
 	};
 	return (to == stdout ? state.colour_out : state.colour_err) ? escapes[style] : "";
+}
+
+void say_set_line(enum say_line line)
+{
+	state.line = line;
+}
+
+enum say_line say_line(void)
+{
+	return state.line;
+}
+
+void say_wait(void)
+{
+	if (!say_style(stdout, STYLE_DIM)[0])
+		return;
+	flockfile(stdout);
+	printf("%s…%s", say_style(stdout, STYLE_DIM), say_style(stdout, STYLE_NONE));
+	fflush(stdout);
+	state.line = SAY_LINE_SIGN;
+	funlockfile(stdout);
+}
+
+bool say_stop_waiting(void)
+{
+	bool waited = state.line == SAY_LINE_SIGN;
+	if (!waited)
+		return false;
+	fputs("\r\033[K", stdout); /* and a "^C" behind it */
+	state.line = SAY_LINE_EMPTY;
+	return true;
+}
+
+void say_aside(enum style style, const char *text, size_t n)
+{
+	flockfile(stdout);
+	bool shares = isatty(STDOUT_FILENO) && isatty(STDERR_FILENO);
+	bool waited = shares && say_stop_waiting();
+	if (shares && state.line == SAY_LINE_TEXT) {
+		putchar('\n');
+		state.line = SAY_LINE_EMPTY;
+	}
+	fflush(stdout);
+	fputs(say_style(stderr, style), stderr);
+	say_text(stderr, text, n, false);
+	fprintf(stderr, "%s\n", say_style(stderr, STYLE_NONE));
+	if (waited)
+		say_wait();
+	funlockfile(stdout);
 }

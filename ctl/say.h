@@ -37,4 +37,15 @@ const char *say_style(FILE *to, enum style style);
 void say_text(FILE *to, const char *text, size_t n, bool lines);
 void say_word(FILE *to, const char *text);
 
+/* What an answer has left on the last line of stdout, so that what comes in between does not stand behind it. Who writes
+ * there holds the lock of stdout (flockfile). */
+enum say_line { SAY_LINE_EMPTY, SAY_LINE_SIGN, SAY_LINE_TEXT };
+void say_set_line(enum say_line line);
+enum say_line say_line(void);
+/* A sign that something is awaited, on a terminal that can take it back; and taking it back: false, there was none. */
+void say_wait(void);
+bool say_stop_waiting(void);
+/* From any thread: a line on stderr, of harmless text; on a terminal on a line of its own. */
+void say_aside(enum style style, const char *text, size_t n);
+
 #endif

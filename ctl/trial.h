@@ -1,6 +1,6 @@
 /*
- * trial: an agentd for one plugin, in a temporary folder, which ends with us. Its warnings and errors are
- * shown on stderr as they come; all it says is kept, and shown if it does not start.
+ * trial: an agentd for one plugin, in a temporary folder, which ends with us. What the plugin logs and prints,
+ * and warnings and errors of agentd's, are shown on stderr as they come; what explains a start that failed, then.
  */
 #ifndef AGENTCTL_TRIAL_H
 #define AGENTCTL_TRIAL_H

@@ -22,40 +22,33 @@ struct trial_log {
 	    kept; /* the thread's until it has ended; kept: lines that were not shown */
 };
 
-/* `always`: an agent's own lines of any level, and those before there was a log. */
-static void show(const char *line, size_t n, bool always)
+/* What the plugin logs and prints, warnings and errors of agentd's; `always`: also lines from before there was a log. Whether
+ * it was one of those. */
+static bool show(const char *line, size_t n, bool always)
 {
 	json_t *entry = json_loadb(line, n, JSON_ALLOW_NUL, NULL);
 	const char *message = json_string_value(json_object_get(entry, "message"));
 	const char *level = json_string_value(json_object_get(entry, "level"));
 	const char *from = json_string_value(json_object_get(entry, "from"));
 	bool bad = level && (strcmp(level, "warn") == 0 || strcmp(level, "error") == 0);
+	bool is_shown = message ? bad || from : always;
 	struct buf text = { 0 };
-	if (message && (bad || (always && from))) {
-		buf_addf(&text, "%s%s%s: %s\n", from ? from : "agentd", level ? " " : "",
-		    level ? level : "", message);
-		say_text(stderr, text.data, text.length - 1, false);
-		fputs("\n", stderr);
-	} else if (!message && always) {
-		say_text(stderr, line, n, false);
-		fputs("\n", stderr);
-	}
+	if (message)
+		buf_addf(&text, "%s%s%s: %s", from ? from : "agentd", bad ? " " : "",
+		    bad ? level : "", message);
+	else
+		buf_add(&text, line, n);
+	if (is_shown && !text.failed)
+		say_aside(bad || !message ? STYLE_NONE : STYLE_DIM, text.data, text.length);
 	buf_done(&text);
 	json_decref(entry);
-}
-
-static bool is_bad(const char *line, size_t n)
-{
-	return memmem(line, n, "\"level\":\"warn\"", 14) ||
-	       memmem(line, n, "\"level\":\"error\"", 15);
+	return is_shown;
 }
 
 static void take_line(struct trial_log *log)
 {
 	size_t n = log->line.length;
-	if (is_bad(log->line.data, n)) {
-		show(log->line.data, n, false);
-	} else if (log->kept.length + n < KEPT_BYTES) {
+	if (!show(log->line.data, n, false) && log->kept.length + n < KEPT_BYTES) {
 		buf_add(&log->kept, log->line.data, n);
 		buf_add(&log->kept, "\n", 1);
 	}

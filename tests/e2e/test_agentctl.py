@@ -808,6 +808,49 @@ def test_try(trial):
     assert done.returncode == REFUSED and "agentd warn" in done.stderr and "SIGSEGV" in done.stderr
 
 
+@pytest.mark.parametrize("text, says", [("log hello", "hello"), ("print hello", "hello"), ("stdout hello", "hello")])
+def test_try_shows_what_a_plugin_says(trial, text, says):
+    """Bug: what a plugin logs and prints was hidden by the tool for those who write one. It is on stderr, so that the answer
+    alone is on stdout."""
+    done = trial(plugin("actor"), text)
+    assert done.returncode == OK and done.stderr == f"agent actor: {says}\n" and says not in done.stdout
+
+
+def test_try_on_a_terminal(terminal, tmp_path):
+    """There it is dim, and never behind a piece of the answer."""
+    (tmp_path / "noisy.c").write_text('''
+        #include <stdio.h>
+        #include <unistd.h>
+        #include <agentd/plugin.h>
+        static const struct agentd_host *host;
+        static int self;
+        static int noisy_open(const struct agentd_host *given, const struct agentd_options *options, void **ret)
+        {
+            host = given;
+            *ret = &self;
+            return 0;
+        }
+        static int noisy_run(void *self, struct agentd_run *run, const struct agentd_request *request)
+        {
+            host->delta(run, agentd_text("one ", 4));
+            sleep(1);
+            fprintf(stderr, "between\\n");
+            sleep(1);
+            host->delta(run, agentd_text("two", 3));
+            struct agentd_result result = { .size = sizeof(result) };
+            host->finish(run, &result);
+            return 0;
+        }
+        static const struct agentd_agent_ops ops = { .size = sizeof(ops), .open = noisy_open, .run = noisy_run };
+        const struct agentd_plugin agentd_plugin = { AGENTD_PLUGIN_HEAD, .kind = AGENTD_AGENT, .name = "noisy", .flags = AGENTD_BLOCKING,
+            .version = "1", .summary = "x", .agent = &ops };
+    ''')
+    subprocess.run(["cc", "-shared", "-fPIC", f"-I{ROOT}/include", "-o", "noisy.so", "noisy.c"], cwd=tmp_path, check=True)
+    shown = terminal("try", "./noisy.so", "x")
+    assert shown.wait(30) == 0
+    assert shown.text == "one \nagent noisy: between\ntwo\n" and b"\x1b[2magent noisy: between\x1b[0m" in shown.raw
+
+
 def test_try_what_is_broken(trial, tmp_path):
     """A file that is no plugin, none at all, and one whose open fails: why, and exit code."""
     (tmp_path / "text.so").write_text("no")
