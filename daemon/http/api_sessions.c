@@ -82,6 +82,17 @@ void api_sessions_list(
 	api_page_done(&page);
 }
 
+/* Whether a run goes on in it which whoever asks may see. */
+static bool is_busy_with_its(struct api *api, struct http_request *request, const char *id)
+{
+	const struct run *run = runs_in_session(api->runs, id);
+	struct store_run record;
+	if (!run)
+		return false;
+	run_describe(run, &record);
+	return principal_may_see(http_principal(request), record.user, record.source);
+}
+
 static void on_session(void *arg, int error, const struct store_session *session)
 {
 	struct api_wait *wait = arg;
@@ -89,7 +100,12 @@ static void on_session(void *arg, int error, const struct store_session *session
 	if (wait->request && error < 0) {
 		reply_store_error(wait->request, error);
 	} else if (wait->request && !session) {
-		problem_reply(wait->request, PROBLEM_NOT_FOUND, "there is no such session");
+		problem_reply(wait->request, PROBLEM_NOT_FOUND,
+		    wait->is_its
+			? "there is no such session yet: it begins when its first run, which "
+			  "is going on, has succeeded"
+			: "there is no such session; one begins when its first run has "
+			  "succeeded");
 	} else if (wait->request && access_may_see_session(wait->request, session)) {
 		write_head(&body, session);
 		buf_add_str(&body, ",\"messages\":[");
@@ -106,10 +122,13 @@ static void on_session(void *arg, int error, const struct store_session *session
 void api_sessions_get(
     struct api *api, struct http_request *request, const struct route_params *params)
 {
+	const char *id = params->value[0];
 	struct api_wait *wait = api_wait_new(api, request);
-	if (wait)
-		store_session_get(api->store, params->value[0], access_only_source(request),
-		    MESSAGES_MAX, BYTES_MAX, on_session, wait);
+	if (!wait)
+		return;
+	wait->is_its = is_busy_with_its(api, request, id);
+	store_session_get(
+	    api->store, id, access_only_source(request), MESSAGES_MAX, BYTES_MAX, on_session, wait);
 }
 
 static void on_deleted(void *arg, int error)
@@ -148,7 +167,6 @@ void api_sessions_delete(
 	const char *id = params->value[0], *source = access_only_source(request);
 	const struct run *run = runs_in_session(api->runs, id);
 	struct api_wait *wait = api_wait_new(api, request);
-	struct store_run record;
 	if (!wait)
 		return;
 	if (!run) {
@@ -156,7 +174,6 @@ void api_sessions_delete(
 		    api->store, id, access_only_user(request), source, on_deleted, wait);
 		return;
 	}
-	run_describe(run, &record);
-	wait->is_its = principal_may_see(http_principal(request), record.user, record.source);
+	wait->is_its = is_busy_with_its(api, request, id);
 	store_session_get(api->store, id, source, 0, 0, on_busy_session, wait);
 }

@@ -156,6 +156,8 @@ def test_a_run_that_is_the_first_of_its_session(agentd, busy):
     for headers, body in bodies():
         assert_problem(bob.request("POST", "/run", body, headers), 403, "forbidden")
     assert_problem(bob.request("DELETE", f"/sessions/{SESSION}"), 403, "forbidden")
+    says = [assert_problem(who.get(f"/sessions/{SESSION}"), 404, "not_found")["detail"] for who in (alice, bob)]
+    assert ["is going on" in detail for detail in says] == [True, False]
     assert alice.get(f"/runs/{run_id}").json["status"] == "running"
     stream.close()
 

@@ -300,6 +300,16 @@ def test_busy_session_is_not_deleted(kept, waits):
     wait_for("it to be free", lambda: kept.request("DELETE", "/sessions/s").status == 204)
 
 
+def test_session_of_a_first_run(kept):
+    """404 for a session whose first run goes on says so; and what begins one, where none does."""
+    going = hold(kept, "new")
+    wait_for("it to be busy", lambda: kept.load("a") == (1, 0))
+    assert "which is going on" in assert_problem(kept.get("/sessions/new"), 404, "not_found")["detail"]
+    assert assert_problem(kept.get("/sessions/none"), 404, "not_found")["detail"] == \
+        "there is no such session; one begins when its first run has succeeded"
+    going.close()
+
+
 @pytest.mark.parametrize("name", [
     "s 1ü", "a%b", "日本", "?x#y", "\"\\", "...", "telegram:-100:7"])
 def test_names_of_sessions(kept, name):
