@@ -214,6 +214,30 @@ int template_render(const struct template *template, const struct template_value
 	return r.full ? -EMSGSIZE : -ENOMEM;
 }
 
+static bool is_among(const char *const *members, const char *name)
+{
+	while (*members && strcmp(*members, name) != 0)
+		members++;
+	return *members != NULL;
+}
+
+bool template_find_missing(
+    const struct template *template, const char *const *members, char *ret, size_t size)
+{
+	for (size_t i = 0; i < template->count; i++) {
+		const struct piece *piece = &template->pieces[i];
+		const char *name = piece->text;
+		bool is_body = piece->put == put_body && piece->length;
+		bool is_deep = is_body && strlen(name) < piece->length;
+		if (piece->put != put_header && !(is_body && (is_deep || !is_among(members, name))))
+			continue;
+		snprintf(
+		    ret, size, "%s.%s%s", is_body ? "body" : "headers", name, is_deep ? ".…" : "");
+		return true;
+	}
+	return false;
+}
+
 void template_free(struct template *template)
 {
 	if (!template)

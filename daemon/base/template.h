@@ -34,6 +34,10 @@ struct template;
  * line, if there are several) and says what is expected there. */
 int template_parse(const char *text, struct template **ret, char *reason, size_t size);
 void template_free(struct template *template);
+/* The first value in it that is never there, if there are no headers, and the body is an object with these members, which are
+ * no objects; their list ends with NULL. Its name goes to ret, cut to size. False: there is none. */
+bool template_find_missing(
+    const struct template *template, const char *const *members, char *ret, size_t size);
 
 /* All borrowed, for the time of the call; NULL: missing. */
 struct template_values {

@@ -20,18 +20,33 @@ static const struct conf_node *node_of(const struct conf_node *section, const ch
 	return node ? node : section;
 }
 
-static void check_template(
-    const struct conf_node *section, const char *key, const char *text, struct conf_errors *errors)
+/* A schedule has nothing but what it is (trigger/cron_entry.c). */
+static void check_filled(
+    const struct conf_node *at, const struct template *template, struct conf_errors *errors)
+{
+	static const char *const members[] = { "cron", "due", "attempt", NULL };
+	char name[80];
+	if (template_find_missing(template, members, name, sizeof(name)))
+		conf_error(errors, at,
+		    "a schedule has no %s: it has body.cron, body.due, body.attempt, source and timestamp",
+		    name);
+}
+
+static void check_template(enum trigger_kind kind, const struct conf_node *section, const char *key,
+    const char *text, struct conf_errors *errors)
 {
 	struct template *template;
 	char reason[200];
 	if (!text)
 		return;
 	int error = template_parse(text, &template, reason, sizeof(reason));
-	if (error == 0)
-		template_free(template);
-	else if (error == -EINVAL)
+	if (error == -EINVAL)
 		conf_error(errors, node_of(section, key), "%s", reason);
+	if (error < 0)
+		return;
+	if (kind == TRIGGER_CRON)
+		check_filled(node_of(section, key), template, errors);
+	template_free(template);
 }
 
 /* The section of that name, if it is one; its entries are sections, by name. */
@@ -235,8 +250,8 @@ void conf_triggers_read_one(struct settings *settings, enum trigger_kind kind,
 	}
 	if (!settings_name_is_good(section->key))
 		conf_error(errors, section, "a name may have letters, digits, _ and -");
-	check_template(section, "input", trigger->input, errors);
-	check_template(section, "session", trigger->session, errors);
+	check_template(kind, section, "input", trigger->input, errors);
+	check_template(kind, section, "session", trigger->session, errors);
 	readers[kind](settings, trigger, errors);
 }
 

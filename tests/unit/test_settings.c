@@ -618,6 +618,27 @@ static void test_auth_that_an_interface_uses(void **state)
 	assert_begins(conf_errors_get(f->notes, 0), "agent.conf:3: auth.jwt: nothing uses it");
 }
 
+/* What a schedule can never fill would be nothing, each time. */
+static void test_templates_of_schedules(void **state)
+{
+	static const struct mistake rows[] = {
+		{ AGENT "cron: { m: { schedule: \"@daily\", input: \"a {{ headers.x-y }}\" } }\n",
+		    "agent.conf:2: cron.m.input: a schedule has no headers.x-y: it has body.cron" },
+		{ AGENT "cron: { m: { schedule: \"@daily\", input: \"{{ body.title }}\" } }\n",
+		    "agent.conf:2: cron.m.input: a schedule has no body.title: it has" },
+		{ AGENT "cron: { m: { schedule: \"@daily\", input: \"{{ body.due.year }}\" } }\n",
+		    "agent.conf:2: cron.m.input: a schedule has no body.due.…: it has" },
+		{ AGENT "cron: { m: { schedule: \"@daily\", session: \"{{ headers.a }}\" } }\n",
+		    "agent.conf:2: cron.m.session: a schedule has no headers.a: it has" },
+	};
+	struct fixture *f = *state;
+	assert_mistakes(f, rows, LENGTH(rows));
+	read_good(f, AGENT
+	    "cron: { m: { schedule: \"@daily\", input: \"{{ body }}{{ body.cron }}{{ body.due }}"
+	    "{{ body.attempt }}{{ source }}{{ timestamp }}\" } }\n"
+	    "events: { e: { input: \"{{ body.x }}\" } }\n");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -643,6 +664,7 @@ int main(void)
 		TEST(test_identities),
 		TEST(test_ids_have_a_length),
 		TEST(test_auth_that_an_interface_uses),
+		TEST(test_templates_of_schedules),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
