@@ -114,6 +114,7 @@ static void on_tried(void *arg)
 		auth = auth_new(settings, load->errors);
 	}
 	if (auth && !conf_errors_count(load->errors)) {
+		settings_note(settings, load->notes);
 		load_seal(load, images, auth);
 		return;
 	}

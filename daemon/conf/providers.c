@@ -444,6 +444,33 @@ void providers_note_unused(const struct settings *settings, struct conf_errors *
 		}
 }
 
+static const char *platform_at(const void *arg, size_t i)
+{
+	const struct settings *settings = arg;
+	return i < settings->interface_count ? settings->interfaces[i].platform : NULL;
+}
+
+static void note_platform(const struct settings *settings, const struct provider_settings *provider,
+    size_t nth, struct conf_errors *notes)
+{
+	const char *name = provider->platforms.items[nth], *platform;
+	for (size_t i = 0; (platform = platform_at(settings, i)); i++)
+		if (strcmp(platform, name) == 0)
+			return;
+	const char *near = schema_nearest(name, platform_at, settings);
+	conf_error(notes, settings_place(provider->section, "platforms", nth),
+	    "no interface has the platform \"%s\"%s%s%s", name, near ? "; did you mean \"" : "",
+	    near ? near : "", near ? "\"?" : "");
+}
+
+/* Without interfaces nothing is known: those of the list may be yet to come. */
+void providers_note_platforms(const struct settings *settings, struct conf_errors *notes)
+{
+	for (size_t i = 0; settings->interface_count && i < settings->provider_count; i++)
+		for (size_t j = 0; j < settings->providers[i].platforms.count; j++)
+			note_platform(settings, &settings->providers[i], j, notes);
+}
+
 void providers_read(struct settings *settings, struct conf_errors *errors)
 {
 	const struct conf_node *section = conf_get(settings->tree, "auth");

@@ -10,6 +10,8 @@
 void providers_read(struct settings *settings, struct conf_errors *errors);
 /* Who writes an auth section, and names it nowhere, takes agentd for closed: that is worth a note. */
 void providers_note_unused(const struct settings *settings, struct conf_errors *notes);
+/* The same for an allowlist of a platform that no interface has: a slip, as a rule. Once all platforms are known. */
+void providers_note_platforms(const struct settings *settings, struct conf_errors *notes);
 /* The provider of a name that is given at a place, for requests over HTTP. NULL after an error. */
 const struct provider_settings *providers_for_http(const struct settings *settings,
     const char *name, const struct conf_node *at, struct conf_errors *errors);

@@ -325,6 +325,11 @@ void settings_settle(struct settings *settings, struct conf_errors *errors)
 	settle_http(settings, errors);
 }
 
+void settings_note(const struct settings *settings, struct conf_errors *notes)
+{
+	providers_note_platforms(settings, notes);
+}
+
 /* Files. */
 
 /* The path without links, also of a file that is not there yet. NULL: it has none. */

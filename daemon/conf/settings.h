@@ -292,6 +292,8 @@ bool settings_turn_drop_in(struct settings *settings, size_t agent, struct conf_
 void settings_drop(struct settings *settings, size_t instance);
 /* The default agent, and whether there is any; and whether HTTP is on. */
 void settings_settle(struct settings *settings, struct conf_errors *errors);
+/* Then, if there are no mistakes: what is worth a warning of all together. */
+void settings_note(const struct settings *settings, struct conf_errors *notes);
 
 /* Whether something makes runs where nobody can ask for them: an interface, or a schedule that is on. */
 bool settings_work_alone(const struct settings *settings);

@@ -84,6 +84,7 @@ static void read_config(struct fixture *f, const char *config)
 		settings_read_paths(f->settings, i, f->paths, f->path_count, is_taken, f->errors);
 	}
 	settings_settle(f->settings, f->errors);
+	settings_note(f->settings, f->notes);
 }
 
 /* Whether a message begins with that. */
@@ -618,6 +619,29 @@ static void test_auth_that_an_interface_uses(void **state)
 	assert_begins(conf_errors_get(f->notes, 0), "agent.conf:3: auth.jwt: nothing uses it");
 }
 
+/* A slip in the name of a platform leaves somebody out without a word. */
+static void test_a_platform_that_no_interface_has(void **state)
+{
+	struct fixture *f = *state;
+	static const char auth[] =
+	    "auth:\n  all: { type: composite, of: [ a, b ] }\n"
+	    "  a: { type: allowlist, users: [ x ], platforms: [ telegram, telegrm ] }\n"
+	    "  b: { type: allowlist, users: [ x ], platforms: [ matrix ] }\n";
+	char config[1024];
+	snprintf(config, sizeof(config),
+	    AGENT "interfaces: { t: { plugin: /dev/null, auth: all } }\n%s", auth);
+	read_good(f, config);
+	assert_int_equal(conf_errors_count(f->notes), 2);
+	assert_string_equal(conf_errors_get(f->notes, 0),
+	    "agent.conf:5: auth.a.platforms[1]: no interface has the platform \"telegrm\"; did you mean "
+	    "\"telegram\"?");
+	assert_string_equal(conf_errors_get(f->notes, 1),
+	    "agent.conf:6: auth.b.platforms[0]: no interface has the platform \"matrix\"");
+	snprintf(config, sizeof(config), AGENT "%s", auth);
+	read_good(f, config);
+	assert_int_equal(conf_errors_count(f->notes), 0);
+}
+
 /* What a schedule can never fill would be nothing, each time. */
 static void test_templates_of_schedules(void **state)
 {
@@ -664,6 +688,7 @@ int main(void)
 		TEST(test_identities),
 		TEST(test_ids_have_a_length),
 		TEST(test_auth_that_an_interface_uses),
+		TEST(test_a_platform_that_no_interface_has),
 		TEST(test_templates_of_schedules),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
