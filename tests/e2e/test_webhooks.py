@@ -3,7 +3,9 @@ import base64
 import hashlib
 import hmac
 import json
+import os
 import re
+import shutil
 import sqlite3
 import subprocess
 import time
@@ -15,7 +17,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
-from conftest import BUILD, Reply, assert_problem, errors, wait_for
+from conftest import BUILD, ROOT, Reply, assert_problem, errors, wait_for
 from credentials import AUTH, KEYS, Control, as_, user_of
 from stored import database, execute, kill, record, runs, stop, wait_over, wait_running
 from test_jwks_url import ONE, TWO, issuer  # noqa: F401 (a fixture)
@@ -612,6 +614,22 @@ def test_sessions(agentd):
                        ({"id": 7}, "its input is empty"), ([], "its input is empty"), ({"do": "", "id": 7}, "its input is empty")):
         assert f"webhooks.p: {says}" in assert_problem(call(daemon, "/p", body), 400, "bad_request")["detail"]
     assert len(runs(daemon)) == 3
+
+
+@pytest.mark.skipif(not (shutil.which("openssl") and shutil.which("curl")), reason="no openssl, or no curl")
+def test_the_documented_webhook(agentd, tmp_path):
+    """docs/config.md's webhook, tried by hand as the page says, makes a run in the session that it names."""
+    page = (ROOT / "docs" / "config.md").read_text()
+    section = re.search(r"^webhooks:\n(?: .*\n|\n)*", page, re.M).group(0)
+    commands = re.search(r"To try one by hand.*?```sh\n(.*?)```", page, re.S).group(1)
+    environment = {"GITHUB_SECRET": "hush"}
+    daemon = agentd(BASE.replace("default_agent: a", "default_agent: assistant").replace("  a:", "  assistant:") + section,
+                    env=environment).wait_ready()
+    assert commands.count("127.0.0.1:8000/") == 1
+    done = subprocess.run(["sh", "-ec", commands.replace(":8000/", f":{daemon.address[1]}/")], capture_output=True, text=True,
+                          env={**os.environ, **environment})
+    run = wait_over(daemon, json.loads(done.stdout)["run_id"])
+    assert (run["input"], run["session_id"]) == ("Summarise this push to me/it", "repo-1296269")
 
 
 @pytest.mark.parametrize("store", ["on", "off"])
