@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "daemon/base/id.h"
+#include "daemon/base/log.h"
 #include "daemon/http/access.h"
 #include "daemon/http/answer.h"
 #include "daemon/http/api.h"
@@ -147,9 +148,20 @@ static void take_delivery(
 	caller_add_headers(request, is_shown, webhook, &delivery->headers);
 }
 
+/* Its templates and what its callers send do not go together. Who calls may never say so to anybody: the log does. */
+static void refuse_misfit(
+    struct api *api, struct http_request *request, const struct trigger *webhook, const char *why)
+{
+	const char *label = webhook->settings->label;
+	http_note_refusal(request, why);
+	if (triggers_note_misfit(api->triggers, webhook))
+		log_warn("%s: answered with 400: %s", label, why);
+	problem_reply(request, PROBLEM_BAD_REQUEST, "%s: %s", label, why);
+}
+
 /* False: answered. */
-static bool say(struct http_request *request, const struct trigger *webhook, const json_t *body,
-    const struct delivery *delivery, struct trigger_words *words)
+static bool say(struct api *api, struct http_request *request, const struct trigger *webhook,
+    const json_t *body, const struct delivery *delivery, struct trigger_words *words)
 {
 	struct trigger_delivery view = view_of(delivery);
 	char now[TIME_SIZE], reason[200];
@@ -163,8 +175,7 @@ static bool say(struct http_request *request, const struct trigger *webhook, con
 	if (delivery->raw.failed || delivery->headers.failed)
 		error = -ENOMEM;
 	if (error == -EINVAL)
-		problem_reply(
-		    request, PROBLEM_BAD_REQUEST, "%s: %s", webhook->settings->label, reason);
+		refuse_misfit(api, request, webhook, reason);
 	else if (error < 0)
 		problem_reply(request, PROBLEM_INTERNAL, "out of memory");
 	return error == 0;
@@ -187,7 +198,7 @@ static void make_of(struct api *api, struct http_request *request, const struct 
 	json_t *greeting = webhook_greeting(webhook, body);
 	if (greeting) {
 		greet(request, greeting);
-	} else if (say(request, webhook, body, delivery, &words)) {
+	} else if (say(api, request, webhook, body, delivery, &words)) {
 		struct answer_key key = key_of(request, webhook, body);
 		begin(api, request, webhook, &words, &key);
 		buf_done(&key.text);

@@ -74,7 +74,7 @@ struct http_request {
 	char *path;                   /* NULL: not acceptable */
 	char id[REQUEST_ID_MAX + 1], run_id[ID_SIZE];
 	struct principal *principal;
-	const char *refusal; /* why its sender was not let in; NULL: it was */
+	char *refusal; /* why it was not heard; NULL: it was */
 	uint64_t started_us;
 	size_t bytes;
 	struct buf headers; /* of the answer, beside those that each has; as they are sent */

@@ -58,6 +58,7 @@ void request_free(struct http_request *request)
 	era_unref(request->rules.era);
 	buf_done(&request->headers);
 	free(request->path);
+	free(request->refusal);
 	free(request);
 }
 
@@ -292,7 +293,8 @@ const struct principal *http_principal(const struct http_request *request)
 
 void http_note_refusal(struct http_request *request, const char *why)
 {
-	request->refusal = why;
+	free(request->refusal);
+	request->refusal = strdup(why); /* without it the line is shorter */
 }
 
 void http_note_run(struct http_request *request, const char *run_id)

@@ -118,7 +118,7 @@ const struct http_settings *http_settings(const struct http_request *request);
 void http_set_principal(struct http_request *request, struct principal *principal);
 const struct principal *http_principal(const struct http_request *request);
 
-/* For the access log: the run that the request made; and why its sender was not let in, a constant. */
+/* For the access log: the run that the request made; and why it was not heard, which is copied. */
 void http_note_run(struct http_request *request, const char *run_id);
 void http_note_refusal(struct http_request *request, const char *why);
 

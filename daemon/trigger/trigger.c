@@ -6,10 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "daemon/base/id.h"
 #include "daemon/run/came.h"
 #include "daemon/run/session.h"
 
-#define INPUT_MAX (16u << 20) /* bytes */
+#define INPUT_MAX     (16u << 20) /* bytes */
+#define MISFIT_GAP_MS 600000      /* between two warnings of one trigger */
 
 struct triggers {
 	struct trigger *all;
@@ -183,6 +185,16 @@ int trigger_say(const struct trigger *trigger, const struct template_values *val
 		error = -EINVAL;
 	}
 	return error;
+}
+
+bool triggers_note_misfit(struct triggers *triggers, const struct trigger *trigger)
+{
+	struct trigger *own = &triggers->all[trigger - triggers->all];
+	uint64_t now = clock_monotonic_ms();
+	if (own->misfit_ms && now - own->misfit_ms < MISFIT_GAP_MS)
+		return false;
+	own->misfit_ms = now ? now : 1;
+	return true;
 }
 
 void trigger_words_done(struct trigger_words *words)

@@ -2,7 +2,7 @@
  * trigger: what makes a run of something that happened: which agent, and what it is told, in which session.
  * What happened is somebody else's business: emit.c for events, http/api_webhooks.c for webhooks.
  *
- * Immutable, one thread.
+ * Immutable, but for when it was last warned of; one thread.
  */
 #ifndef AGENTD_TRIGGER_TRIGGER_H
 #define AGENTD_TRIGGER_TRIGGER_H
@@ -20,6 +20,7 @@ struct trigger {
 	char *source; /* of its runs, as in "event(user_signup)", "POST /github" */
 	/* NULL: the plugin that brings it has a handler; session: NULL, a new one each time. */
 	struct template *input, *session;
+	uint64_t misfit_ms; /* triggers_note_misfit */
 };
 
 struct triggers;
@@ -48,6 +49,8 @@ struct trigger_delivery {
 int trigger_say(const struct trigger *trigger, const struct template_values *values,
     const struct trigger_delivery *delivery, struct trigger_words *words, char *reason,
     size_t size);
+/* That trigger_say has found what came unfit. True: it is worth a warning, since there was none for ten minutes. */
+bool triggers_note_misfit(struct triggers *triggers, const struct trigger *trigger);
 void trigger_words_done(struct trigger_words *words);
 /* The run that it makes of these words, but for whose it is, and whether it is durable. Borrows both. */
 struct run_request trigger_request(

@@ -616,6 +616,24 @@ def test_sessions(agentd):
     assert len(runs(daemon)) == 3
 
 
+def test_what_does_not_fit_is_in_the_log(agentd):
+    """Why a template gives nothing is in the access line of each request, and a warning once in a while: the mistake is
+    the config's, and who calls may tell nobody."""
+    daemon = agentd(config(f'p: path: /p, auth: none, session: "{{{{ body.repo }}}}", {DO}')).wait_ready()
+    for _ in range(3):
+        assert_problem(call(daemon, "/p", {"do": "say x", "repo": "me/it"}), 400, "bad_request")
+    assert daemon.wait_log(r"webhooks\.p: answered with 400: its session must have .* no \"/\"")["level"] == "warn"
+    assert_problem(call(daemon, "/p", {"repo": "r"}), 400, "bad_request")
+    content(call(daemon, "/p", {"do": "say x", "repo": "r"}))
+    lines = wait_for("the access lines", lambda: (found := [
+        line for line in daemon.log if line["message"] == "POST /p"])[4:] and found)
+    assert [line["status"] for line in lines] == [400] * 4 + [200]
+    assert all(line["refused"].startswith("its session must have 1 to 256 bytes, no \"/\"") for line in lines[:3])
+    assert lines[3]["refused"] == "its input is empty with what came" and "refused" not in lines[4]
+    stop(daemon)
+    assert sum(line["level"] == "warn" for line in daemon.log) == 1
+
+
 @pytest.mark.skipif(not (shutil.which("openssl") and shutil.which("curl")), reason="no openssl, or no curl")
 def test_the_documented_webhook(agentd, tmp_path):
     """docs/config.md's webhook, tried by hand as the page says, makes a run in the session that it names."""
