@@ -111,6 +111,7 @@ static void on_tried(void *arg)
 	if (images && !conf_errors_lost(load->errors)) {
 		settings_settle(settings, load->errors);
 		webhooks_check(settings, 0, route_is_taken, load->errors);
+		webhooks_note_keys(settings, load->notes);
 		auth = auth_new(settings, load->errors);
 	}
 	if (auth && !conf_errors_count(load->errors)) {

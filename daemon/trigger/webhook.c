@@ -73,6 +73,18 @@ void webhooks_check(const struct settings *settings, size_t first,
 	}
 }
 
+void webhooks_note_keys(const struct settings *settings, struct conf_errors *notes)
+{
+	for (size_t i = 0; settings->http.auth && i < settings->trigger_count; i++) {
+		const struct trigger_settings *trigger = &settings->triggers[i];
+		if (trigger->kind == TRIGGER_WEBHOOK && trigger->enabled && scheme_of(trigger) &&
+		    !conf_get(trigger->section, "auth"))
+			conf_error(notes, trigger->section,
+			    "a caller must send a key or a token too, as http.auth says; auth: none "
+			    "leaves it to the signature");
+	}
+}
+
 /* Requests. */
 
 int webhook_verify(const struct trigger *trigger, const struct signature_request *request,

@@ -17,6 +17,9 @@
 void webhooks_check(const struct settings *settings, size_t first,
     bool (*is_taken)(const char *path), struct conf_errors *errors);
 
+/* Notes of webhooks whose callers sign, and have to send a key besides, since nothing else is said: platforms do not. */
+void webhooks_note_keys(const struct settings *settings, struct conf_errors *notes);
+
 /* Whether a request comes from who shares the webhook's secret, if it has one. 0; -EACCES with why: a
  * constant; -ENOMEM. */
 int webhook_verify(const struct trigger *trigger, const struct signature_request *request,

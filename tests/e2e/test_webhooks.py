@@ -846,6 +846,18 @@ def test_no_section(check, webhooks, error):
     assert error in line
 
 
+def test_a_signature_and_a_key(check):
+    """Platforms that sign send no key: a webhook that asks for both because nothing is said of its auth is noted, and
+    one of which it is said is not."""
+    signs = "path: /x, signature: github, secret: s"
+    for more, auth, notes in (("", with_auth(), 1), (", auth: inherit", with_auth(), 0), (", auth: none", with_auth(), 0),
+                              (", auth: gate", with_auth(), 0), ("", BASE, 0), (", enabled: false", with_auth(), 0)):
+        result = check(config(f"w: {signs}{more}", base=auth))
+        lines = [line for line in result.stderr.splitlines() if "webhooks.w: a caller must send a key" in line]
+        assert (result.returncode, len(lines)) == (0, notes), result
+        assert all("auth: none leaves it to the signature" in line for line in lines)
+
+
 def test_what_needs_the_store(check):
     """Without a store a 202 would be a lie, and dedupe a wish: config errors. What the signature has by itself is not."""
     off = "store: { enabled: false }\n"
