@@ -7,6 +7,7 @@
 
 #include "daemon/auth/auth.h"
 #include "daemon/base/era.h"
+#include "daemon/conf/exposed.h"
 #include "daemon/http/route.h"
 #include "daemon/options.h"
 #include "daemon/plugins.h"
@@ -112,6 +113,7 @@ static void on_tried(void *arg)
 		settings_settle(settings, load->errors);
 		webhooks_check(settings, 0, route_is_taken, load->errors);
 		webhooks_note_keys(settings, load->notes);
+		exposed_note(settings, load->notes);
 		auth = auth_new(settings, load->errors);
 	}
 	if (auth && !conf_errors_count(load->errors)) {

@@ -71,10 +71,15 @@ int conf_file_read(const char *path, size_t limit, struct conf_file *ret_file)
 	if (r < 0)
 		return r;
 
-	file.device = st.st_dev;
-	file.inode = st.st_ino;
+	file.is = st;
 	*ret_file = file;
 	return 0;
+}
+
+bool conf_file_is_open(const struct stat *is)
+{
+	bool group_writes = (is->st_mode & S_IWGRP) && is->st_gid != 0 && is->st_gid != getegid();
+	return group_writes || (is->st_mode & S_IWOTH);
 }
 
 char *conf_file_beside(const char *file, const char *path)

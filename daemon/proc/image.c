@@ -11,6 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "daemon/conf/file.h"
+
 #define IMAGE_MAX ((off_t)256 << 20)
 
 struct image {
@@ -22,8 +24,7 @@ struct image {
 	struct descriptor *descriptor;
 };
 
-/* A plugin runs with our rights, so only we, or root, may have written it. A group is trusted if it
- * is our own (user private groups). */
+/* A plugin runs with our rights, so only we, or root, may have written it. */
 static int image_check(const struct stat *st, char *reason, size_t size)
 {
 	if (!S_ISREG(st->st_mode)) {
@@ -35,8 +36,7 @@ static int image_check(const struct stat *st, char *reason, size_t size)
 		    st->st_uid, geteuid());
 		return -EPERM;
 	}
-	bool group_writes = (st->st_mode & S_IWGRP) && st->st_gid != 0 && st->st_gid != getegid();
-	if (group_writes || (st->st_mode & S_IWOTH)) {
+	if (conf_file_is_open(st)) {
 		snprintf(reason, size, "may be written by others (mode %04o); try chmod go-w",
 		    st->st_mode & 07777u);
 		return -EPERM;

@@ -292,6 +292,7 @@ def check(tmp_path):
             (tmp_path / name).parent.mkdir(exist_ok=True)
             text = re.sub(r"PLUGIN\((\w+)\)", lambda m: plugin(m.group(1)), textwrap.dedent(text))
             (tmp_path / name).write_text(text)
+        (tmp_path / "agent.conf").chmod(0o600)  # as one with secrets should be
         return run_agentd("-c", "agent.conf", *filter(None, arguments), cwd=tmp_path, env=env)
     return run
 

@@ -1,5 +1,6 @@
 """agent.conf and the command line: every mistake is said, at its place, and nothing starts on one."""
 import json
+import os
 import re
 import shutil
 import socket
@@ -173,6 +174,46 @@ def test_a_mistake_in_an_included_file_is_said_there(check):
     more = {"conf.d/more.conf": "# more\nlog: { levle: info }\n"}
     assert errors(check("include: conf.d/*.conf\n" + GOOD, **more)) == [
         'conf.d/more.conf:2: log.levle: unknown option; did you mean "level"?']
+
+
+@pytest.mark.parametrize("file", ["agent.conf", "conf.d/more.conf"])
+def test_a_config_that_others_may_write_is_refused(check, tmp_path, file):
+    """Who can write it has agentd run what they like: one line says which file, and the remedy. A group that is root's or
+    agentd's own may: that is what a umask of 002 makes. A pipe is nobody else's."""
+    parts = {"conf.d/more.conf": "name: x\n"}
+    config = "include: [ conf.d/*.conf ]\n" + GOOD
+    assert check(config, **parts).returncode == 0
+    for mode, group, good in ((0o666, None, False), (0o602, None, False), (0o664, None, True), (0o664, 12345, False), (0o640, 12345, True)):
+        if group and os.geteuid() != 0:
+            continue
+        if group:
+            os.chown(tmp_path / file, -1, group)
+        os.chmod(tmp_path / file, mode)
+        result = run_agentd("-t", "-c", "agent.conf", cwd=tmp_path)
+        said = "" if good else f"{file}: may be written by others (mode {mode:04o}); try chmod go-w\n"
+        assert (result.returncode, result.stderr) == (0 if good else 78, said)
+    piped = subprocess.run([BUILD / "agentd", "-t", "-c", "/dev/stdin"], input=GOOD, capture_output=True, text=True, cwd=tmp_path)
+    assert (piped.returncode, piped.stderr) == (0, "")
+
+
+SHOWN = {"an option": "agents: { a: { plugin: PLUGIN(actor), password: hunter2 } }", "a webhook": GOOD + "webhooks: { w: { path: /w, signature: "
+         "github, secret: [ \"${S}\", hunter2 ] } }", "a provider": GOOD + "http: { auth: s }\nauth: { s: { type: jwt, algorithms: [ HS256 ], "
+         "secret: \"hunter2-and-so-on-until-it-is-long-enough\" } }"}
+
+
+@pytest.mark.parametrize("what", SHOWN)
+def test_a_secret_that_everybody_may_read_is_noted(check, tmp_path, what):
+    """One note of each file, and only if the secret itself stands there; nothing of it is shown."""
+    places = {"an option": "agents.a.password", "a webhook": "webhooks.w.secret[1]", "a provider": "auth.s.secret"}
+    environment = {"S": "hunter2-and-so-on-until-it-is-long-enough"}
+    check(SHOWN[what], env=environment)
+    for text, mode, noted in ((SHOWN[what], 0o644, True), (SHOWN[what], 0o640, False),
+                              (re.sub(r'"?hunter2[a-z-]*"?', '"${S}"', SHOWN[what]), 0o644, False)):
+        (tmp_path / "agent.conf").write_text(text.replace("PLUGIN(actor)", plugin("actor")))
+        os.chmod(tmp_path / "agent.conf", mode)
+        result = run_agentd("-t", "-c", "agent.conf", cwd=tmp_path, env=environment)
+        said = f"agent.conf: everybody may read it (mode 0644), and it has a secret: {places[what]}; try chmod o-r\n"
+        assert (result.returncode, result.stderr) == (0, said if noted else "")
 
 
 def test_plugins_are_found_by_name_in_their_path(agentd, tmp_path):
