@@ -289,6 +289,16 @@ static bool is_folder(const char *path)
 	return stat(path, &is) == 0 && S_ISDIR(is.st_mode);
 }
 
+/* SQLite's own words, and the system's: "disk I/O error" may be a full disk. */
+static void describe(struct db *db, char *reason, size_t size)
+{
+	int code = db->handle ? sqlite3_errcode(db->handle) & 0xff : SQLITE_NOMEM;
+	bool is_of_system = code == SQLITE_IOERR || code == SQLITE_CANTOPEN;
+	int error = is_of_system ? sqlite3_system_errno(db->handle) : 0;
+	snprintf(reason, size, "%s%s%s", db->handle ? sqlite3_errmsg(db->handle) : "out of memory",
+	    error ? ": " : "", error ? strerror(error) : "");
+}
+
 int db_open(struct db *db, const char *path, char *reason, size_t size)
 {
 	reason[0] = '\0';
@@ -300,8 +310,7 @@ int db_open(struct db *db, const char *path, char *reason, size_t size)
 	if (error < 0 && is_folder(path))
 		snprintf(reason, size, "it is a folder; store.path names a file");
 	else if (error < 0 && !reason[0])
-		snprintf(
-		    reason, size, "%s", db->handle ? sqlite3_errmsg(db->handle) : "out of memory");
+		describe(db, reason, size);
 	if (error < 0)
 		db_close(db);
 	return error;

@@ -258,6 +258,11 @@ def test_a_stop_on_a_full_disk(agentd, disk):
 @as_root
 def test_a_start_on_a_full_disk(agentd, disk):
     """A daemon that finds the disk full says so in one line, and ends with 69."""
+    stop(agentd(at(disk.path / "runs.db")).wait_ready())
+    disk.fill()
+    assert "No space left" in refused(agentd, at(disk.path / "runs.db"))
+    disk.free()
+    (disk.path / "runs.db").unlink()
     disk.fill()
     line = refused(agentd, at(disk.path / "runs.db"))
     assert "full" in line or "No space left" in line
