@@ -38,8 +38,8 @@ BUILD_PACKAGES := gcc libc6-dev make pkg-config libcjose-dev libcurl4-openssl-de
                   libwslay-dev uthash-dev
 TEST_PACKAGES  := libcmocka-dev python3 python3-pytest python3-pytest-xdist python3-cryptography python3-jsonschema \
                   python3-jwt python3-prometheus-client bash-completion binutils curl mandoc nodejs zsh
-# Servers, which Debian starts when it installs them, and a browser: in CI only. Without them their tests skip.
-TEST_PACKAGES  += $(if $(CI),nginx-light haproxy chromium chromium-driver python3-selenium)
+# Servers, which Debian starts when it installs them, a browser, and what only one test needs: in CI only. Without them their tests skip.
+TEST_PACKAGES  += $(if $(CI),nginx-light haproxy chromium chromium-driver python3-selenium sqlite3)
 BENCH_PACKAGES := wrk python3-fastapi python3-uvicorn python3-uvloop python3-httptools
 LINT_PACKAGES  := clang-14 clang-format-14 libclang-rt-14-dev
 

@@ -2,13 +2,14 @@
 import contextlib
 import os
 import re
+import shutil
 import sqlite3
 import subprocess
 import time
 
 import pytest
 
-from conftest import assert_problem, wait_for
+from conftest import ROOT, assert_problem, wait_for
 from stored import (ACTOR, background, database, execute, events, kill, record, runs, stop, wait_over,
                     wait_running, with_key)
 from test_sandbox import needs_landlock
@@ -341,6 +342,34 @@ def test_damage_that_a_crash_left(agentd, tmp_path):
         assert reply.headers["Retry-After"]
     assert daemon.get("/health").status == 200
     stop(daemon)
+
+
+@pytest.mark.skipif(not shutil.which("sqlite3"), reason="no sqlite3")
+def test_a_backup(agentd, tmp_path):
+    """docs/config.md's commands make a backup while agentd runs, and a daemon that has lost its store goes on with it."""
+    page = (ROOT / "docs" / "config.md").read_text().split("## Backups", 1)[1].split("\n## ", 1)[0]
+    save, restore = re.findall(r"```sh\n(.*?)```", page, re.S)
+
+    def sh(commands):
+        for place in ("/var/lib/agentd", "/var/backups/agentd"):
+            assert place in commands
+            commands = commands.replace(place, f"{tmp_path}{place}")
+        subprocess.run(["sh", "-euc", re.sub(r"(?m)^systemctl .*\n", "", commands)], check=True)
+    for place in ("lib", "backups"):
+        (tmp_path / "var" / place / "agentd").mkdir(parents=True)
+    path = tmp_path / "var/lib/agentd/agentd.db"
+    daemon = agentd(at(path)).wait_ready()
+    done = daemon.run("say before", session_id="s").json["run_id"]
+    going = background(daemon, "timer 1000")
+    wait_running(daemon, 1)
+    sh(save)
+    after = daemon.run("say after", session_id="s").json["run_id"]
+    kill(daemon)
+    sh(restore)
+    daemon = agentd(at(path)).wait_ready()
+    assert record(daemon, done)["content"] == "before" and wait_over(daemon, going)["attempts"] == 2
+    assert daemon.get(f"/runs/{after}").status == 404
+    assert daemon.run("history", session_id="s").json["content"].split("\n")[0] == "2"
 
 
 # Off.
