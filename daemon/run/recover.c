@@ -10,7 +10,8 @@
 #include "daemon/run/internal.h"
 #include "daemon/run/spool.h"
 
-#define ATTEMPTS_MAX 3 /* of a run, over the lives of agentd */
+#define ATTEMPTS_MAX \
+	3 /* after so many a run is not begun again; the last life may have made one more */
 
 struct recovery {
 	struct runs *runs; /* borrowed */
@@ -130,8 +131,8 @@ static void on_unfinished(
 		if (!record->durable)
 			interrupt(recovery, record, "agentd ended while it was going on");
 		else if (record->attempts >= ATTEMPTS_MAX)
-			interrupt(
-			    recovery, record, "agentd ended three times while it was going on");
+			interrupt(recovery, record,
+			    "agentd ended while it was going on, and it has had three attempts");
 		else if (!agent)
 			interrupt(recovery, record, "agentd has no such agent any more");
 		else if (!has_its_files(recovery, record))

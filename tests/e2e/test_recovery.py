@@ -87,10 +87,26 @@ def test_three_attempts(start):
         daemon = start()
     run = record(daemon, run_id)
     assert (run["status"], run["code"], run["attempts"]) == ("failed", "interrupted", 3)
-    assert "three times" in run["error"]
+    assert "three attempts" in run["error"]
     daemon.wait_log("0 runs are begun again, 1 ended as interrupted")
     stream = list(events(daemon, run_id))
     assert stream[-1].name == "run.failed" and stream[-1].data["code"] == "interrupted"
+
+
+def test_a_fourth_attempt(start):
+    """The third attempt may lose its process, so that there is a fourth: after that it is not begun again either."""
+    daemon = start()
+    run_id = background(daemon, "hang")
+    for attempt in (1, 2):
+        assert wait_status(daemon, run_id, "running")["attempts"] == attempt
+        kill(daemon)
+        daemon = start()
+    assert wait_status(daemon, run_id, "running")["attempts"] == 3
+    os.kill(daemon.pid_of("a"), signal.SIGKILL)
+    wait_for("the fourth", lambda: (run := record(daemon, run_id))["attempts"] == 4 and run["status"] == "running")
+    kill(daemon)
+    run = record(start(), run_id)
+    assert (run["status"], run["code"], run["attempts"]) == ("failed", "interrupted", 4)
 
 
 @ENDS
