@@ -116,7 +116,7 @@ static const struct schema_row interface_rows[] = {
 	{ "max_session_history", AGENTD_INT, false, "50", NULL, 0, 100000, "messages of the session handed over with a run", AT(interface_settings, max_session_history) },
 	{ "max_concurrent_requests", AGENTD_INT, false, "10", NULL, 1, 100000, "messages that are answered at once", AT(interface_settings, max_concurrent_requests) },
 	{ "rate_limit_messages_per_minute", AGENTD_INT, false, "30", NULL, 0, 1000000, "messages of one user; 0: no limit", AT(interface_settings, rate_limit_messages_per_minute) },
-	{ "max_attempts", AGENTD_INT, false, "10", NULL, 1, 1000, "tries to send a reply, before it is set aside", AT(interface_settings, max_attempts) },
+	{ "max_attempts", AGENTD_INT, false, "10", NULL, 1, 1000, "failed tries to send a reply, before it is set aside", AT(interface_settings, max_attempts) },
 	{ "error_message", AGENTD_STRING, false, "Sorry, something went wrong. Please try again.", NULL, 0, 0, "what is answered if a run fails", AT(interface_settings, error_message) },
 	{ "typing_indicator", AGENTD_BOOL, false, "true", NULL, 0, 0, "show in the chat that an answer is being worked on", AT(interface_settings, typing_indicator) },
 	ALLOW_ROW,

@@ -293,7 +293,9 @@ struct agentd_sent {
 	uint32_t status;   /* AGENTD_SENT, AGENTD_RETRY or AGENTD_REJECTED */
 	uint32_t parts;    /* of those that are not sent: how many parts the platform has taken */
 	uint32_t reserved; /* 0 */
-	uint64_t retry_after_ms;  /* not before; 0: agentd decides */
+	/* Not before, as the platform says; 0: agentd decides, and counts it as one of max_attempts. With it, a try is not
+	 * counted, however often it is said. At most a day at a time. */
+	uint64_t retry_after_ms;
 	struct agentd_text error; /* one line for operators, without secrets */
 };
 
