@@ -64,6 +64,17 @@ static struct principal *daemon_admit(
 	return known ? who : NULL;
 }
 
+/* Only agentd listens at a path of that kind. */
+static void explain_control(const char *path, int error, char *reason, size_t size)
+{
+	pid_t pid = error == -EADDRINUSE ? http_listener_of(path) : -1;
+	if (pid > 0)
+		snprintf(reason, size, "another agentd (pid %d) listens there", pid);
+	else
+		snprintf(reason, size, "%s",
+		    pid == 0 ? "another agentd listens there" : strerror(-error));
+}
+
 /* One that the config names has to work; without the usual one, agentctl alone is missing. */
 static int daemon_listen_control(struct daemon *daemon)
 {
@@ -75,8 +86,10 @@ static int daemon_listen_control(struct daemon *daemon)
 	daemon->has_control = error == 0;
 	if (error == 0)
 		return 0;
+	char reason[128];
+	explain_control(control->socket, error, reason, sizeof(reason));
 	log_write(control->is_given ? LOG_LEVEL_ERROR : LOG_LEVEL_WARN, NULL, 0,
-	    "cannot open the control socket %s: %s%s", control->socket, strerror(-error),
+	    "cannot open the control socket %s: %s%s", control->socket, reason,
 	    control->is_given ? "" : "; agentctl cannot reach this agentd (see control.socket)");
 	bool is_only = strcmp(daemon->now.settings->http.enabled_word, "false") == 0;
 	return control->is_given || (is_only && !settings_work_alone(daemon->now.settings))
@@ -377,7 +390,7 @@ int daemon_make_triggers(
 
 static void daemon_on_asked(void *arg, api_reloaded_fn *done, void *done_arg)
 {
-	daemon_reload(arg, "told to over HTTP", done, done_arg);
+	daemon_reload(arg, "asked to by POST /reload (agentctl reload)", done, done_arg);
 }
 
 int daemon_make_api(const struct daemon *daemon, const struct loaded *loaded,

@@ -207,6 +207,12 @@ static void take_named(struct settings *settings, size_t i, const struct trial *
 /* The drop-in folder. What is wrong with a file in it must not keep agentd from starting; but where a good one lay that
  * is served, a reload is refused, since that goes on. */
 
+/* What has come of a file that is no good. What is served already goes on, and then a reload is refused. */
+static const char *outcome_of(const struct trial *trial)
+{
+	return trial->is_served ? "is not taken, and the one before goes on" : "is not served";
+}
+
 /* Whether it could be served, or else a note that says why not. */
 static bool can_serve(const struct trial *trial, struct conf_errors *notes)
 {
@@ -214,11 +220,12 @@ static bool can_serve(const struct trial *trial, struct conf_errors *notes)
 	const struct descriptor *plugin = trial->error[0] ? NULL : image_descriptor(trial->image);
 	enum instance_kind kind = plugin ? kind_of(plugin) : INSTANCE_KINDS;
 	if (!plugin)
-		conf_error_at(notes, NULL, 0, 0, "%s is not served: %s", trial->path, trial->error);
+		conf_error_at(
+		    notes, NULL, 0, 0, "%s %s: %s", trial->path, outcome_of(trial), trial->error);
 	else if (kind == INSTANCE_KINDS)
 		conf_error_at(notes, NULL, 0, 0,
-		    "%s is not served: it is of kind %u, which this agentd does not know",
-		    trial->path, plugin->kind);
+		    "%s %s: it is of kind %u, which this agentd does not know", trial->path,
+		    outcome_of(trial), plugin->kind);
 	else if (kind == INSTANCE_HOOK)
 		conf_error_at(notes, NULL, 0, 0,
 		    "%s is available: it is a hook; name it in a section of hooks, and that in an "
@@ -244,8 +251,8 @@ static void serve(struct settings *settings, size_t i, const struct trial *trial
 	webhooks_check(settings, first, route_is_taken, errors);
 	if (conf_errors_count(errors) == 0)
 		return;
-	conf_error_at(
-	    notes, NULL, 0, 0, "%s is not served: %s", trial->path, conf_errors_get(errors, 0));
+	conf_error_at(notes, NULL, 0, 0, "%s %s: %s", trial->path, outcome_of(trial),
+	    conf_errors_get(errors, 0));
 	settings_drop(settings, i);
 }
 

@@ -197,7 +197,7 @@ static enum jwt_verdict check_times(
 	if (__builtin_add_overflow(now_s, leeway_s, &late))
 		late = INT64_MAX;
 	if (!exp)
-		return refuse("the token never expires", ret_why);
+		return refuse("the token has no exp", ret_why);
 	if (!time_is_good(exp) || (nbf && !time_is_good(nbf)) || (iat && !time_is_good(iat)))
 		return refuse("a time in the token is not a number", ret_why);
 	if (compare_time(early, exp) >= 0)

@@ -82,7 +82,11 @@ static bool is_acceptable(struct http_request *request)
 				       : refused == 413 ? PROBLEM_PAYLOAD_TOO_LARGE
 				       : refused == 501 ? PROBLEM_NOT_IMPLEMENTED
 							: PROBLEM_INTERNAL;
-		problem_reply(request, problem, "%s", reason);
+		if (problem == PROBLEM_PAYLOAD_TOO_LARGE)
+			problem_reply(request, problem, "%s: at most %lld bytes are taken", reason,
+			    (long long)settings->max_body);
+		else
+			problem_reply(request, problem, "%s", reason);
 		return false;
 	}
 	if (host && settings->loopback_only && !http_is_local(request) &&

@@ -16,6 +16,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "daemon/auth/principal.h"
 #include "daemon/base/buf.h"
@@ -124,6 +125,9 @@ void http_note_refusal(struct http_request *request, const char *why);
 
 /* Who wants to know that the client left. */
 void http_on_gone(struct http_request *request, void (*gone)(void *arg), void *arg);
+
+/* Who listens at the file of a socket: a process's id; 0: somebody whose id is not known here; -1: nobody. */
+pid_t http_listener_of(const char *path);
 
 /* The answer. A header must come before the reply. http_reply and http_stream_end end the request;
  * `body` is emptied, and freed. */

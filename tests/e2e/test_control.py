@@ -75,12 +75,12 @@ def test_in_use_by_another(agentd, tmp_path):
     """The usual one is missing then, with a warning; one that the config names is an error, and 69. The other's stays."""
     first = agentd(AGENT)
     second = agentd(AGENT, env={"RUNTIME_DIRECTORY": str(Path(first.control).parent)})
-    line = second.wait_log(rf"cannot open the control socket {first.control}: Address already in use; agentctl")
+    line = second.wait_log(rf"cannot open the control socket {first.control}: another agentd \(pid {first.pid}\) listens there; agentctl")
     assert line["level"] == "warn"
     second.stop()
     third = agentd(AGENT + f"control: {{ socket: {first.control} }}\n", listening=False)
     assert third.wait() == 69
-    third.wait_log("cannot open the control socket .*: Address already in use$")
+    third.wait_log(rf"cannot open the control socket .*: another agentd \(pid {first.pid}\) listens there$")
     assert ask(first.control) == 200
 
 
@@ -98,6 +98,7 @@ def test_a_file_in_its_way(agentd, tmp_path):
     (tmp_path / "precious").write_text("precious")
     daemon = agentd(AGENT + "control: { socket: precious }\n", listening=False)
     assert daemon.wait() == 69
+    daemon.wait_log("cannot open the control socket .*/precious: Address already in use$")
     assert (tmp_path / "precious").read_text() == "precious"
 
 

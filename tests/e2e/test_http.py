@@ -316,7 +316,8 @@ def test_body_too_large(agentd, head):
     daemon = with_http(agentd, "max_body: 1000")
     body = b'{"input":"%s"}' % (b"x" * 988)
     assert daemon.request("POST", "/run", body).status == 200
-    assert daemon.request("POST", "/run", body + b" ").status == 413
+    refused = assert_problem(daemon.request("POST", "/run", body + b" "), 413, "payload_too_large")
+    assert refused["detail"] == "the body is larger than http.max_body: at most 1000 bytes are taken"
     with daemon.socket() as sock:
         sock.sendall(post(head, b"7d0\r\n" if b"chunked" in head else b""))
         assert status(sock.recv(4096)) == 413

@@ -476,7 +476,7 @@ def test_a_bad_file_in_the_folder(agentd, tmp_path):
     assert any("two.so is not served" in line for line in reloaded(daemon)["warnings"])
     (drop / "new").write_text("no plugin")
     os.rename(drop / "new", drop / "one.so")
-    assert any("one.so is not served" in line for line in refused(daemon))
+    assert any("one.so is not taken, and the one before goes on: " in line for line in refused(daemon))
     assert daemon.pid_of("one") == pid and daemon.run("say on").json["content"] == "on"
 
 

@@ -68,7 +68,7 @@ def hang(daemon):
     write(daemon, HANGING)
     waiting = daemon.connect(timeout=5)
     waiting.request("POST", "/reload")
-    daemon.wait_log("the config is read again")
+    daemon.wait_log("^asked to by POST /reload .agentctl reload.; the config is read again")
     return waiting
 
 
