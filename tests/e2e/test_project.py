@@ -204,6 +204,18 @@ def test_install(tmp_path):
     assert b"/opt/other/libexec/agentd" in (tmp_path / "build/agentd").read_bytes()  # not that of the make before
 
 
+def test_the_readme_kills_its_own_agent(agentd):
+    """The README's line ends the process of hello of the agentd that agentctl finds, and of no other."""
+    line = re.search(r"^kill .*build/agentctl .*$", (ROOT / "README.md").read_text(), re.M).group(0)
+    daemon = agentd("agents: { hello: { plugin: echo } }\nsupervision: { backoff_min: 50ms }").wait_ready()
+    other = agentd("agents: { hello: { plugin: echo } }").wait_ready()
+    pid, left = daemon.pid_of("hello"), other.pid_of("hello")
+    subprocess.run(["sh", "-euc", line.replace("build/agentctl", f"{BUILD}/agentctl -s {daemon.control}")], check=True)
+    daemon.wait_log("agent hello: .*SIGSEGV")
+    wait_for("another process", lambda: daemon.agent("hello")["pids"] not in ([], [pid]))
+    assert other.pid_of("hello") == left
+
+
 def test_the_readme_commands_exist():
     """Every make target that the README names is one."""
     makefile = (ROOT / "Makefile").read_text()
