@@ -12,12 +12,14 @@
 #                                     SIGKILL for agentd and its hosts under load, so often; and while so many messages
 #                                     of chats come in
 #   make bench                        the figures, against their floors
-#   make install [DESTDIR=] [PREFIX=/usr/local]
+#   make install [DESTDIR=] [PREFIX=/usr/local] [SYSCONFDIR=/etc]
+#   make uninstall                    the same the other way, but for what is in SYSCONFDIR and the store
 #   make clean
 #
 # V=1 shows the commands.
 
 PREFIX  ?= /usr/local
+SYSCONFDIR ?= /etc
 SECONDS ?= 60
 ROUNDS  ?= 500
 MESSAGES ?= 1000
@@ -53,7 +55,8 @@ SANFLAGS := $(if $(filter address,$(SAN)),-fsanitize=address$(comma)undefined -f
             $(if $(filter thread,$(SAN)),-fsanitize=thread)
 ALL_CFLAGS := -std=gnu17 -D_GNU_SOURCE -I. -Iinclude $(WARNINGS) $(CFLAGS) \
               $(if $(SAN),-O1 -fno-omit-frame-pointer $(SANFLAGS),$(HARDEN)) \
-              -DAGENTD_LIBEXECDIR='"$(LIBEXECDIR)"' -DAGENTD_PLUGINDIR='"$(PLUGINDIR)"' -MMD -MP
+              -DAGENTD_LIBEXECDIR='"$(LIBEXECDIR)"' -DAGENTD_PLUGINDIR='"$(PLUGINDIR)"' \
+              -DAGENTD_SYSCONFDIR='"$(SYSCONFDIR)"' -MMD -MP
 ALL_LDFLAGS := $(if $(SAN),$(SANFLAGS),-pie -Wl,-z,relro,-z,now) -Wl,--as-needed $(LDFLAGS)
 
 pkg = $(shell pkg-config --libs $(1) 2>/dev/null)
@@ -109,7 +112,7 @@ Q    = $(if $(V),,@)
 objects = $(patsubst %.c,$(BUILD)/obj/%.o,$(1))
 
 .PHONY: all deps test-deps lint-deps bench-deps run test test-programs unit e2e zoo chaos lint format fuzz bench \
-        install clean always
+        install uninstall clean always
 .DELETE_ON_ERROR:
 .SECONDARY:
 
@@ -128,12 +131,13 @@ $(BUILD)/agentd-fetch: $(call objects,$(FETCH_SOURCES))
 $(BUILD)/agentctl: $(call objects,$(CTL_SOURCES))
 	$(call show,LINK)$(CC) $(ALL_LDFLAGS) $^ $(CTL_LIBS) -o $@
 
-# The folders of PREFIX are compiled into these: `make install PREFIX=/usr` may come after a make without it.
-$(call objects,daemon/proc/spawn.c daemon/conf/plugin_path.c ctl/doctor_system.c manual/main.c): $(BUILD)/prefix
+# PREFIX and SYSCONFDIR are compiled into these: `make install PREFIX=/usr` may come after a make without it.
+$(call objects,daemon/proc/spawn.c daemon/conf/plugin_path.c daemon/main.c daemon/options.c ctl/command.c \
+    ctl/doctor_daemon.c ctl/doctor_system.c manual/main.c): $(BUILD)/prefix
 
 $(BUILD)/prefix: always
 	@mkdir -p $(@D)
-	@echo '$(PREFIX)' | cmp -s - $@ || { rm -f $@; echo '$(PREFIX)' > $@; }
+	@echo '$(PREFIX) $(SYSCONFDIR)' | cmp -s - $@ || { rm -f $@; echo '$(PREFIX) $(SYSCONFDIR)' > $@; }
 
 # The assembler takes them in (.incbin), which the compiler does not know.
 $(BUILD)/obj/ctl/new.o: $(wildcard ctl/template/*)
@@ -297,7 +301,7 @@ install: all
 	    $(DESTDIR)$(PREFIX)/include/agentd $(DESTDIR)$(PREFIX)/lib/pkgconfig \
 	    $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(PREFIX)/lib/sysusers.d \
 	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions $(DESTDIR)$(PREFIX)/share/zsh/site-functions \
-	    $(DESTDIR)/etc/agentd/plugins
+	    $(DESTDIR)$(SYSCONFDIR)/agentd/plugins
 	install -m 755 $(BUILD)/agentd $(DESTDIR)$(BINDIR)/agentd
 	install -m 755 $(BUILD)/agentctl $(DESTDIR)$(BINDIR)/agentctl
 	for page in $(MANUALS); do \
@@ -310,10 +314,25 @@ install: all
 	printf 'prefix=%s\nName: agentd\nDescription: for plugins of the agentd agent server\nVersion: %s\nCflags: -I$${prefix}/include\n' \
 	    '$(PREFIX)' "$$(sed -n 's/.*AGENTD_VERSION "\(.*\)"/\1/p' daemon/version.h)" \
 	    > $(DESTDIR)$(PREFIX)/lib/pkgconfig/agentd.pc
-	sed 's|@BINDIR@|$(BINDIR)|' systemd/agentd.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/agentd.service
+	sed 's|@BINDIR@|$(BINDIR)|; s|@SYSCONFDIR@|$(SYSCONFDIR)|' systemd/agentd.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/agentd.service
 	install -m 644 systemd/agentd.socket $(DESTDIR)$(PREFIX)/lib/systemd/system/agentd.socket
 	install -m 644 systemd/agentd.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/agentd.conf
-	[ -e $(DESTDIR)/etc/agentd/agent.conf ] || install -m 640 conf/agent.conf $(DESTDIR)/etc/agentd/agent.conf
+	[ -e $(DESTDIR)$(SYSCONFDIR)/agentd/agent.conf ] || \
+	    install -m 640 conf/agent.conf $(DESTDIR)$(SYSCONFDIR)/agentd/agent.conf
+
+# What install has put there. Configs and the store are the user's, and so are plugins beside ours: then their folder stays.
+uninstall:
+	rm -f $(DESTDIR)$(BINDIR)/agentd $(DESTDIR)$(BINDIR)/agentctl \
+	    $(foreach page,$(MANUALS),$(DESTDIR)$(PREFIX)/share/man/man$(subst .,,$(suffix $(page)))/$(page)) \
+	    $(DESTDIR)$(PREFIX)/share/bash-completion/completions/agentctl \
+	    $(DESTDIR)$(PREFIX)/share/zsh/site-functions/_agentctl \
+	    $(DESTDIR)$(LIBEXECDIR)/agentd-host $(DESTDIR)$(LIBEXECDIR)/agentd-fetch \
+	    $(PLUGINS:%=$(DESTDIR)$(PLUGINDIR)/%.so) \
+	    $(DESTDIR)$(PREFIX)/include/agentd/plugin.h $(DESTDIR)$(PREFIX)/lib/pkgconfig/agentd.pc \
+	    $(DESTDIR)$(PREFIX)/lib/systemd/system/agentd.service $(DESTDIR)$(PREFIX)/lib/systemd/system/agentd.socket \
+	    $(DESTDIR)$(PREFIX)/lib/sysusers.d/agentd.conf
+	-rmdir --ignore-fail-on-non-empty $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(PREFIX)/include/agentd \
+	    $(DESTDIR)$(PLUGINDIR) $(DESTDIR)$(PREFIX)/lib/agentd
 
 clean:
 	rm -rf build build-*

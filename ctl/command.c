@@ -74,7 +74,7 @@ static const struct option_row new_options[] = {
 };
 
 static const struct option_row doctor_options[] = {
-	{ "config", 'c', "FILE", WORD_FILE, "the config to check (/etc/agentd/agent.conf)" },
+	{ "config", 'c', "FILE", WORD_FILE, "the config to check (" COMMAND_USUAL_CONFIG ")" },
 	{ 0 },
 };
 

@@ -10,6 +10,11 @@
 #include "ctl/arguments.h"
 #include "ctl/client.h"
 
+#ifndef AGENTD_SYSCONFDIR
+#define AGENTD_SYSCONFDIR "/etc"
+#endif
+#define COMMAND_USUAL_CONFIG \
+	AGENTD_SYSCONFDIR "/agentd/agent.conf" /* what agentd reads unless it is told otherwise */
 #define COMMAND_WORDS_MAX 3
 
 struct command {

@@ -11,8 +11,6 @@
 #include "ctl/text.h"
 #include "daemon/version.h"
 
-#define USUAL_CONFIG "/etc/agentd/agent.conf"
-
 void doctor_check_program(struct doctor *doctor)
 {
 	struct buf out = { 0 }, err = { 0 };
@@ -76,7 +74,7 @@ static void say_lines(enum verdict verdict, const char *advice, struct buf *text
 void doctor_check_config(struct doctor *doctor)
 {
 	const char *given = arguments_get(doctor->arguments, "config");
-	const char *config = given ? given : USUAL_CONFIG;
+	const char *config = given ? given : COMMAND_USUAL_CONFIG;
 	struct buf out = { 0 }, err = { 0 };
 	if (access(config, R_OK) < 0) {
 		bool missing = errno == ENOENT && !given;

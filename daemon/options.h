@@ -10,7 +10,10 @@
 #include <stddef.h>
 #include <stdio.h>
 
-#define OPTIONS_DEFAULT_CONFIG "/etc/agentd/agent.conf"
+#ifndef AGENTD_SYSCONFDIR
+#define AGENTD_SYSCONFDIR "/etc"
+#endif
+#define OPTIONS_DEFAULT_CONFIG AGENTD_SYSCONFDIR "/agentd/agent.conf"
 
 /* What options_next returns. A letter is also the short option. */
 enum option_code {

@@ -273,6 +273,7 @@ static const struct {
 	{ "@CONFIG@", OPTIONS_DEFAULT_CONFIG },
 	{ "@LIBEXECDIR@", AGENTD_LIBEXECDIR },
 	{ "@PLUGINDIR@", AGENTD_PLUGINDIR },
+	{ "@SYSCONFDIR@", AGENTD_SYSCONFDIR },
 };
 
 /* `line` is "@name argument@" without the first @. */

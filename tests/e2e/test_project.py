@@ -153,7 +153,7 @@ def test_the_configs_that_ship_are_good():
 def test_the_unit_is_good(tmp_path):
     """systemd-analyze verify accepts the unit, and security calls it OK."""
     unit = tmp_path / "agentd.service"
-    text = (ROOT / "systemd/agentd.service").read_text().replace("@BINDIR@/agentd", "/bin/true")
+    text = (ROOT / "systemd/agentd.service").read_text().replace("@BINDIR@/agentd", "/bin/true").replace("@SYSCONFDIR@", "/etc")
     unit.write_text(text)
     done = subprocess.run(["systemd-analyze", "verify", str(unit)], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (0, "")
@@ -195,13 +195,42 @@ def test_install(tmp_path):
                  "usr/include/agentd/plugin.h", "usr/lib/pkgconfig/agentd.pc", "etc/agentd/agent.conf",
                  "usr/lib/systemd/system/agentd.service", "usr/lib/systemd/system/agentd.socket", "usr/lib/sysusers.d/agentd.conf"):
         assert (tmp_path / file).exists(), file
-    assert "ExecStart=/usr/bin/agentd " in (tmp_path / "usr/lib/systemd/system/agentd.service").read_text()
+    assert "ExecStart=/usr/bin/agentd -c /etc/agentd/agent.conf" in (tmp_path / "usr/lib/systemd/system/agentd.service").read_text()
     flags = subprocess.run(["pkg-config", "--cflags", "agentd"], capture_output=True, text=True, check=True,
                            env={**os.environ, "PKG_CONFIG_PATH": str(tmp_path / "usr/lib/pkgconfig")})
     assert "-I" in flags.stdout or flags.stdout.strip() == ""  # /usr/include needs no -I
     subprocess.run(["make", f"{tmp_path}/build/agentd", "PREFIX=/opt/other", f"BUILD={tmp_path}/build"], cwd=ROOT,
                    check=True, capture_output=True, env=environment)
     assert b"/opt/other/libexec/agentd" in (tmp_path / "build/agentd").read_bytes()  # not that of the make before
+
+
+@pytest.mark.skipif(SANITIZED, reason="installs the plain build")
+def test_another_sysconfdir_and_uninstall(tmp_path):
+    """Nothing is written outside of PREFIX and SYSCONFDIR, where the config then is for all; uninstall leaves the config, and a
+    plugin of somebody else's, and nothing besides."""
+    shutil.copytree(BUILD, tmp_path / "build", ignore=shutil.ignore_patterns("tests"))
+    to = tmp_path / "to"
+    environment = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL", "MFLAGS")}
+
+    def make(target):
+        subprocess.run(["make", target, f"PREFIX={to}/opt", f"SYSCONFDIR={to}/conf", f"BUILD={tmp_path}/build"], cwd=ROOT,
+                       check=True, capture_output=True, env=environment)
+    make("install")
+    config = f"{to}/conf/agentd/agent.conf"
+    assert sorted(os.listdir(to)) == ["conf", "opt"] and Path(config).stat().st_mode & 0o777 == 0o640
+    unit = (to / "opt/lib/systemd/system/agentd.service").read_text()
+    assert f"ExecStart={to}/opt/bin/agentd -c {config}\n" in unit and "DIR@" not in unit
+    done = subprocess.run([to / "opt/bin/agentd", "-t"], capture_output=True, text=True)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "the config is good\n", "")
+    for page in ("man5/agent.conf.5", "man8/agentd.8"):
+        text = (to / "opt/share/man" / page).read_text()
+        assert f"{to}/conf/agentd" in text and "/etc/agentd/agent.conf" not in text
+    for tool in ("agentd", "agentctl"):
+        assert config.encode() in (to / "opt/bin" / tool).read_bytes()
+    shutil.copy(plugin("echo"), to / "opt/lib/agentd/plugins/own.so")
+    make("uninstall")
+    left = [str(path.relative_to(to)) for path in sorted(to.rglob("*")) if path.is_file()]
+    assert left == ["conf/agentd/agent.conf", "opt/lib/agentd/plugins/own.so"]
 
 
 def test_the_readme_kills_its_own_agent(agentd):
