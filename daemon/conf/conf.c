@@ -31,7 +31,8 @@ struct reading {
 /* A file whose includes are being read, and the file that includes it. */
 struct opened {
 	const char *path;
-	const struct stat *is; /* NULL: it is in no file */
+	dev_t device;
+	ino_t inode;
 	unsigned depth;
 	const struct opened *by;
 };
@@ -217,18 +218,9 @@ static void say_unreadable(
 static bool is_open(const struct opened *opened, const struct conf_file *file)
 {
 	for (; opened; opened = opened->by)
-		if (opened->is && opened->is->st_dev == file->is.st_dev &&
-		    opened->is->st_ino == file->is.st_ino)
+		if (opened->device == file->device && opened->inode == file->inode)
 			return true;
 	return false;
-}
-
-/* Who can write a config has agentd run what they like. A pipe is whoever's who started us. */
-static void check_writers(struct reading *in, const char *path, const struct stat *is)
-{
-	if (S_ISREG(is->st_mode) && conf_file_is_open(is))
-		conf_error_at(in->errors, path, 0, 0,
-		    "may be written by others (mode %04o); try chmod go-w", is->st_mode & 07777u);
 }
 
 static int read_file(
@@ -254,8 +246,8 @@ static int read_file(
 	if (is_open(by, &file)) {
 		conf_error(in->errors, place, "%s: includes itself by way of this file", path);
 	} else {
-		opened.is = &file.is;
-		check_writers(in, path, &file.is);
+		opened.device = file.device;
+		opened.inode = file.inode;
 		r = read_text(in, file.text, file.length, &opened);
 	}
 	free(file.text);

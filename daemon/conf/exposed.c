@@ -1,9 +1,10 @@
-/* exposed: the walk along all that may have a secret. */
+/* exposed: a walk along the files of the config, and one along all that may have a secret. */
 #include "daemon/conf/exposed.h"
 
 #include <string.h>
 #include <sys/stat.h>
 
+#include "daemon/conf/file.h"
 #include "daemon/conf/list.h"
 #include "daemon/conf/providers.h"
 #include "daemon/conf/tables.h"
@@ -15,10 +16,8 @@ struct search {
 
 static bool is_new(struct search *search, const char *file)
 {
-	for (size_t i = 0; i < search->files.count; i++)
-		if (strcmp(search->files.items[i], file) == 0)
-			return false;
-	return list_add(&search->files, file, strlen(file)) == 0;
+	return !schema_list_has(&search->files, file) &&
+	       list_add(&search->files, file, strlen(file)) == 0;
 }
 
 /* A secret, or a list of them. NULL is fine. */
@@ -47,8 +46,23 @@ static void look_at_rows(
 			look_at(search, conf_get(section, schema->rows[i].key));
 }
 
+/* Those that are hidden from plugins are those that matter: the config, keys, the store. */
+static void look_at_files(const struct settings *settings, struct conf_errors *notes)
+{
+	struct stat is;
+	for (size_t i = 0; i < settings->hidden.count; i++) {
+		const char *file = settings->hidden.items[i];
+		if (stat(file, &is) == 0 && S_ISREG(is.st_mode) && conf_file_is_open(&is))
+			conf_error_at(notes, file, 0, 0,
+			    "others may write it (mode %04o), and so do as they like; try chmod "
+			    "go-w",
+			    is.st_mode & 07777u);
+	}
+}
+
 void exposed_note(const struct settings *settings, struct conf_errors *notes)
 {
+	look_at_files(settings, notes);
 	struct search search = { .notes = notes };
 	for (size_t i = 0; i < settings->provider_count; i++)
 		look_at_rows(&search, providers_schema(settings->providers[i].type),

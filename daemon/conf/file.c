@@ -71,7 +71,8 @@ int conf_file_read(const char *path, size_t limit, struct conf_file *ret_file)
 	if (r < 0)
 		return r;
 
-	file.is = st;
+	file.device = st.st_dev;
+	file.inode = st.st_ino;
 	*ret_file = file;
 	return 0;
 }

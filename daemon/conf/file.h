@@ -4,14 +4,15 @@
 #ifndef AGENTD_CONF_FILE_H
 #define AGENTD_CONF_FILE_H
 
-#include <stddef.h>
 #include <stdbool.h>
+#include <stddef.h>
 #include <sys/stat.h>
 
 struct conf_file {
 	char *text; /* owned; with a NUL after the last byte, which does not count */
 	size_t length;
-	struct stat is; /* device and inode: which file it is, by whatever name */
+	dev_t device; /* device and inode: which file it is, by whatever name */
+	ino_t inode;
 };
 
 /* Returns 0, -EFBIG if the file has more than `limit` bytes, or what open and read say. */

@@ -386,26 +386,6 @@ def test_a_file_that_breaks(serve, source, broken):
     assert len([m for m in daemon.messages() if "sso: cannot read" in m]) == 1
 
 
-@pytest.mark.parametrize("source", ["key_file", "jwks_file"])
-def test_a_file_that_others_may_write(serve, source, tmp_path):
-    """Who can write it can make tokens: it is refused at the start, and later leaves the old keys; chmod mends it."""
-    def content(private):
-        return pem(private) if source == "key_file" else {"keys": [jwk(private)]}
-    daemon = serve(f"algorithms: [ RS256 ], {source}: keys/f", f=content(RSA[0]))
-    old, new = (bearer(daemon, sign(private, "RS256")) for private in RSA)
-    assert old.get("/agents").status == 200
-    text = content(RSA[1])
-    (serve.folder / "g").write_text(text if isinstance(text, str) else json.dumps(text))
-    os.chmod(serve.folder / "g", 0o666)
-    os.rename(serve.folder / "g", serve.folder / "f")
-    wait_for("the error", lambda: old.get("/agents").status == 200 and [
-        m for m in daemon.messages() if re.search(r"keys/f: may be written by others \(mode 0666\); try chmod go-w; the keys stay", m)], 3)
-    refused = run_agentd("-t", "-c", "agent.conf", cwd=tmp_path)
-    assert refused.returncode == 78 and f".{source}: " in refused.stderr and "may be written by others" in refused.stderr
-    os.chmod(serve.folder / "f", 0o644)
-    wait_for("the new key", lambda: new.get("/agents").status == 200, 3)
-
-
 def test_a_pipe_in_the_place_of_a_file(serve):
     """Bug: agentd waited for somebody to write into it, and did nothing else."""
     daemon = serve("algorithms: [ RS256 ], key_file: keys/f", f=pem(RSA[0]))
