@@ -366,7 +366,8 @@ def test_when_no_more_connections_are_taken(agentd):
 def test_without_descriptors_it_does_not_spin(agentd):
     """Bug class: a listener that is never paused, whose accept fails."""
     daemon = agentd(AGENT).wait_ready()
-    resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (24, 24))
+    most = max(map(int, os.listdir(f"/proc/{daemon.pid}/fd"))) + 9
+    resource.prlimit(daemon.pid, resource.RLIMIT_NOFILE, (most, most))
     held = [daemon.socket() for _ in range(40)]
     for _ in range(3):
         sock = socket.socket(socket.AF_UNIX)

@@ -1,5 +1,6 @@
 """The front door itself: routes, headers, framing, connections and their limits, and the access log."""
 import json
+import os
 import re
 import select
 import socket
@@ -686,7 +687,8 @@ def test_accept_without_descriptors_does_not_spin(agentd):
     """EMFILE: the listener pauses, what is open is served, and it recovers by itself."""
     import resource
     daemon = with_http(agentd, "max_connections: 1000")
-    resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE, (24, 24))
+    most = max(map(int, os.listdir(f"/proc/{daemon.process.pid}/fd"))) + 9
+    resource.prlimit(daemon.process.pid, resource.RLIMIT_NOFILE, (most, most))
     held = [daemon.socket() for _ in range(40)]
     try:
         daemon.wait_log("cannot accept a connection: Too many open files")
