@@ -547,7 +547,6 @@ void daemon_free(struct daemon *daemon)
 	http_server_free(daemon->http);
 	dev_free(daemon->dev);
 	replaced_free(daemon->replaced);
-	daemon->replaced = NULL;   /* processes that end now have nothing to say to it */
 	chats_free(daemon->chats); /* before cron, which is told what is not delivered any more */
 	cron_free(daemon->cron);
 	emitter_free(daemon->emitter);

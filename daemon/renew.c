@@ -68,37 +68,33 @@ static bool is_fenced(const struct settings *settings)
 }
 
 /* Files of plugins are read by agentd alone, and their changes are a reload's. To be freed, and each of them. */
-static char **plugin_files(const struct settings *settings, size_t *ret_count)
+static int plugin_files(const struct settings *settings, struct schema_list *ret)
 {
 	size_t count = settings_instance_count(settings);
-	char **files = calloc(count + 1, sizeof(*files));
-	*ret_count = 0;
-	for (size_t i = 0; files && i < count; i++) {
+	*ret = (struct schema_list){ .items = calloc(count + 1, sizeof(*ret->items)) };
+	if (!ret->items)
+		return -ENOMEM;
+	for (size_t i = 0; i < count; i++) {
 		const char *path = settings_instance_at(settings, i)->plugin_path;
 		char *real = path ? realpath(path, NULL) : NULL;
 		if (real)
-			files[(*ret_count)++] = real;
+			ret->items[ret->count++] = real;
 	}
-	return files;
+	return 0;
 }
 
 static int watch(struct daemon *daemon, const struct settings *settings)
 {
 	static const struct schema_list nothing = { 0 };
-	size_t count;
-	char **files = plugin_files(settings, &count);
-	if (!files)
-		return -ENOMEM;
-	struct replaced_set set = {
-		.hidden = is_fenced(settings) ? &settings->hidden : &nothing,
-		.others = (const char *const *)files,
-		.other_count = count,
-		.gap_most_ms = daemon->dev ? GAP_MOST_DEV_MS : GAP_MOST_MS,
-	};
-	int error = replaced_watch(daemon->replaced, &set);
-	for (size_t i = 0; i < count; i++)
-		free(files[i]);
-	free(files);
+	struct schema_list files;
+	int error = plugin_files(settings, &files);
+	if (error < 0)
+		return error;
+	error = replaced_watch(
+	    daemon->replaced, is_fenced(settings) ? &settings->hidden : &nothing, &files);
+	for (size_t i = 0; i < files.count; i++)
+		free(files.items[i]);
+	free(files.items);
 	return error;
 }
 
@@ -106,9 +102,10 @@ void daemon_heed_replaced(struct daemon *daemon, const struct settings *settings
 {
 	if (!daemon_hides_files())
 		return;
-	int error = daemon->replaced
-			? 0
-			: replaced_new(daemon->base, on_replaced, daemon, &daemon->replaced);
+	int error = 0;
+	if (!daemon->replaced)
+		error = replaced_new(daemon->base, daemon->dev ? GAP_MOST_DEV_MS : GAP_MOST_MS,
+		    on_replaced, daemon, &daemon->replaced);
 	if (error == 0)
 		error = watch(daemon, settings);
 	if (error < 0)

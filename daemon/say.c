@@ -2,117 +2,58 @@
 #include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "daemon/base/buf.h"
 #include "daemon/base/log.h"
-#include "daemon/conf/file.h"
 #include "daemon/dev.h"
 #include "daemon/internal.h"
 #include "daemon/version.h"
 
 #define FOLDERS_SAID 4
 
-/* What leads to a hidden file. */
-
-static bool is_way(const char *folder, size_t length, const char *file)
+/* Whether it leads to one of the first `count`. */
+static bool is_way(const struct schema_list *files, size_t count, const char *folder)
 {
-	return strncmp(file, folder, length) == 0 && file[length] == '/';
-}
-
-static bool is_way_to_any(const struct settings *settings, const char *folder, size_t length)
-{
-	for (size_t i = 0; i < settings->hidden.count; i++)
-		if (is_way(folder, length, settings->hidden.items[i]))
+	size_t length = strlen(folder);
+	for (size_t i = 0; i < count; i++)
+		if (strncmp(files->items[i], folder, length) == 0 && files->items[i][length] == '/')
 			return true;
 	return false;
 }
 
-/* Of those that agentd could write to, without the root: the others are nothing new to anybody. */
-static bool is_worth_saying(const char *file, size_t length)
+/* Of the folders that lead to hidden files, those that agentd could write to, without the root: that the others are
+ * closed is nothing new to anybody. ", nor make or rename files right in /home/me/bots, /home/me" */
+static void add_closed(const struct schema_list *hidden, struct buf *text)
 {
-	char folder[PATH_MAX];
-	int n = snprintf(folder, sizeof(folder), "%.*s", (int)length, file);
-	return n > 0 && n < (int)sizeof(folder) && access(folder, W_OK) == 0;
-}
-
-/* ", or right in /tmp, /home/me and 2 more": without the folder of the first file, and none twice. */
-static void add_above(const struct settings *settings, struct buf *text)
-{
-	const struct schema_list *hidden = &settings->hidden;
-	size_t first = (size_t)(strrchr(hidden->items[0], '/') - hidden->items[0]), count = 0;
+	size_t count = 0;
 	for (size_t i = 0; i < hidden->count; i++) {
-		const char *file = hidden->items[i];
-		for (size_t n = strlen(file); n; n--) {
-			bool is_said = i == 0 && n >= first;
-			for (size_t j = 0; j < i && !is_said; j++)
-				is_said = is_way(file, n, hidden->items[j]);
-			if (file[n] != '/' || is_said || !is_worth_saying(file, n))
+		char folder[PATH_MAX], *slash;
+		snprintf(folder, sizeof(folder), "%s", hidden->items[i]);
+		while ((slash = strrchr(folder, '/')) && slash > folder && count < FOLDERS_SAID) {
+			*slash = '\0';
+			if (is_way(hidden, i, folder) || access(folder, W_OK) < 0)
 				continue;
-			if (count++ < FOLDERS_SAID)
-				buf_addf(text, "%s%.*s", count == 1 ? ", or right in " : ", ",
-				    (int)n, file);
+			const char *before =
+			    count++ ? ", " : ", nor make or rename files right in ";
+			buf_addf(text, "%s%s", before, folder);
 		}
-	}
-	if (count > FOLDERS_SAID)
-		buf_addf(text, " and %zu more", count - FOLDERS_SAID);
-}
-
-/* Where the programs of an agent work, without links, to be freed. NULL: it is not there. */
-static char *work_folder(const struct instance_settings *instance)
-{
-	const struct conf_node *cwd = conf_get(instance->section, "cwd");
-	const struct conf_node *at = cwd ? cwd : instance->section;
-	char *path = conf_file_beside(at && at->line ? at->file : "", cwd ? cwd->text : ".");
-	char *real = path ? realpath(path, NULL) : NULL;
-	free(path);
-	return real;
-}
-
-/* Whoever writes an agent in a script meets it first. Said of one. */
-static bool say_program(const struct settings *settings, const struct instance_settings *instance)
-{
-	char *folder = work_folder(instance);
-	bool is_cwd = folder && is_way_to_any(settings, folder, strlen(folder));
-	bool is_tmp = is_way_to_any(settings, "/tmp", strlen("/tmp")) &&
-		      !(is_cwd && strcmp(folder, "/tmp") == 0);
-	if (is_cwd || is_tmp)
-		log_info(
-		    "%s: its program can make no files right in %s%s%s; a cwd of its own%s, or "
-		    "allow: [ files ], would let it",
-		    instance->label, is_cwd ? folder : "", is_cwd && is_tmp ? " and " : "",
-		    is_tmp ? "/tmp" : "", is_tmp ? ", a config elsewhere" : "");
-	free(folder);
-	return is_cwd || is_tmp;
-}
-
-static void say_programs(const struct daemon *daemon)
-{
-	const struct agent *agent;
-	for (size_t i = 0; (agent = registry_at(daemon->registry, i)); i++) {
-		const struct instance_settings *instance = &agent_settings(agent)->instance;
-		if (strcmp(agent_descriptor(agent)->name, "exec") == 0 &&
-		    !instance->limits.allow_files && say_program(daemon->now.settings, instance))
-			return;
 	}
 }
 
 /* Who runs agentd beside what its agents write should know why that fails. */
-static void daemon_say_hidden(const struct daemon *daemon)
+static void daemon_say_hidden(const struct schema_list *hidden)
 {
-	const struct settings *settings = daemon->now.settings;
-	if (settings->hidden.count == 0 || !daemon_hides_files())
+	if (hidden->count == 0 || !daemon_hides_files())
 		return;
-	const char *file = settings->hidden.items[0];
-	struct buf above = { 0 };
-	add_above(settings, &above);
-	buf_add(&above, "", 1);
-	log_info("plugins cannot read %s, nor make or rename files beside it%s", file,
-	    above.failed ? "" : above.data);
-	buf_done(&above);
-	say_programs(daemon);
+	struct buf text = { 0 };
+	buf_addf(&text, "plugins cannot read %s", hidden->items[0]);
+	add_closed(hidden, &text);
+	buf_add(&text, "", 1);
+	if (!text.failed)
+		log_info("%s", text.data);
+	buf_done(&text);
 }
 
 static void daemon_say_chats(const struct daemon *daemon)
@@ -173,7 +114,7 @@ void daemon_say_all(const struct daemon *daemon)
 	}
 	daemon_say_chats(daemon);
 	daemon_say_triggers(daemon);
-	daemon_say_hidden(daemon);
+	daemon_say_hidden(&daemon->now.settings->hidden);
 	if (daemon->now.settings->store.enabled)
 		log_info("runs and sessions are kept in %s", daemon->now.settings->store.path);
 	else

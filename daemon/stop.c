@@ -8,7 +8,6 @@
 
 #include "daemon/base/log.h"
 #include "daemon/internal.h"
-#include "daemon/proc/replaced.h"
 #include "daemon/proc/sockets.h"
 #include "daemon/run/run.h"
 #include "daemon/upgrade.h"
@@ -28,9 +27,6 @@ static void daemon_check_stopped(struct daemon *daemon)
 
 void daemon_on_change(void *arg)
 {
-	const struct daemon *daemon = arg;
-	if (daemon->replaced)
-		replaced_learn(daemon->replaced);
 	daemon_check_stopped(arg);
 }
 

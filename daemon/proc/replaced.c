@@ -1,11 +1,11 @@
-/* replaced: a sorted list of what is known, and events that look into it. */
+/* replaced: a timer that events set, and a sorted list of what was there when it fired last. */
 #include "daemon/proc/replaced.h"
 
 #include <dirent.h>
 #include <errno.h>
 #include <event2/event.h>
 #include <fcntl.h>
-#include <fnmatch.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,327 +17,203 @@
 #include "daemon/base/id.h"
 #include "daemon/conf/schema.h"
 
-#define MASK         (IN_CREATE | IN_MOVED_TO | IN_ONLYDIR | IN_DONT_FOLLOW)
-#define READS_A_TURN 16
-/* Of a folder: so many turns come at once, then each doubles the time to the next; one is forgotten after a while. */
-#define FREE_TURNS 4u
-#define GAP_MS     5000
-#define FORGET_MS  600000
+/* So many turns come at once, then each doubles the time to the next, until none is asked for in FORGET_MS. */
+#define FREE_TURNS   4u
+#define DOUBLED_MOST 8u
+#define GAP_MS       5000
+#define FORGET_MS    600000
+#define MASK         (IN_CREATE | IN_MOVED_TO | IN_ONLYDIR)
 
-/* What editors write while they save, and keep of what was there; and what shells, pagers and desktops replace in $HOME
- * as one works. */
-static const char *const passed_over[] = {
-	"*~",
-	"#*#",
-	".#*",
-	".*.sw?",
-	".*_history",
-	".viminfo",
-	".lesshst",
-	".wget-hsts",
-	".*authority",
-	".zcompdump*",
-	".xsession-errors*",
-};
-
-struct folder {
-	int wd;
+struct name {
 	char *path;
-	bool is_open; /* to everybody */
-	unsigned turns;
-	uint64_t turn_ms; /* the last one, or when one was forgotten */
-	bool is_told;     /* that there is one to come */
-};
-
-struct entry {
-	char *path;
-	unsigned dev_major, dev_minor;
-	uint64_t ino;
-	bool is_touched; /* it may be another */
-};
-
-struct list {
-	struct entry *entries; /* by path */
-	size_t count, room;
-	int error;
+	uint64_t dev, ino;
+	unsigned seen; /* in which look */
 };
 
 struct replaced {
 	int fd;
-	struct event *readable, *timer, *learner;
+	struct event *readable, *timer;
 	replaced_fn *told;
-	void *arg;     /* borrowed */
-	char **passed; /* paths that do not count */
-	size_t passed_count;
-	uint64_t gap_most_ms;
-	struct folder *folders;
-	size_t folder_count;
-	struct list known;
-	bool has_new;      /* names that are not known */
+	void *arg;                /* borrowed */
+	struct schema_list files; /* that do not count; the first `hidden` ones are */
+	size_t hidden;
+	struct name *names; /* by path */
+	size_t count, room;
+	unsigned looks;
 	uint64_t first_ms; /* of the events that have not been heeded; 0: there is none */
+	bool is_held;      /* something waits for its turn */
+	unsigned turns;
+	uint64_t due_ms, gap_most_ms; /* when the next may be */
 };
 
-/* Lists. */
+/* One look through all folders. */
+struct look {
+	struct replaced *replaced;
+	bool is_turn;      /* what is replaced is known from now on */
+	size_t sorted;     /* names; those that are new come after them */
+	const char *first; /* of those that are replaced; NULL: there is none */
+	size_t count;
+	int error;
+};
 
-static void list_done(struct list *list)
-{
-	for (size_t i = 0; i < list->count; i++)
-		free(list->entries[i].path);
-	free(list->entries);
-	*list = (struct list){ 0 };
-}
-
-/* Takes over the path. */
-static void list_add(struct list *list, const struct entry *entry)
-{
-	if (list->count == list->room && list->count < REPLACED_ENTRIES_MAX) {
-		size_t room = list->room ? list->room * 2 : 64;
-		struct entry *entries = reallocarray(list->entries, room, sizeof(*entries));
-		if (entries) {
-			list->entries = entries;
-			list->room = room;
-		}
-	}
-	if (list->count < list->room && entry->path) {
-		list->entries[list->count++] = *entry;
-		return;
-	}
-	list->error = list->count == REPLACED_ENTRIES_MAX ? -E2BIG : -ENOMEM;
-	free(entry->path);
-}
+/* Names. */
 
 static int compare(const void *a, const void *b)
 {
-	return strcmp(((const struct entry *)a)->path, ((const struct entry *)b)->path);
+	return strcmp(((const struct name *)a)->path, ((const struct name *)b)->path);
 }
 
-static struct entry *list_find(const struct list *list, char *path)
+/* Takes over the path. */
+static void add_name(struct look *look, const struct name *name)
 {
-	struct entry key = { .path = path };
-	return list->count ? bsearch(&key, list->entries, list->count, sizeof(key), compare) : NULL;
-}
-
-/* Folders. */
-
-static char *join(const char *folder, const char *name)
-{
-	char *path;
-	return asprintf(&path, "%s/%s", strcmp(folder, "/") ? folder : "", name) < 0 ? NULL : path;
-}
-
-static struct folder *find_folder(const struct replaced *replaced, const char *path, size_t length)
-{
-	for (size_t i = 0; i < replaced->folder_count; i++) {
-		struct folder *folder = &replaced->folders[i];
-		if (strncmp(folder->path, path, length) == 0 && folder->path[length] == '\0')
-			return folder;
+	struct replaced *replaced = look->replaced;
+	if (replaced->count == replaced->room) {
+		size_t room = replaced->room ? replaced->room * 2 : 64;
+		struct name *names = NULL;
+		if (room <= REPLACED_NAMES_MAX)
+			names = reallocarray(replaced->names, room, sizeof(*names));
+		if (!names) {
+			free(name->path);
+			look->error = room > REPLACED_NAMES_MAX ? -E2BIG : -ENOMEM;
+			return;
+		}
+		replaced->names = names;
+		replaced->room = room;
 	}
-	return NULL;
+	replaced->names[replaced->count++] = *name;
 }
 
-/* NULL: it is not watched any more. */
-static struct folder *folder_of(const struct replaced *replaced, const char *path)
+/* What is gone stays, since it may come back, until half of the room is taken. */
+static void forget_gone(struct replaced *replaced)
 {
-	size_t length = (size_t)(strrchr(path, '/') - path);
-	return find_folder(replaced, path, length ? length : 1);
-}
-
-static struct folder *folder_by_wd(const struct replaced *replaced, int wd)
-{
-	for (size_t i = 0; i < replaced->folder_count; i++)
-		if (replaced->folders[i].wd == wd)
-			return &replaced->folders[i];
-	return NULL;
-}
-
-/* When the next turn may come. */
-static uint64_t folder_due(const struct replaced *replaced, struct folder *folder)
-{
-	uint64_t now = clock_monotonic_ms();
-	while (folder->turns && now - folder->turn_ms >= FORGET_MS) {
-		folder->turns--;
-		folder->turn_ms += FORGET_MS;
-	}
-	if (folder->turns < FREE_TURNS)
-		return now;
-	unsigned doubled = folder->turns - FREE_TURNS;
-	uint64_t gap = doubled < 16 ? (uint64_t)GAP_MS << doubled : UINT64_MAX;
-	return folder->turn_ms + (gap < replaced->gap_most_ms ? gap : replaced->gap_most_ms);
-}
-
-static void folder_turn(struct folder *folder)
-{
-	folder->turns++;
-	folder->turn_ms = clock_monotonic_ms();
-	folder->is_told = false;
+	size_t kept = 0;
+	for (size_t i = 0; i < replaced->count; i++)
+		if (replaced->names[i].seen == replaced->looks)
+			replaced->names[kept++] = replaced->names[i];
+		else
+			free(replaced->names[i].path);
+	replaced->count = kept;
 }
 
 /* Looking. */
 
-static bool is_passed(const struct replaced *replaced, const char *path)
+/* Takes over the path. */
+static void see(struct look *look, char *path, const struct statx *st)
 {
-	for (size_t i = 0; i < replaced->passed_count; i++)
-		if (strcmp(replaced->passed[i], path) == 0)
-			return true;
-	return false;
-}
-
-static bool is_passed_over(const char *name)
-{
-	for (size_t i = 0; i < sizeof(passed_over) / sizeof(passed_over[0]); i++)
-		if (fnmatch(passed_over[i], name, 0) == 0)
-			return true;
-	return strcmp(name, ".") == 0 || strcmp(name, "..") == 0;
+	struct replaced *replaced = look->replaced;
+	uint64_t dev = (uint64_t)st->stx_dev_major << 32 | st->stx_dev_minor;
+	struct name now = { path, dev, st->stx_ino, replaced->looks }, *old = NULL;
+	if (look->sorted)
+		old = bsearch(&now, replaced->names, look->sorted, sizeof(now), compare);
+	if (!old) {
+		add_name(look, &now);
+		return;
+	}
+	bool counts = (old->ino != now.ino || old->dev != dev) && !S_ISLNK(st->stx_mode) &&
+		      !schema_list_has(&replaced->files, path);
+	free(path);
+	now.path = old->path;
+	if (counts && (look->count++ == 0 || strcmp(now.path, look->first) < 0))
+		look->first = now.path;
+	if (!counts || look->is_turn)
+		*old = now;
+	old->seen = now.seen;
 }
 
 /* Without asking the server of a file system that may be gone. */
-static bool look_at(int folder, const char *name, struct statx *ret)
+static bool look_at(DIR *folder, const char *name, struct statx *ret)
 {
-	return statx(folder, name, AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC,
-		   STATX_TYPE | STATX_INO | STATX_UID, ret) == 0;
+	if (name[0] == '.' || name[0] == '#' || name[strlen(name) - 1] == '~')
+		return false;
+	return statx(dirfd(folder), name,
+		   AT_SYMLINK_NOFOLLOW | AT_NO_AUTOMOUNT | AT_STATX_DONT_SYNC,
+		   STATX_TYPE | STATX_INO, ret) == 0 &&
+	       !(ret->stx_attributes & STATX_ATTR_MOUNT_ROOT);
 }
 
-static bool is_ours(const struct folder *folder, const struct statx *st)
+/* It is watched again each time, before it is looked through, since it may be another folder than before. Who cannot
+ * look into it cannot open what is there one by one, either. */
+static void look_into(struct look *look, const char *path)
 {
-	return !folder->is_open || st->stx_uid == 0 || st->stx_uid == geteuid();
-}
-
-static void scan_folder(const struct replaced *replaced, struct folder *folder, struct list *list)
-{
-	DIR *open = opendir(folder->path);
-	const struct dirent *name;
+	DIR *folder = opendir(path);
 	struct stat its;
-	if (!open)
+	const struct dirent *name;
+	if (!folder)
 		return;
-	folder->is_open = fstat(dirfd(open), &its) == 0 && (its.st_mode & S_IWOTH);
-	while ((name = readdir(open))) {
+	bool is_open = fstat(dirfd(folder), &its) < 0 || (its.st_mode & S_IWOTH);
+	if (!is_open && inotify_add_watch(look->replaced->fd, path, MASK) < 0)
+		look->error = -errno;
+	while (!is_open && look->error != -E2BIG && (name = readdir(folder))) {
 		struct statx st;
-		if (is_passed_over(name->d_name) || !look_at(dirfd(open), name->d_name, &st) ||
-		    !is_ours(folder, &st))
+		char *full;
+		if (!look_at(folder, name->d_name, &st))
 			continue;
-		struct entry entry = {
-			.path = join(folder->path, name->d_name),
-			.dev_major = st.stx_dev_major,
-			.dev_minor = st.stx_dev_minor,
-			.ino = st.stx_ino,
-		};
-		if (entry.path && is_passed(replaced, entry.path))
-			free(entry.path);
+		if (asprintf(&full, "%s%s", path, name->d_name) < 0)
+			look->error = -ENOMEM;
 		else
-			list_add(list, &entry);
+			see(look, full, &st);
 	}
-	closedir(open);
+	closedir(folder);
 }
 
-/* All that is there, sorted. */
-static void scan(const struct replaced *replaced, struct list *ret)
+/* Those that lead to a file, but for those that lead to one before it. */
+static void look_along(struct look *look, size_t i)
 {
-	*ret = (struct list){ 0 };
-	for (size_t i = 0; i < replaced->folder_count; i++)
-		scan_folder(replaced, &replaced->folders[i], ret);
-	if (ret->count)
-		qsort(ret->entries, ret->count, sizeof(*ret->entries), compare);
+	char *const *files = look->replaced->files.items;
+	for (const char *slash = strchr(files[i], '/'); slash; slash = strchr(slash + 1, '/')) {
+		char folder[PATH_MAX];
+		size_t length = (size_t)(slash + 1 - files[i]), j = 0;
+		while (j < i && strncmp(files[i], files[j], length) != 0)
+			j++;
+		if (j < i || length >= sizeof(folder))
+			continue;
+		snprintf(folder, sizeof(folder), "%.*s", (int)length, files[i]);
+		look_into(look, folder);
+	}
 }
 
-static bool is_same(const struct entry *entry, const struct statx *st)
+static void look_at_all(struct replaced *replaced, struct look *look)
 {
-	return entry->ino == st->stx_ino && entry->dev_major == st->stx_dev_major &&
-	       entry->dev_minor == st->stx_dev_minor;
-}
-
-static bool is_replaced(const struct folder *folder, const struct entry *entry)
-{
-	struct statx st;
-	return look_at(AT_FDCWD, entry->path, &st) && !S_ISLNK(st.stx_mode) &&
-	       is_ours(folder, &st) && !is_same(entry, &st);
+	replaced->looks++;
+	look->replaced = replaced;
+	look->sorted = replaced->count;
+	for (size_t i = 0; i < replaced->hidden; i++)
+		look_along(look, i);
+	if (replaced->count > REPLACED_NAMES_MAX / 2)
+		forget_gone(replaced);
+	if (replaced->count)
+		qsort(replaced->names, replaced->count, sizeof(*replaced->names), compare);
 }
 
 /* Telling. */
 
-static void arm(struct event *timer, uint64_t after_ms)
+static void arm(struct replaced *replaced, uint64_t after_ms)
 {
 	struct timeval wait = { .tv_sec = (time_t)(after_ms / 1000),
 		.tv_usec = (suseconds_t)(after_ms % 1000 * 1000) };
-	event_add(timer, &wait);
+	event_add(replaced->timer, &wait);
 }
 
+/* What is held is looked at when it is due, with all that came meanwhile. */
 static void stir(struct replaced *replaced)
 {
 	uint64_t now = clock_monotonic_ms();
+	if (replaced->is_held)
+		return;
 	if (!replaced->first_ms)
 		replaced->first_ms = now;
-	uint64_t quiet = now + REPLACED_QUIET_MS, most = replaced->first_ms + REPLACED_MOST_MS;
-	arm(replaced->timer, quiet < most ? REPLACED_QUIET_MS : most > now ? most - now : 0);
+	uint64_t most = replaced->first_ms + REPLACED_MOST_MS, left = most > now ? most - now : 0;
+	arm(replaced, left < REPLACED_QUIET_MS ? left : REPLACED_QUIET_MS);
 }
 
-/* What one look has found. */
-struct found {
-	const struct entry *due, *later; /* the first of each; NULL: none */
-	size_t count;                    /* of both */
-	uint64_t due_ms;                 /* the earliest of those that are later */
-};
-
-static void look(struct replaced *replaced, struct found *ret)
+static void count_turn(struct replaced *replaced, uint64_t now)
 {
-	uint64_t now = clock_monotonic_ms();
-	*ret = (struct found){ .due_ms = UINT64_MAX };
-	for (size_t i = 0; i < replaced->known.count; i++) {
-		struct entry *entry = &replaced->known.entries[i];
-		struct folder *folder = entry->is_touched ? folder_of(replaced, entry->path) : NULL;
-		entry->is_touched = folder && is_replaced(folder, entry);
-		if (!entry->is_touched)
-			continue;
-		uint64_t due_ms = folder_due(replaced, folder);
-		ret->count++;
-		if (due_ms <= now && !ret->due) {
-			ret->due = entry;
-		} else if (due_ms > now && due_ms < ret->due_ms) {
-			ret->due_ms = due_ms;
-			ret->later = entry;
-		}
-	}
-}
-
-/* Each folder that has something has had its turn. */
-static void count_turns(struct replaced *replaced)
-{
-	const struct folder *last = NULL;
-	for (size_t i = 0; i < replaced->known.count; i++) {
-		const struct entry *entry = &replaced->known.entries[i];
-		struct folder *folder = entry->is_touched ? folder_of(replaced, entry->path) : NULL;
-		if (folder && folder != last)
-			folder_turn(folder);
-		last = folder ? folder : last;
-	}
-}
-
-/* A folder may have been replaced itself. */
-static void watch_again(struct replaced *replaced)
-{
-	for (size_t i = 0; i < replaced->folder_count; i++) {
-		int before = replaced->folders[i].wd;
-		replaced->folders[i].wd =
-		    inotify_add_watch(replaced->fd, replaced->folders[i].path, MASK);
-		if (!folder_by_wd(replaced, before))
-			inotify_rm_watch(replaced->fd, before);
-	}
-}
-
-/* Without memory what was known stays, and counts as replaced when it is touched again. */
-static void know(struct replaced *replaced)
-{
-	struct list now;
-	watch_again(replaced);
-	scan(replaced, &now);
-	if (now.error != -ENOMEM) {
-		list_done(&replaced->known);
-		replaced->known = now;
-		replaced->has_new = false;
-		return;
-	}
-	list_done(&now);
-	for (size_t i = 0; i < replaced->known.count; i++)
-		replaced->known.entries[i].is_touched = false;
+	uint64_t gap = 0;
+	if (replaced->turns < FREE_TURNS + DOUBLED_MOST)
+		replaced->turns++;
+	if (replaced->turns >= FREE_TURNS)
+		gap = (uint64_t)GAP_MS << (replaced->turns - FREE_TURNS);
+	replaced->due_ms = now + (gap < replaced->gap_most_ms ? gap : replaced->gap_most_ms);
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)
@@ -345,252 +221,85 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	struct replaced *replaced = arg;
-	struct found found;
+	uint64_t now = clock_monotonic_ms();
+	struct look look = { .is_turn = replaced->is_held || now >= replaced->due_ms };
+	if (now >= replaced->due_ms + FORGET_MS)
+		replaced->turns = 0;
+	look_at_all(replaced, &look);
 	replaced->first_ms = 0;
-	look(replaced, &found);
-	char *path = found.due ? strdup(found.due->path) : NULL;
-	if (path) {
-		count_turns(replaced);
-		know(replaced);
-		replaced->told(replaced->arg, path, found.count - 1, 0);
-		free(path);
-		return;
-	}
-	if (found.due) {
-		stir(replaced); /* memory is out */
-	} else if (found.later) {
-		struct folder *folder = folder_of(replaced, found.later->path);
-		uint64_t now = clock_monotonic_ms(), wait_ms = found.due_ms - now;
-		arm(replaced->timer, found.due_ms > now ? wait_ms : 0);
-		if (!folder->is_told && found.due_ms > now)
-			replaced->told(replaced->arg, found.later->path, found.count - 1, wait_ms);
-		folder->is_told = true;
-	}
-}
-
-/* Events. */
-
-static void on_event(struct replaced *replaced, const struct inotify_event *event)
-{
-	const struct folder *folder = folder_by_wd(replaced, event->wd);
-	if (event->mask & IN_Q_OVERFLOW) {
-		for (size_t i = 0; i < replaced->known.count; i++)
-			replaced->known.entries[i].is_touched = true;
-		replaced->has_new = true;
-		stir(replaced);
-	}
-	char *path = folder && event->len ? join(folder->path, event->name) : NULL;
-	struct entry *entry = path ? list_find(&replaced->known, path) : NULL;
-	free(path);
-	if (!entry) {
-		replaced->has_new = true;
-		return;
-	}
-	entry->is_touched = true;
-	stir(replaced);
+	replaced->is_held = look.count && !look.is_turn;
+	uint64_t wait_ms = replaced->is_held ? replaced->due_ms - now : 0;
+	if (replaced->is_held)
+		arm(replaced, wait_ms);
+	else if (look.count)
+		count_turn(replaced, now);
+	if (look.count)
+		replaced->told(replaced->arg, look.first, look.count - 1, wait_ms);
 }
 
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
 	(void)what;
-	struct replaced *replaced = arg;
-	union {
-		struct inotify_event event; /* for its alignment */
-		char bytes[16384];
-	} buffer;
-	for (int i = 0; i < READS_A_TURN; i++) {
-		ssize_t got = read(fd, buffer.bytes, sizeof(buffer.bytes));
-		if (got <= 0)
-			return;
-		for (size_t at = 0; at < (size_t)got;) {
-			const struct inotify_event *event =
-			    (const struct inotify_event *)(const void *)(buffer.bytes + at);
-			on_event(replaced, event);
-			at += sizeof(*event) + event->len;
-		}
-	}
-}
-
-/* Learning. */
-
-/* Of both lists, or of one. What is gone stays: it may come back. Consumes the entries. */
-static void merge_one(
-    struct replaced *replaced, struct list *list, const struct entry *old, const struct entry *new)
-{
-	struct entry entry = old ? *old : *new;
-	if (old && new) {
-		entry.is_touched |= old->ino != new->ino || old->dev_major != new->dev_major ||
-				    old->dev_minor != new->dev_minor;
-		free(new->path);
-	} else if (old && (is_passed(replaced, old->path) || !folder_of(replaced, old->path))) {
-		free(old->path);
-		return;
-	}
-	if (entry.is_touched)
-		stir(replaced);
-	list_add(list, &entry);
-}
-
-/* What is there is known as well. */
-static int learn(struct replaced *replaced)
-{
-	struct list now, merged = { 0 }, *known = &replaced->known;
-	size_t i = 0, j = 0;
-	scan(replaced, &now);
-	int error = now.error;
-	if (error == -ENOMEM) {
-		list_done(&now);
-		return error;
-	}
-	while (i < known->count || j < now.count) {
-		struct entry *old = i < known->count ? &known->entries[i] : NULL;
-		struct entry *new = j < now.count ? &now.entries[j] : NULL;
-		int order = !old ? 1 : !new ? -1 : strcmp(old->path, new->path);
-		merge_one(replaced, &merged, order <= 0 ? old : NULL, order >= 0 ? new : NULL);
-		i += order <= 0;
-		j += order >= 0;
-	}
-	free(known->entries);
-	free(now.entries);
-	*known = merged;
-	replaced->has_new = false;
-	return merged.error ? merged.error : error;
-}
-
-static void on_learner(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	learn(arg); /* what there is no memory for is not told of */
-}
-
-void replaced_learn(struct replaced *replaced)
-{
-	if (replaced->has_new && !event_pending(replaced->learner, EV_TIMEOUT, NULL))
-		arm(replaced->learner, REPLACED_QUIET_MS);
+	char events[16384];
+	if (read(fd, events, sizeof(events)) > 0)
+		stir(arg);
 }
 
 /* Sets. */
 
-static int pass(struct replaced *replaced, const char *path)
+static int add_files(struct schema_list *files, const struct schema_list *more)
 {
-	char *copy = strdup(path);
-	char **passed = reallocarray(replaced->passed, replaced->passed_count + 1, sizeof(*passed));
-	if (passed)
-		replaced->passed = passed;
-	if (!copy || !passed) {
-		free(copy);
+	size_t count = files->count + more->count;
+	char **items = reallocarray(files->items, count + 1, sizeof(*items));
+	if (!items)
 		return -ENOMEM;
-	}
-	passed[replaced->passed_count++] = copy;
-	return 0;
+	files->items = items;
+	for (size_t i = 0; i < more->count; i++)
+		if ((items[files->count] = strdup(more->items[i])))
+			files->count++;
+	return files->count == count ? 0 : -ENOMEM;
 }
 
-static void folders_done(struct folder *folders, size_t count)
+static void files_done(struct schema_list *files)
 {
-	for (size_t i = 0; i < count; i++)
-		free(folders[i].path);
-	free(folders);
+	for (size_t i = 0; i < files->count; i++)
+		free(files->items[i]);
+	free(files->items);
+	*files = (struct schema_list){ 0 };
 }
 
-/* One that is not there, or that nobody can look into, cannot be opened entry by entry either. */
-static int add_folder(struct replaced *replaced, const char *path, size_t length)
+int replaced_watch(
+    struct replaced *replaced, const struct schema_list *hidden, const struct schema_list *others)
 {
-	char *copy;
-	if (find_folder(replaced, path, length))
-		return 0;
-	size_t count = replaced->folder_count;
-	struct folder *folders = reallocarray(replaced->folders, count + 1, sizeof(*folders));
-	if (folders)
-		replaced->folders = folders;
-	if (!folders || !(copy = strndup(path, length)))
-		return -ENOMEM;
-	int wd = inotify_add_watch(replaced->fd, copy, MASK);
-	if (wd >= 0) {
-		folders[replaced->folder_count++] = (struct folder){ .wd = wd, .path = copy };
-		return 0;
-	}
-	int error = errno == ENOENT || errno == ENOTDIR || errno == EACCES ? 0 : -errno;
-	free(copy);
-	return error;
+	struct look look = { 0 };
+	files_done(&replaced->files);
+	int error = add_files(&replaced->files, hidden);
+	replaced->hidden = replaced->files.count;
+	if (error == 0)
+		error = add_files(&replaced->files, others);
+	look_at_all(replaced, &look);
+	if (look.count)
+		stir(replaced);
+	return error ? error : look.error;
 }
 
-static int add_way(struct replaced *replaced, const char *path)
-{
-	int error = 0;
-	for (const char *slash = strchr(path, '/'); slash; slash = strchr(slash + 1, '/')) {
-		int one = add_folder(replaced, path, slash == path ? 1 : (size_t)(slash - path));
-		error = error ? error : one;
-	}
-	return error;
-}
-
-/* How often a folder has had its turn is not forgotten. Consumes those before. */
-static void inherit(struct replaced *replaced, struct folder *before, size_t count)
-{
-	for (size_t i = 0; i < count; i++) {
-		const struct folder *old = &before[i];
-		struct folder *folder = find_folder(replaced, old->path, strlen(old->path));
-		if (folder) {
-			folder->turns = old->turns;
-			folder->turn_ms = old->turn_ms;
-		}
-		if (!folder_by_wd(replaced, old->wd))
-			inotify_rm_watch(replaced->fd, old->wd);
-	}
-	folders_done(before, count);
-}
-
-static void passed_done(struct replaced *replaced)
-{
-	for (size_t i = 0; i < replaced->passed_count; i++)
-		free(replaced->passed[i]);
-	free(replaced->passed);
-	replaced->passed = NULL;
-	replaced->passed_count = 0;
-}
-
-int replaced_watch(struct replaced *replaced, const struct replaced_set *set)
-{
-	struct folder *before = replaced->folders;
-	size_t count = replaced->folder_count;
-	int error = 0, one;
-	replaced->folders = NULL;
-	replaced->folder_count = 0;
-	replaced->gap_most_ms = set->gap_most_ms;
-	passed_done(replaced);
-	for (size_t i = 0; i < set->hidden->count; i++) {
-		one = pass(replaced, set->hidden->items[i]);
-		error = error ? error : one;
-		one = add_way(replaced, set->hidden->items[i]);
-		error = error ? error : one;
-	}
-	for (size_t i = 0; i < set->other_count; i++) {
-		one = pass(replaced, set->others[i]);
-		error = error ? error : one;
-	}
-	inherit(replaced, before, count);
-	one = learn(replaced);
-	return error ? error : one;
-}
-
-int replaced_new(struct event_base *base, replaced_fn *told, void *arg, struct replaced **ret)
+int replaced_new(struct event_base *base, uint64_t gap_most_ms, replaced_fn *told, void *arg,
+    struct replaced **ret)
 {
 	struct replaced *replaced = calloc(1, sizeof(*replaced));
 	if (!replaced)
 		return -ENOMEM;
 	replaced->told = told;
 	replaced->arg = arg;
+	replaced->gap_most_ms = gap_most_ms;
 	replaced->fd = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
 	int error = replaced->fd < 0 ? -errno : -ENOMEM;
 	if (replaced->fd < 0)
 		goto fail;
+	replaced->timer = event_new(base, -1, 0, on_timer, replaced);
 	replaced->readable =
 	    event_new(base, replaced->fd, EV_READ | EV_PERSIST, on_readable, replaced);
-	replaced->timer = event_new(base, -1, 0, on_timer, replaced);
-	replaced->learner = event_new(base, -1, 0, on_learner, replaced);
-	if (!replaced->readable || !replaced->timer || !replaced->learner ||
-	    event_add(replaced->readable, NULL) < 0)
+	if (!replaced->timer || !replaced->readable || event_add(replaced->readable, NULL) < 0)
 		goto fail;
 	*ret = replaced;
 	return 0;
@@ -608,12 +317,11 @@ void replaced_free(struct replaced *replaced)
 		event_free(replaced->readable);
 	if (replaced->timer)
 		event_free(replaced->timer);
-	if (replaced->learner)
-		event_free(replaced->learner);
 	if (replaced->fd >= 0)
 		close(replaced->fd);
-	folders_done(replaced->folders, replaced->folder_count);
-	passed_done(replaced);
-	list_done(&replaced->known);
+	files_done(&replaced->files);
+	replaced->looks++;
+	forget_gone(replaced); /* all of them */
+	free(replaced->names);
 	free(replaced);
 }

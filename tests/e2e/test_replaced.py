@@ -158,9 +158,9 @@ def test_a_script_beside_the_config(tree, tmp_path, arguments):
 
 
 def test_what_does_not_count(tree, tmp_path):
-    """Promise: new names, links, plugins, what is hidden and what editors leave are nothing to be replaced for."""
+    """Promise: new names, links, plugins, what is hidden, histories and what editors leave are nothing to be replaced for."""
     shutil.copy(plugin("actor"), tmp_path / "actor.so")
-    left = [tmp_path / "sub" / "agent.conf~", tmp_path / ".bash_history", tmp_path / ".lesshst"]
+    left = [tmp_path / "sub" / "agent.conf~", tmp_path / ".bash_history", tmp_path / "#data#"]
     for path in left:
         path.write_text("")
     (tmp_path / "link").symlink_to("data")
@@ -169,8 +169,7 @@ def test_what_does_not_count(tree, tmp_path):
     replace(tmp_path / "sub" / "agent.conf", text_of(config))
     for path in left:
         replace(path, "")
-    for name in ("new", "new", "newer"):
-        replace(tmp_path / name, "new")
+    replace(tmp_path / "new", "new")
     (tmp_path / "linked").symlink_to("new")
     (tmp_path / "linked").rename(tmp_path / "link")
     shutil.copy(plugin("actor"), tmp_path / "actor.so.new")
@@ -179,12 +178,23 @@ def test_what_does_not_count(tree, tmp_path):
     wait_read(daemon, tmp_path / "data", "after")
     assert told(daemon) == [f"{tmp_path}/data was replaced: plugins get new processes to read it"]
     assert daemon.run(f"read {tmp_path}/sub/agent.conf").json["content"] == "Permission denied"
-    replace(tmp_path / "new", "newest")  # which the processes that there are now have found
-    wait_read(daemon, tmp_path / "new", "newest")
+    replace(tmp_path / "new", "newer")  # which the processes that there are now have found
+    wait_read(daemon, tmp_path / "new", "newer")
 
 
-def test_what_a_process_that_was_restarted_has_found(tree, tmp_path):
-    """Promise: a name counts from when any process was started that it was there for."""
+def test_a_folder_of_everybody(tree, tmp_path):
+    """Promise: what is right in a folder that everybody may write to does not count: strangers would keep agentd busy."""
+    (tmp_path / "sub" / "other").write_text("before")
+    tmp_path.chmod(0o1777)
+    daemon = tree()
+    replace(tmp_path / "data", "after")
+    replace(tmp_path / "sub" / "other", "after")
+    wait_read(daemon, tmp_path / "sub" / "other", "after")
+    assert told(daemon) == [f"{tmp_path}/sub/other was replaced: plugins get new processes to read it"]
+
+
+def test_a_new_name(tree, tmp_path):
+    """Promise: one that came when there were processes counts when it is replaced: some may have been restarted since."""
     daemon = tree()
     (tmp_path / "late").write_text("before")
     assert daemon.run(f"read {tmp_path}/late").json["content"] == "Permission denied"
@@ -218,7 +228,7 @@ def test_a_reload_keeps_what_is_known(tree, tmp_path):
 
 
 def test_a_folder_without_rest(tree, tmp_path):
-    """Promise: what is replaced over and over gets no new processes over and over, and others are not kept from theirs."""
+    """Promise: what is replaced over and over gets no new processes over and over; others wait with it, but not for ever."""
     (tmp_path / "sub" / "other").write_text("before")
     daemon = tree()
     stop = threading.Event()

@@ -120,24 +120,7 @@ def test_what_proc_has_of_agentd_cannot_be_changed(actor):
 @needs_landlock
 def test_the_log_says_what_is_hidden(actor):
     """Who runs agentd beside what its agents write is told why they cannot."""
-    actor.wait_log(r"plugins cannot read \S+/agent\.conf, nor make or rename files beside it, or right in /")
-
-
-@needs_landlock
-@pytest.mark.parametrize("cwd, allow, says", [
-    ("", "", "CONFIG"), (", cwd: work", "", ""), (", cwd: work/..", "", "CONFIG"), ("", ", allow: [ files ]", None)])
-def test_the_log_says_where_programs_can_make_no_files(agentd, tmp_path, cwd, allow, says):
-    """Bug: a program could make no file in its own folder, or in /tmp, and nobody said why, or what to do."""
-    (tmp_path / "work").mkdir()
-    daemon = agentd(f"agents: {{ a: {{ plugin: exec, command: [ touch, new ]{cwd}{allow} }} }}").wait_ready()
-    places = [place for place in (says and str(tmp_path), str(tmp_path).startswith("/tmp/") and "/tmp") if place]
-    said = [message for message in daemon.messages() if "can make no files" in message]
-    if says is None or not places:
-        assert not said
-    else:
-        assert len(said) == 1 and said[0].startswith(
-            f"agent a: its program can make no files right in {' and '.join(places)}; a cwd of its own"), said
-    assert daemon.run("x").status == (502 if says else 200)
+    actor.wait_log(r"plugins cannot read (\S+)/agent\.conf, nor make or rename files right in \1(, /\S+){,3}$")
 
 
 @pytest.mark.parametrize("section, result", [
