@@ -72,8 +72,7 @@ static void print_list(const json_t *runs, const char *none)
 
 static void print_all(const json_t *runs)
 {
-	print_list(runs,
-	    "There are no runs: none is kept, and none is going on (with store.enabled: false none is kept).");
+	print_list(runs, "There are no runs; with store.enabled: false none is kept.");
 }
 
 static void print_some(const json_t *runs)
