@@ -563,7 +563,8 @@ def test_the_whole_zoo_at_once(zoo, tmp_path):
 
     assert callers.failures == []
     assert all(daemon.agent(name)["restarts"] == 0 for name in GOOD)
-    wait_for("descriptors to be closed", lambda: descriptors_of_its_own(daemon) <= own, 20)
+    # Two processes may have been just about to come or go; of those that have gone there are hundreds.
+    wait_for("descriptors to be closed", lambda: descriptors_of_its_own(daemon) <= own + 2 * 3, 20)
     wait_tidy(daemon)
     assert SANITIZED or status(daemon, "VmRSS") - memory < 16 << 10
     assert status(daemon, "Threads") == threads
