@@ -231,7 +231,6 @@ void run_memory_done(struct run_memory *memory)
 static void remember(const struct run *run, struct run_memory *memory, struct store_message message)
 {
 	message.run_id = (struct frame_text){ run->id, strlen(run->id) };
-	message.at_wall_ms = clock_wall_ms();
 	memory->messages[memory->count++] = message;
 }
 

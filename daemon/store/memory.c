@@ -167,7 +167,7 @@ static void session_take(
 			.tool_calls = keep(&room, message->tool_calls),
 			.tool_call_id = keep(&room, message->tool_call_id),
 			.run_id = keep(&room, message->run_id),
-			.at_wall_ms = message->at_wall_ms,
+			.at_wall_ms = run->finished_wall_ms,
 		};
 		session->bytes += message_bytes(message);
 	}

@@ -41,7 +41,7 @@ struct store_message {
 	struct frame_text tool_calls; /* JSON array */
 	struct frame_text tool_call_id;
 	struct frame_text run_id;
-	uint64_t at_wall_ms;
+	uint64_t at_wall_ms; /* the end of its run, as the store says it */
 };
 
 /* A run. Absent texts have p == NULL, absent strings are NULL, absent times 0. */
